@@ -1,0 +1,310 @@
+"""The one config of a run: YAML in, validated, saved with the run; no other place holds a setting.
+
+`load_config` reads a file and applies dotted overrides (``query.region.stride=15``). An unknown
+key names the nearest key that exists.
+"""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from askmask.errors import ConfigError
+from askmask.records import Unit
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DataConfig(_Section):
+    """Where the images are and how they are divided.
+
+    `start` and `validation` are ``"dataset"`` (the roles that the prepared data set fixes) or a
+    number of images drawn from the training split, stratified by group; the start set is drawn
+    per seed, the validation set once from `split_seed`. `test` lists the splits to test on.
+    """
+
+    path: Path
+    start: Literal["dataset"] | int = "dataset"
+    validation: Literal["dataset"] | int = "dataset"
+    test: tuple[str, ...] = ()
+    split_seed: int = 0
+
+
+class ModelConfig(_Section):
+    """The network. `options` go to the network's builder, which names the ones it knows."""
+
+    name: str = "unet"
+    weights: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # each network has its own
+
+
+class RestartRule(_Section):
+    """When a failed training is repeated: at most `attempts` trainings in all, each recorded."""
+
+    attempts: int = Field(1, ge=1, le=10)
+
+
+class AugmentConfig(_Section):
+    """Random changes of a training crop, image and labels together.
+
+    `rotate_degrees`, `brightness` (additive, of the range [0, 1]), `contrast`, `saturation` and
+    `scale` (relative) are half-widths of uniform ranges; `flip` mirrors with probability 1/2 along
+    each axis; `elastic_pixels` is the standard deviation of a smooth random displacement.
+    """
+
+    rotate_degrees: float = Field(180.0, ge=0, le=180)
+    scale: float = Field(0.0, ge=0, lt=1)
+    flip: bool = True
+    brightness: float = Field(0.1, ge=0, le=1)
+    contrast: float = Field(0.1, ge=0, lt=1)
+    saturation: float = Field(0.1, ge=0, le=1)
+    elastic_pixels: float = Field(0.0, ge=0)
+
+
+class TrainingConfig(_Section):
+    """How a model is fitted to the labelled pixels.
+
+    The learning rate is multiplied by `decay_factor` every `decay_steps` steps (smoothly, as an
+    exponential) after a linear `warmup_steps`; null means constant. `auxiliary_decay_steps`: the
+    weight of the branches' losses is 0.1 ** floor(step / auxiliary_decay_steps); null keeps 1.
+    """
+
+    steps: int = Field(600, ge=1)
+    batch_size: int = Field(5, ge=1)
+    crop: int = Field(256, ge=32)
+    min_labelled_fraction: float = Field(0.05, ge=0, le=1)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    epsilon: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    l2: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "exponential", "cosine"] = "cosine"
+    decay_factor: float = Field(0.1, gt=0, le=1)
+    decay_steps: int | None = Field(None, ge=1)
+    warmup_steps: int = Field(0, ge=0)
+    boundary_weight: float = Field(1.0, ge=0)
+    auxiliary_decay_steps: int | None = Field(None, ge=1)
+    gradient_clip: float | None = Field(None, gt=0)
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    start_from: Literal["fresh", "previous"] = "fresh"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    checkpoint_every: int = Field(200, ge=1)
+    augment: AugmentConfig = AugmentConfig()
+    restart: RestartRule = RestartRule()
+    pseudo_label_weight: float = Field(0.0, ge=0, le=1)
+
+
+class SamplingConfig(_Section):
+    """How many stochastic passes a score rests on, from dropout or from trained members."""
+
+    method: Literal["dropout", "ensemble"] = "dropout"
+    samples: int = Field(30, ge=1)
+    members: int = Field(5, ge=2)
+
+
+class RegionConfig(_Section):
+    """Windows of `size` (rows, columns) at `stride`; the last of each line is flush.
+
+    Exactly one budget is set: a number of regions, or of unique new pixels.
+    """
+
+    size: tuple[int, int] = (150, 150)
+    stride: int = Field(30, ge=1)
+    overlap: Literal["forbid", "allow"] = "forbid"
+    budget_regions: int | None = Field(None, ge=1)
+    budget_pixels: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "RegionConfig":
+        if min(self.size) < 1:
+            raise ValueError(f"size must be two numbers >= 1, got {list(self.size)}")
+        if self.budget_regions is not None and self.budget_pixels is not None:
+            raise ValueError("set budget_regions or budget_pixels, not both")
+        return self
+
+
+class ImageConfig(_Section):
+    """Whole images, ranked by `score` of their score map over the unlabelled pixels.
+
+    ``sum_above_quantile`` adds up the pixels whose score is at least the image's `quantile`.
+    """
+
+    score: Literal["sum", "mean", "quantile", "sum_above_quantile"] = "sum"
+    quantile: float = Field(0.9, ge=0, le=1)
+    budget_images: int | None = Field(None, ge=1)
+    budget_pixels: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "ImageConfig":
+        if self.budget_images is not None and self.budget_pixels is not None:
+            raise ValueError("set budget_images or budget_pixels, not both")
+        return self
+
+
+class QueryConfig(_Section):
+    """What is asked in a round."""
+
+    acquisition: str = "predictive_entropy"
+    unit: Unit = Unit.REGION
+    region: RegionConfig = RegionConfig()
+    image: ImageConfig = ImageConfig()
+
+
+class EvaluationConfig(_Section):
+    """How a model is judged.
+
+    `samples` 0 judges the pass without dropout, n > 0 the mean of n Monte Carlo samples.
+    `calibration_bins` are equally wide; `min_object_pixels` drops smaller predicted objects;
+    objects are scored only if `objects` is true.
+    """
+
+    samples: int = Field(0, ge=0)
+    calibration_bins: int = Field(10, ge=2, le=100)
+    objects: bool = True
+    min_object_pixels: int = Field(100, ge=1)
+    boundary_threshold: float = Field(0.5, gt=0, lt=1)
+
+
+class GridConfig(_Section):
+    """A benchmark: every acquisition x unit x seed is one trial of `rounds` queries."""
+
+    acquisitions: tuple[str, ...] = ("random", "predictive_entropy", "mutual_information")
+    units: tuple[Unit, ...] = (Unit.IMAGE, Unit.REGION)
+    seeds: tuple[int, ...] = (0, 1)
+    rounds: int = Field(5, ge=0)
+    workers: int = Field(1, ge=1)
+
+
+class Config(_Section):
+    """Every setting of a run; see the sections."""
+
+    name: str = "askmask"
+    seed: int = 0
+    threads: int | None = Field(None, ge=1)
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    query: QueryConfig = QueryConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    grid: GridConfig = GridConfig()
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML config.
+
+    Parameters
+    ----------
+    path : Path
+        The file. A relative `data.path` or `model.weights` in it counts from the file's folder.
+    overrides : sequence of str
+        ``dotted.key=value``, the value in YAML; they win over the file. Relative paths in them
+        count from the working directory.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no YAML mapping, or a key or value is not allowed.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no config file {str(path)!r}. Give the path of a YAML file.")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected YAML in {str(path)!r}, but: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"expected a mapping of settings in {str(path)!r}, got {type(tree).__name__}."
+        )
+    _resolve_paths(tree, path.resolve().parent)
+    for override in overrides:
+        _apply_override(tree, override)
+    return parse_config(tree, str(path))
+
+
+def parse_config(tree: dict[str, Any], where: str = "config") -> Config:
+    """Validate a tree of settings; `where` names it in messages.
+
+    Raises
+    ------
+    ConfigError
+        With one line per problem.
+    """
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors(include_url=False)]
+        raise ConfigError(f"in {where}:\n  " + "\n  ".join(lines)) from None
+
+
+def dump_config(config: Config) -> str:
+    """Return the whole config as YAML, defaults included, such that `load_config` reads it."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def with_overrides(config: Config, overrides: dict[str, Any]) -> Config:
+    """Copy of `config` with dotted keys replaced, validated again."""
+    tree = config.model_dump(mode="json")
+    for key, value in overrides.items():
+        _set(tree, key.split("."), value)
+    return parse_config(tree, "overrides")
+
+
+def _resolve_paths(tree: dict[str, Any], base: Path) -> None:
+    for section, key in (("data", "path"), ("model", "weights")):
+        part = tree.get(section)
+        value = part.get(key) if isinstance(part, dict) else None
+        looks_like_path = isinstance(value, str) and (section == "data" or "/" in value)
+        if isinstance(part, dict) and looks_like_path and ":" not in str(value):
+            part[key] = str((base / Path(str(value)).expanduser()).resolve())
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"expected an override like query.unit=image, got {override!r}.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"expected YAML after '=' in {override!r}, but: {error}") from error
+    _set(tree, key.split("."), value)
+
+
+def _set(tree: dict[str, Any], keys: list[str], value: object) -> None:
+    for key in keys[:-1]:
+        if tree.get(key) is None:
+            tree[key] = {}
+        if not isinstance(tree[key], dict):
+            raise ConfigError(f"{'.'.join(keys)!r} leads through {key!r}, which is no section.")
+        tree = tree[key]
+    tree[keys[-1]] = value
+
+
+def _explain(problem: Any) -> str:  # Any: pydantic's ErrorDetails
+    location = [str(part) for part in problem["loc"]]
+    dotted = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else f" Choose from: {', '.join(known)}."
+        return f"unknown key {dotted!r}.{hint}"
+    if problem["type"] == "missing":
+        return f"{dotted!r} is required."
+    return f"{dotted}: {problem['msg']}, got {problem['input']!r}."
+
+
+def _keys_at(location: list[str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in location:
+        annotation = section.model_fields[part].annotation if part in section.model_fields else None
+        choices = [annotation, *get_args(annotation)]
+        found = [c for c in choices if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not found:
+            return []
+        section = found[0]
+    return sorted(section.model_fields)

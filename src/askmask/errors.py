@@ -1,0 +1,93 @@
+"""The exception tree of askmask: what was expected, what came, where, what to do.
+
+::
+
+    AskmaskError
+    ├── ConfigError      (ValueError)         a setting is unknown, missing or out of range
+    ├── UnknownName      (ValueError)         a strategy, network or format that does not exist
+    ├── SourceError      (ValueError)         an image or a mask cannot be used as it is
+    │   └── PrepareError                      several problems of one data set, all at once
+    ├── DownloadError    (OSError)            an archive could not be fetched whole
+    ├── ShapeError       (ValueError)         an array does not have the stated shape
+    ├── WeightsError     (ValueError)         a weights file does not fit the network
+    ├── ProjectError     (RuntimeError)       a project is not in the state that the command needs
+    ├── StoreError       (RuntimeError)       the database cannot be read or written
+    └── TrainingFailed   (RuntimeError)       a training diverged and the rule allows no restart
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class AskmaskError(Exception):
+    """Base class of every error that askmask raises on purpose."""
+
+
+class ConfigError(AskmaskError, ValueError):
+    """A setting is unknown, missing or out of range."""
+
+
+class UnknownName(AskmaskError, ValueError):
+    """A name was asked for that is not registered."""
+
+
+class SourceError(AskmaskError, ValueError):
+    """An image or a mask cannot be used as it is."""
+
+
+class PrepareError(SourceError):
+    """A data set has problems; all of them are listed.
+
+    Parameters
+    ----------
+    problems : sequence of str
+        One line per problem: the file, what is wrong, and the cure.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        listed = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{len(self.problems)} {noun}, nothing was written:\n{listed}")
+
+
+class DownloadError(AskmaskError, OSError):
+    """An archive could not be fetched whole."""
+
+
+class ShapeError(AskmaskError, ValueError):
+    """An array does not have the shape that the function states."""
+
+
+class WeightsError(AskmaskError, ValueError):
+    """A weights file does not fit the network."""
+
+
+class ProjectError(AskmaskError, RuntimeError):
+    """A project is not in the state that the command needs."""
+
+
+class StoreError(AskmaskError, RuntimeError):
+    """The database cannot be read or written."""
+
+
+class TrainingFailed(AskmaskError, RuntimeError):
+    """A training diverged and the configured rule allows no further restart."""
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UnknownName:
+    """Build the error for a name that is not registered, with the nearest one that is.
+
+    Parameters
+    ----------
+    kind : str
+        What was looked up, as the user would say it, e.g. ``"acquisition function"``.
+    name : str
+        What came.
+    choices : iterable of str
+        Every registered name.
+    """
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return UnknownName(f"no {kind} {name!r}.{hint} Choose from: {', '.join(known)}.")

@@ -1,0 +1,1 @@
+"""Trials, their results table, and what is drawn from it."""

@@ -1,0 +1,1 @@
+"""Scores of predictions on valid pixels, accumulated in one pass."""

@@ -1,0 +1,78 @@
+"""What every network guarantees, so that training, sampling and the loop need to know no more.
+
+A `Model` is a function of input, weights and noise: it never draws from global randomness and
+never augments. Its forward pass is cut in two: `prefix` is deterministic (given train or eval
+mode) and `suffix` holds every dropout, so that S Monte Carlo samples run the prefix once.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from askmask.models.dropout import Noise
+
+Features = tuple[Tensor, ...]
+"""What `prefix` hands to `suffix`: tensors whose first axis is the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Logits of one pass.
+
+    Attributes
+    ----------
+    foreground : (B, C, H, W) float tensor
+        Class logits, at the size of the input.
+    boundary : (B, 2, H, W) float tensor or None
+        Logits of "not a contour" and "contour"; None without a boundary head or when not asked.
+    auxiliary_foreground, auxiliary_boundary : tuple of tensors
+        Logits of the branches for deep supervision, shaped like their sum; empty where a network
+        has none or in eval mode.
+    """
+
+    foreground: Float[Tensor, "B C H W"]
+    boundary: Float[Tensor, "B 2 H W"] | None = None
+    auxiliary_foreground: tuple[Tensor, ...] = ()
+    auxiliary_boundary: tuple[Tensor, ...] = ()
+
+
+class Model(nn.Module, ABC):
+    """A segmentation network cut into a deterministic prefix and a stochastic suffix.
+
+    Guarantees, tested by ``ModelContract``:
+
+    - `suffix(prefix(x), noise)` equals `forward(x, noise)` bit for bit;
+    - the same input, weights and noise give the same output; `prefix` uses no noise;
+    - any height and width >= 32 is accepted and the logits have the input's height and width
+      (padding, where a network needs it, is internal and cropped away);
+    - in eval mode the logits of one image do not depend on the others in its batch
+      (up to rounding);
+    - `n_classes` class logits; `boundary` logits exactly if `has_boundary` and asked for;
+    - dropout is applied through ``noise.dropout(x, p, layer)`` only, with one distinct `layer`
+      name per place.
+    """
+
+    n_classes: int
+    has_boundary: bool
+
+    @abstractmethod
+    def prefix(self, images: Float[Tensor, "B 3 H W"]) -> Features:
+        """Deterministic part.
+
+        Parameters
+        ----------
+        images : (B, 3, H, W) float tensor
+            RGB in [0, 1]; the network normalises by itself.
+        """
+
+    @abstractmethod
+    def suffix(self, features: Features, noise: Noise, *, boundary: bool = True) -> Outputs:
+        """Stochastic part; `features` may be expanded along the batch axis (not modified)."""
+
+    def forward(
+        self, images: Float[Tensor, "B 3 H W"], noise: Noise, *, boundary: bool = True
+    ) -> Outputs:
+        """Whole pass: the suffix of the prefix."""
+        return self.suffix(self.prefix(images), noise, boundary=boundary)
