@@ -25,11 +25,12 @@ class DataConfig(_Section):
 
     `start` and `validation` are ``"dataset"`` (the roles that the prepared data set fixes) or a
     number of images drawn from the training split, stratified by group; the start set is drawn
-    per seed, the validation set once from `split_seed`. `test` lists the splits to test on.
+    per seed, the validation set once from `split_seed`. `start` may also be ``"all"``: every image
+    that has a mask and is not kept for validation. `test` lists the splits to test on.
     """
 
     path: Path
-    start: Literal["dataset"] | int = "dataset"
+    start: Literal["dataset", "all"] | int = "dataset"
     validation: Literal["dataset"] | int = "dataset"
     test: tuple[str, ...] = ()
     split_seed: int = 0
@@ -186,6 +187,7 @@ class Config(_Section):
     name: str = "askmask"
     seed: int = 0
     threads: int | None = Field(None, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     data: DataConfig
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

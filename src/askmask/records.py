@@ -139,6 +139,7 @@ class Query:
 
     Round r >= 1 is opened by the query that the model of round r - 1 asked; the model of round r
     is trained on every answer of rounds 0 ... r. Round 0 holds the start set and has no query.
+    `elapsed_seconds` is the time that scoring the pool and choosing took.
     """
 
     round: int
@@ -146,6 +147,7 @@ class Query:
     unit: Unit
     items: tuple[QueryItem, ...]
     model: str | None = None
+    elapsed_seconds: float | None = None
 
     @property
     def new_pixels(self) -> int:

@@ -1,0 +1,37 @@
+# make demo   set up, run the benchmark on drawn tissue, leave demo/report.html
+# make test   set up, run the tests
+# make check  format, lint, types, layers (what CI runs)
+
+PYTHON ?= python3
+BIN := .venv/bin
+# A plain newer torch pulls gigabytes of CUDA packages; set CONSTRAINTS= on a GPU machine.
+CONSTRAINTS ?= -c constraints-cpu.txt
+
+.PHONY: demo test test-all check clean
+
+.venv/.installed: pyproject.toml constraints-cpu.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable ".[dev]" $(CONSTRAINTS)
+	touch $@
+
+demo: .venv/.installed
+	rm -rf demo
+	$(BIN)/askmask prepare demo demo/data
+	$(BIN)/askmask simulate examples/demo.yaml --out demo/run
+	cp demo/run/report.html demo/run/results.csv demo/
+	@echo "Open demo/report.html"
+
+test: .venv/.installed
+	$(BIN)/python -m pytest -m "not slow and not gpu and not network"
+
+test-all: .venv/.installed
+	$(BIN)/python -m pytest -m "not gpu and not network"
+
+check: .venv/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,1 @@
+"""Queries out and answers in, one file per tool or exchange format."""

@@ -1,0 +1,240 @@
+"""The command line: every command parses, calls one function, and prints."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from askmask import __version__
+from askmask.errors import AskmaskError
+
+app = typer.Typer(
+    name="askmask",
+    help="Asks for the masks that teach a segmentation model the most.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+prepare_app = typer.Typer(
+    help="Check a data set, report every problem at once, and write it in askmask's layout.",
+    no_args_is_help=True,
+)
+app.add_typer(prepare_app, name="prepare")
+
+console = Console()
+errors = Console(stderr=True)
+
+ProjectPath = Annotated[Path, typer.Argument(help="The project's folder.", metavar="PROJECT")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Settings that win over the config: query.unit=image", metavar="key=value"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+Scale = Annotated[
+    float, typer.Option(help="Shrink images and masks by this factor, in (0, 1].", min=0.01, max=1)
+]
+
+
+def main() -> None:
+    """Run the command line; a problem that askmask foresees ends with one message and code 2."""
+    try:
+        app()
+    except AskmaskError as error:
+        errors.print(f"[bold red]{type(error).__name__}:[/] ", end="")
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Tell more on stderr.")] = False,
+) -> None:
+    """Asks for the masks that teach a segmentation model the most."""
+    level = logging.INFO if verbose else logging.WARNING
+    handler = RichHandler(console=errors, show_path=False)
+    logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
+    if version:
+        console.print(__version__)
+        raise typer.Exit
+
+
+@prepare_app.command("glas")
+def prepare_glas_command(
+    out: Annotated[Path, typer.Argument(help="Where to write; absent or empty.", metavar="OUT")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder or zip as the publisher ships it.", metavar="PATH"),
+    ] = None,
+    scale: Scale = 1.0,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the archive from the publisher first.")
+    ] = False,
+    url: Annotated[str | None, typer.Option(help="Address of the archive.")] = None,
+) -> None:
+    """Prepare GlaS (Warwick-QU), the gland data set of the MICCAI 2015 challenge."""
+    from askmask.commands import prepare_glas
+
+    prepare_glas(console, out, source, scale=scale, download=download, url=url)
+
+
+@prepare_app.command("folder")
+def prepare_folder_command(
+    out: Annotated[Path, typer.Argument(help="Where to write; absent or empty.", metavar="OUT")],
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks with the same stems.")] = None,
+    kind: Annotated[
+        str, typer.Option(help="What masks hold: auto, index, palette, binary or instances.")
+    ] = "auto",
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in index order, by commas; or classes.json.")
+    ] = None,
+    allow_missing_masks: Annotated[
+        bool, typer.Option("--allow-missing-masks", help="Images without a mask are the pool.")
+    ] = False,
+    groups: Annotated[
+        Path | None, typer.Option(help="CSV with columns image, group and, if any, split.")
+    ] = None,
+    scale: Scale = 1.0,
+) -> None:
+    """Prepare any folder of images and its folder of masks."""
+    from askmask.commands import prepare_folder
+
+    prepare_folder(
+        console,
+        out,
+        images,
+        masks,
+        kind=kind,
+        classes=classes,
+        allow_missing_masks=allow_missing_masks,
+        groups=groups,
+        scale=scale,
+    )
+
+
+@prepare_app.command("demo")
+def prepare_demo_command(
+    out: Annotated[Path, typer.Argument(help="Where to write; absent or empty.", metavar="OUT")],
+    seed: Annotated[int, typer.Option(help="Another seed draws other tissue.")] = 0,
+) -> None:
+    """Draw a small, hard data set: tissue with touching glands, blur and artefacts."""
+    from askmask.data.demo import write_demo
+
+    write_demo(out, seed=seed)
+    console.print(f"Drawn data set: {out}")
+
+
+@app.command()
+def init(
+    project: ProjectPath,
+    dataset: Annotated[Path, typer.Option("--data", help="A prepared data set.")],
+    overrides: Overrides = None,
+) -> None:
+    """Make a project from a prepared data set, and take in the masks that are known."""
+    from askmask.commands import init_project
+
+    init_project(console, project, dataset, overrides or [])
+
+
+@app.command()
+def train(project: ProjectPath) -> None:
+    """Fit this round's model to everything labelled so far."""
+    from askmask.commands import train_project
+
+    train_project(console, project)
+
+
+@app.command()
+def ask(project: ProjectPath, as_json: AsJson = False) -> None:
+    """Choose what to label next, and write it as files to be painted."""
+    from askmask.commands import ask_project
+
+    ask_project(console, project, as_json=as_json)
+
+
+@app.command()
+def tell(
+    project: ProjectPath,
+    author: Annotated[str, typer.Option(help="Who painted the masks.")] = "unknown",
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the masks are, if not in the query's folder.")
+    ] = None,
+) -> None:
+    """Read the painted masks of the present query back as answers."""
+    from askmask.commands import tell_project
+
+    tell_project(console, project, author, folder)
+
+
+@app.command()
+def status(project: ProjectPath, as_json: AsJson = False) -> None:
+    """Tell where the loop stands: round, labelled, pending, models, newest scores."""
+    from askmask.commands import show_status
+
+    show_status(console, project, as_json=as_json)
+
+
+@app.command()
+def evaluate(project: ProjectPath, as_json: AsJson = False) -> None:
+    """Judge this round's model on the validation and test images."""
+    from askmask.commands import evaluate_project
+
+    evaluate_project(console, project, as_json=as_json)
+
+
+@app.command()
+def report(path: Annotated[Path, typer.Argument(help="A project or a run.")]) -> None:
+    """Write one self-contained HTML report of a project or of a run of `simulate`."""
+    from askmask.commands import report_path
+
+    report_path(console, path)
+
+
+@app.command()
+def simulate(
+    config: Annotated[Path, typer.Argument(help="The grid's settings.", metavar="CONFIG.yaml")],
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="Where to keep the run.")] = Path("run"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials and stop.")] = False,
+) -> None:
+    """Compare strategies: the same loop, answered from known masks."""
+    from askmask.commands import run_simulation
+
+    run_simulation(
+        console, config, overrides or [], out, resume=resume, as_json=as_json, dry_run=dry_run
+    )
+
+
+@app.command()
+def samples(
+    project: ProjectPath,
+    counts: Annotated[
+        str, typer.Option(help="Numbers of Monte Carlo samples, by commas.")
+    ] = "1,5,10,20,30,50",
+    as_json: AsJson = False,
+) -> None:
+    """Study how many Monte Carlo samples are worth their time."""
+    from askmask.commands import study_samples
+
+    study_samples(console, project, counts, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    weights: Annotated[Path | None, typer.Option(help="Weights file to look for.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what this machine can do, which versions are installed, and what is missing."""
+    from askmask.commands import show_doctor
+
+    show_doctor(console, weights, as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""What each command of a project does and prints; the arithmetic is elsewhere."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from askmask.bridges.files import read_answers, write_query
+from askmask.config import Config, dump_config, load_config
+from askmask.errors import ConfigError, ProjectError
+from askmask.loop import Loop
+from askmask.oracle import MaskOracle
+from askmask.progress import Listener
+from askmask.progress import Progress as Report
+from askmask.project import CONFIG_NAME, Project
+from askmask.records import MetricRow, Query
+
+PHASES = {"train": "training, steps", "ask": "scoring, images", "evaluate": "evaluating, images"}
+
+
+def print_json(value: object) -> None:
+    """Print JSON to stdout, uncoloured and unwrapped; NaN becomes null."""
+    sys.stdout.write(json.dumps(_plain(value), indent=1) + "\n")
+
+
+@contextmanager
+def progress_bars(console: Console) -> Iterator[Listener]:
+    """Bars for the phases of a loop, drawn while the block runs."""
+    columns = (TextColumn("{task.description:28}"), BarColumn(), TextColumn("{task.completed}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
+        tasks: dict[tuple[int, str], object] = {}
+
+        def show(report: Report) -> None:
+            key = (report.round, report.phase)
+            if key not in tasks:
+                label = f"round {report.round}: {PHASES[report.phase]}"
+                tasks[key] = bars.add_task(label, total=report.total)
+            bars.update(tasks[key], completed=report.done)  # type: ignore[arg-type] # TaskID
+
+        yield show
+
+
+def init_project(console: Console, root: Path, dataset: Path, overrides: list[str]) -> None:
+    """Make a project and take in the masks of its start images."""
+    base = Path(__file__).parent / "templates" / "askmask.yaml"
+    config = load_config(base, [f"data.path={dataset.resolve()}", *overrides])
+    with Project.create(root, config) as project:
+        count = Loop(project).tell_start(MaskOracle(project.source))
+        roles = project.roles
+        console.print(
+            f"Project {root}: {count} labelled images to start from, {len(roles.validation)} kept "
+            f"for validation, {len(roles.pool)} in the pool. Settings: {root / CONFIG_NAME}"
+        )
+    console.print(f"Next: askmask train {root}")
+
+
+def train_project(console: Console, root: Path) -> None:
+    """Fit the present round's model."""
+    with Project.open(root) as project, progress_bars(console) as show:
+        record = Loop(project, on_progress=show).train()
+    console.print(
+        f"Round {record.round}: trained {record.steps} steps in {record.elapsed_seconds:.0f} s, "
+        f"last loss {record.loss:.3f}. Next: askmask evaluate {root}, askmask ask {root}"
+    )
+
+
+def ask_project(console: Console, root: Path, *, as_json: bool) -> None:
+    """Ask the next query and write it as files."""
+    with Project.open(root) as project, progress_bars(console) as show:
+        loop = Loop(project, on_progress=show)
+        query = loop.ask()
+        folder = write_query(
+            query_folder(project, query),
+            query,
+            project.source,
+            score=lambda image_id: loop.score_map(image_id, query.round),
+            prediction=lambda image_id: loop.predicted_labels(image_id, query.round - 1),
+        )
+    if as_json:
+        print_json(asdict(query) | {"folder": str(folder)})
+        return
+    table = Table(title=f"Round {query.round}: {query.acquisition}, {len(query.items)} asked")
+    for heading in ("#", "image", "row", "col", "size", "score"):
+        table.add_column(heading)
+    for item in query.items:
+        region = item.region
+        size = f"{region.height}x{region.width}"
+        place = (str(item.rank), region.image_id, str(region.row), str(region.col), size)
+        table.add_row(*place, f"{item.score:.4g}")
+    console.print(table)
+    console.print(f"Paint *_mask.png in {folder}, then: askmask tell {root}")
+
+
+def tell_project(console: Console, root: Path, author: str, folder: Path | None) -> None:
+    """Take the painted masks of the present query in."""
+    with Project.open(root) as project:
+        query = project.store.newest_query()
+        if query is None:
+            raise ProjectError(f"expected a query in {str(root)!r}, found none. Ask first.")
+        where = folder or query_folder(project, query)
+        answers = read_answers(where, query, len(project.source.classes), author=author)
+        if not answers:
+            raise ProjectError(
+                f"expected painted masks named *_mask.png in {str(where)!r}, found none. "
+                "Save a mask beside its region, or name another folder with --folder."
+            )
+        open_regions = {item.region for item in project.store.unanswered(query.round)}
+        new = [answer for answer in answers if answer.region in open_regions]
+        count = Loop(project).tell(new)
+        left = len(project.store.unanswered(query.round))
+    console.print(
+        f"Kept {count} answers ({len(answers) - count} were known); {left} regions of round "
+        f"{query.round} are open. Next: askmask train {root}"
+    )
+
+
+def query_folder(project: Project, query: Query) -> Path:
+    """Folder of a query's files."""
+    return project.root / "queries" / f"round_{query.round:03d}"
+
+
+def show_status(console: Console, root: Path, *, as_json: bool) -> None:
+    """Tell where a project's loop stands."""
+    with Project.open(root) as project:
+        facts = _status(project)
+    if as_json:
+        print_json(facts)
+        return
+    table = Table(title=f"Project {root}", show_header=False)
+    for key, value in facts.items():
+        table.add_row(key.replace("_", " "), str(value))
+    console.print(table)
+
+
+def _status(project: Project) -> dict[str, object]:
+    store = project.store
+    query = store.newest_query()
+    round_ = 0 if query is None else query.round
+    trained = [r.round for r in store.trainings() if r.status == "finished"]
+    pixels = store.labelled_pixels()
+    facts: dict[str, object] = {
+        "round": round_,
+        "images": len(project.images),
+        "pool_images": len(project.roles.pool),
+        "labelled_images": len(list(store.labelled_images())),
+        "labelled_pixels": pixels,
+        "labelled_fraction": round(pixels / project.pool_pixels, 4),
+        "regions_asked": 0 if query is None else len(query.items),
+        "regions_open": len(store.unanswered(round_)) if query else 0,
+        "models": [project.model_path(number).name for number in sorted(set(trained))],
+    }
+    if trained:
+        newest = store.metrics(max(trained))
+        wanted = ("mean_dice", "object_f1", "ece", "nll", "brier")
+        for row in newest:
+            if row.metric in wanted and (row.group, row.class_name) == ("all", "all"):
+                facts[f"{row.split}_{row.metric}"] = round(row.value, 4)
+    return facts
+
+
+def evaluate_project(console: Console, root: Path, *, as_json: bool) -> None:
+    """Judge the present round's model."""
+    with Project.open(root) as project, progress_bars(console) as show:
+        rows = Loop(project, on_progress=show).evaluate()
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    console.print(metric_table(rows))
+
+
+def metric_table(rows: tuple[MetricRow, ...]) -> Table:
+    """Metrics as a table: a line per split, group, class and metric; reliability bins left out."""
+    table = Table(title="Metrics on valid pixels")
+    for heading in ("split", "group", "class", "metric", "value", "count"):
+        table.add_column(heading)
+    for row in rows:
+        if row.bin is None:
+            names = (row.split, row.group, row.class_name, row.metric)
+            table.add_row(*names, f"{row.value:.4f}", str(row.count))
+    return table
+
+
+def show_doctor(console: Console, weights: Path | None, *, as_json: bool) -> None:
+    """Examine the machine."""
+    from askmask.doctor import diagnose
+
+    facts = diagnose(weights).as_dict()
+    if as_json:
+        print_json(facts)
+        return
+    table = Table(title="askmask doctor", show_header=False)
+    for key, value in facts.items():
+        shown = f"{value:.1f}" if isinstance(value, float) else str(value)
+        table.add_row(key.replace("_", " "), shown)
+    console.print(table)
+
+
+def config_of_run(path: Path, overrides: list[str]) -> Config:
+    """Config of a grid, with the check that its data set exists."""
+    config = load_config(path, overrides)
+    if not (config.data.path / "dataset.json").is_file():
+        raise ConfigError(
+            f"expected a prepared data set at data.path={str(config.data.path)!r}, found no "
+            "dataset.json. Make one with `askmask prepare`."
+        )
+    return config
+
+
+def saved_config(config: Config) -> str:
+    """Return the config as the report shows it."""
+    return dump_config(config)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

@@ -1,0 +1,249 @@
+"""One round's training, from the labelled set to model files, and the way back from the files."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from askmask.cache import Cache
+from askmask.errors import ProjectError, TrainingFailed
+from askmask.models.contract import Model
+from askmask.models.registry import build_model
+from askmask.models.weights import load_model_weights, read_metadata, save_model
+from askmask.progress import Listener, Progress
+from askmask.project import Project
+from askmask.records import UNLABELLED, Labels, utc_now
+from askmask.sampling import Deterministic, Ensemble, MonteCarloDropout, Predictor
+from askmask.seeds import derive_key
+from askmask.store import TrainingRecord
+from askmask.training import TrainingResult, train
+from askmask.training_set import LabelledSet
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The arguments of one training."""
+
+    project: Project
+    round: int
+    attempt: int
+    member: int
+    device: torch.device
+    digest: str
+    report: Listener
+
+
+def fit_round(
+    project: Project,
+    round_: int,
+    device: torch.device,
+    *,
+    cache: Cache | None,
+    report: Listener,
+) -> TrainingRecord:
+    """Fit the model (or the members) of a round to every answer so far.
+
+    A model already fitted to these answers is kept; attempts that failed before are not repeated.
+
+    Raises
+    ------
+    TrainingFailed
+        If every attempt that the config allows failed.
+    """
+    digest = project.store.labelled_digest()
+    past = [
+        r for r in project.store.trainings() if (r.round, r.labelled_digest) == (round_, digest)
+    ]
+    finished = [r for r in past if r.status == "finished"]
+    if finished and all(path.is_file() for path in _model_paths(project, round_)):
+        return finished[-1]
+    allowed = project.config.training.restart.attempts
+    for attempt in range(sum(r.status == "failed" for r in past), allowed):
+        started_at = utc_now()
+        results = [
+            _fit_member(_Fit(project, round_, attempt, member, device, digest, report), cache)
+            for member in range(len(_model_paths(project, round_)))
+        ]
+        failed = [result for result in results if result.status == "failed"]
+        worst = failed[0] if failed else results[0]
+        record = TrainingRecord(
+            round=round_,
+            attempt=attempt,
+            status=worst.status,
+            reason=worst.reason,
+            steps=worst.steps,
+            loss=worst.loss,
+            elapsed_seconds=sum(result.elapsed_seconds for result in results),
+            model=project.model_path(round_).name,
+            labelled_digest=digest,
+            started_at=started_at,
+        )
+        project.store.add_training(record)
+        if record.status == "finished":
+            return record
+    reasons = [r.reason for r in project.store.trainings() if r.round == round_ and r.reason]
+    raise TrainingFailed(
+        f"expected a finished training in round {round_} within {allowed} attempt(s), but: "
+        f"{'; '.join(reasons)}. Lower training.learning_rate, or raise training.restart.attempts."
+    )
+
+
+def load_predictor(project: Project, round_: int, device: torch.device) -> Predictor:
+    """Sampler of a round's model as the config says: dropout or ensemble.
+
+    Raises
+    ------
+    ProjectError
+        If that round has no model.
+    """
+    sampling = project.config.sampling
+    models = _load_models(project, round_, device)
+    if sampling.method == "ensemble":
+        return Ensemble(models)
+    return MonteCarloDropout(models[0], sampling.samples)
+
+
+def load_judge(project: Project, round_: int, device: torch.device) -> Predictor:
+    """Predictor that a round's model is judged by: one plain pass, or a mean of samples."""
+    models = _load_models(project, round_, device)
+    if len(models) > 1:
+        return Ensemble(models)
+    samples = project.config.evaluation.samples
+    return MonteCarloDropout(models[0], samples) if samples else Deterministic(models[0])
+
+
+def _model_paths(project: Project, round_: int) -> list[Path]:
+    sampling = project.config.sampling
+    members = sampling.members if sampling.method == "ensemble" else 1
+    return [project.model_path(round_, member) for member in range(members)]
+
+
+def _load_models(project: Project, round_: int, device: torch.device) -> list[Model]:
+    models = []
+    for path in _model_paths(project, round_):
+        if not path.is_file():
+            raise ProjectError(
+                f"expected a model of round {round_} at {str(path)!r}, found none. "
+                "Train it first: `askmask train`."
+            )
+        model = _build(project, 0, pretrained=False)
+        load_model_weights(model, path)
+        models.append(model.to(device).eval())
+    return models
+
+
+def _build(project: Project, seed: int, *, pretrained: bool = True) -> Model:
+    config = project.config.model
+    if not pretrained:  # every weight is about to be read from a file
+        config = config.model_copy(update={"weights": None})
+    return build_model(config, len(project.source.classes), seed)
+
+
+def _fit_member(fit: _Fit, cache: Cache | None) -> TrainingResult:
+    target = fit.project.model_path(fit.round, fit.member)
+    config = fit.project.config.training
+    shared = config.start_from == "fresh" and config.pseudo_label_weight == 0
+    if cache is None or not shared:
+        return _train_to(fit, target)
+    failures: list[TrainingResult] = []
+
+    def make(path: Path) -> None:
+        result = _train_to(fit, path)
+        if result.status == "failed":
+            failures.append(result)
+            raise TrainingFailed(str(result.reason))
+
+    try:
+        made = cache.get_or_make(_fingerprint(fit), ".safetensors", make)
+    except TrainingFailed:
+        return failures[0]
+    unfinished = target.with_suffix(".unfinished")
+    shutil.copyfile(made, unfinished)
+    unfinished.replace(target)
+    return _result_of(made)
+
+
+def _fingerprint(fit: _Fit) -> dict[str, object]:
+    """Everything that a training is a function of, within one grid."""
+    config = fit.project.config
+    return {
+        "model": config.model.model_dump(mode="json"),
+        "training": config.training.model_dump(mode="json"),
+        "seed": config.seed,
+        "threads": config.threads,
+        "round": fit.round,
+        "attempt": fit.attempt,
+        "member": fit.member,
+        "labelled": fit.digest,
+    }
+
+
+def _train_to(fit: _Fit, target: Path) -> TrainingResult:
+    project, config = fit.project, fit.project.config
+    seed = config.seed if fit.member == 0 else derive_key(config.seed, "member", fit.member)
+    model = _build(project, derive_key(seed, "attempt", fit.attempt)).to(fit.device)
+    if config.training.start_from == "previous" and fit.round > 0:
+        load_model_weights(model, project.model_path(fit.round - 1, fit.member))
+    images = LabelledSet(
+        project.source,
+        project.store,
+        boundary=model.has_boundary,
+        pseudo_labels=_pseudo_labels(fit),
+        pseudo_label_weight=config.training.pseudo_label_weight,
+    )
+    result = train(
+        model,
+        images,
+        config.training,
+        seed=seed,
+        round_=fit.round,
+        checkpoint=target.with_suffix(".checkpoint"),
+        on_step=lambda step: fit.report(Progress(fit.round, "train", step.step, step.steps)),
+        attempt=fit.attempt,
+    )
+    if result.status == "finished":
+        save_model(
+            model,
+            target,
+            {
+                "askmask": "model",
+                "round": str(fit.round),
+                "steps": str(result.steps),
+                "loss": repr(result.loss),
+                "elapsed_seconds": repr(result.elapsed_seconds),
+                "model": json.dumps(config.model.model_dump(mode="json")),
+                "classes": json.dumps(list(project.source.classes.names)),
+            },
+        )
+    return result
+
+
+def _result_of(path: Path) -> TrainingResult:
+    """Result of a training that another trial did, from what it wrote beside the weights."""
+    metadata = read_metadata(path)
+    return TrainingResult(
+        status="finished",
+        reason=None,
+        steps=int(metadata["steps"]),
+        loss=float(metadata["loss"]),
+        elapsed_seconds=float(metadata["elapsed_seconds"]),
+    )
+
+
+def _pseudo_labels(fit: _Fit) -> dict[str, Labels]:
+    """Previous model's labels of partly labelled images; none in round 0 or when switched off."""
+    project = fit.project
+    if project.config.training.pseudo_label_weight == 0 or fit.round == 0:
+        return {}
+    judge = Deterministic(_load_models(project, fit.round - 1, fit.device)[0])
+    predict = partial(judge.predict, seed=project.config.seed, round_=fit.round, boundary=False)
+    labels: dict[str, Labels] = {}
+    for image_id in project.store.labelled_images():
+        if (project.store.labelled(image_id).labels == UNLABELLED).any():
+            prediction = predict(project.source.read_image(image_id), image_id=image_id)
+            labels[image_id] = prediction.sums.mean_probs.argmax(0).cpu().numpy().astype(np.int16)
+    return labels

@@ -1,0 +1,224 @@
+"""The loop: tell what is known, train, evaluate, ask; then again.
+
+Every verb may be repeated: what the store already holds is not done twice, so a process that was
+killed anywhere goes on by calling the same verb again.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from askmask.acquisition import RANDOM, check_acquisition, score_map
+from askmask.cache import Cache
+from askmask.compute import configure
+from askmask.errors import ProjectError
+from askmask.fitting import fit_round, load_judge, load_predictor
+from askmask.judging import judge_round
+from askmask.oracle import Oracle
+from askmask.progress import Listener, Progress, silent
+from askmask.project import Project
+from askmask.records import Answer, Labels, MetricRow, Query, Unit
+from askmask.regions import (
+    Candidate,
+    image_candidates,
+    random_image_candidate,
+    random_region_candidates,
+    region_candidates,
+    select,
+)
+from askmask.sampling import Predictor
+from askmask.store import TrainingRecord
+
+
+class Loop:
+    """The two verbs `ask` and `tell`, and what happens between them.
+
+    Parameters
+    ----------
+    project : Project
+        Where everything is kept.
+    on_progress : callable
+        Called with a `Progress` several times a second at most per step or image.
+    cache : Cache, optional
+        Where trials with the same start share trained models and their evaluation.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        on_progress: Listener = silent,
+        cache: Cache | None = None,
+    ) -> None:
+        check_acquisition(project.config.query.acquisition)
+        self.project = project
+        self.device = configure(project.config)
+        self._report = on_progress
+        self._cache = cache
+
+    @property
+    def round(self) -> int:
+        """The present round: 0 until something was asked."""
+        newest = self.project.store.newest_query()
+        return 0 if newest is None else newest.round
+
+    def run(self, oracle: Oracle, rounds: int) -> Iterator[int]:
+        """Ask, answer, train and evaluate until `rounds` queries are answered.
+
+        Yields
+        ------
+        int
+            Each round 0 ... `rounds`, once it is trained and evaluated.
+        """
+        self.tell_start(oracle)
+        for round_ in range(rounds + 1):
+            if round_ > 0:
+                self.ask(round_)
+                self.tell(
+                    oracle.answer(item.region, round_)
+                    for item in self.project.store.unanswered(round_)
+                )
+            self.train(round_)
+            self.evaluate(round_)
+            yield round_
+
+    def tell(self, answers: Iterable[Answer]) -> int:
+        """Keep answers, each in its own transaction; return how many.
+
+        Answers are only appended: where two speak of one pixel, the newer one wins.
+        """
+        count = 0
+        for answer in answers:
+            self.project.store.add_answer(answer)
+            count += 1
+        return count
+
+    def tell_start(self, oracle: Oracle) -> int:
+        """Let `oracle` answer the start images that nobody has labelled; return how many."""
+        known = set(self.project.store.labelled_images())
+        missing = [r for r in self.project.start_regions if r.image_id not in known]
+        return self.tell(oracle.answer(region, 0) for region in missing)
+
+    def train(self, round_: int | None = None) -> TrainingRecord:
+        """Fit the model of a round (by default the present one) to every answer so far.
+
+        Raises
+        ------
+        TrainingFailed
+            If every attempt that the config allows failed; each is recorded.
+        """
+        number = self.round if round_ is None else round_
+        return fit_round(self.project, number, self.device, cache=self._cache, report=self._report)
+
+    def ask(self, round_: int | None = None) -> Query:
+        """Choose what to label next with the newest model, and keep the query in the store.
+
+        A query that still has unanswered regions is returned again.
+
+        Raises
+        ------
+        ProjectError
+            If no model was trained for the round before.
+        """
+        store, config = self.project.store, self.project.config
+        present = self.round
+        number = round_ if round_ is not None else present + (not store.unanswered(present))
+        kept = store.query(number) if number else None
+        if kept is not None:
+            return kept
+        started = time.perf_counter()
+        rule = config.query.region if config.query.unit is Unit.REGION else config.query.image
+        items = select(self._candidates(number), rule)
+        if not items:
+            raise ProjectError(
+                f"expected unlabelled pixels in the pool for round {number}, found none: "
+                "everything is labelled or asked. Add images, or stop here."
+            )
+        query = Query(
+            round=number,
+            acquisition=config.query.acquisition,
+            unit=config.query.unit,
+            items=items,
+            model=self.project.model_path(number - 1).name,
+            elapsed_seconds=time.perf_counter() - started,
+        )
+        store.add_query(query)
+        return query
+
+    def evaluate(self, round_: int | None = None) -> tuple[MetricRow, ...]:
+        """Judge the model of a round on the validation and test images; keep the rows."""
+        number = self.round if round_ is None else round_
+        store = self.project.store
+        model = self.project.model_path(number)
+        kept = tuple(store.metrics(round_=number, model=model.name))
+        if kept:
+            return kept
+        rows = judge_round(
+            self.project, number, self.device, cache=self._cache, report=self._report
+        )
+        store.add_metrics(number, model.name, rows)
+        return rows
+
+    def score_map(self, image_id: str, round_: int) -> npt.NDArray[np.float32] | None:
+        """(H, W) acquisition scores of an image, as the query of `round_` saw them.
+
+        None for the random strategy, which scores regions, not pixels.
+        """
+        config = self.project.config
+        if config.query.acquisition == RANDOM:
+            return None
+        predictor = load_predictor(self.project, round_ - 1, self.device)
+        return self._score(predictor, image_id, round_)
+
+    def predicted_labels(self, image_id: str, round_: int) -> Labels:
+        """(H, W) int16 labels that the model of a round would give an image."""
+        judge = load_judge(self.project, round_, self.device)
+        prediction = judge.predict(
+            self.project.source.read_image(image_id),
+            seed=self.project.config.seed,
+            round_=round_,
+            image_id=image_id,
+            boundary=False,
+        )
+        return prediction.sums.mean_probs.argmax(0).cpu().numpy().astype(np.int16)
+
+    def _candidates(self, round_: int) -> Iterator[list[Candidate]]:
+        """Best regions of each pool image, one image after another."""
+        project, query = self.project, self.project.config.query
+        predictor = None
+        if query.acquisition != RANDOM:
+            predictor = load_predictor(project, round_ - 1, self.device)
+        for done, image_id in enumerate(project.pool_ids):
+            self._report(Progress(round_, "ask", done, len(project.pool_ids)))
+            available = ~project.store.asked(image_id)
+            if not available.any():
+                continue
+            if predictor is not None:
+                score = self._score(predictor, image_id, round_)
+                if query.unit is Unit.REGION:
+                    yield region_candidates(image_id, score, available, query.region)
+                else:
+                    yield image_candidates(image_id, score, available, query.image)
+            elif query.unit is Unit.REGION:
+                yield random_region_candidates(
+                    image_id, available, query.region, project.config.seed, round_
+                )
+            else:
+                yield random_image_candidate(image_id, available, project.config.seed, round_)
+        self._report(Progress(round_, "ask", len(project.pool_ids), len(project.pool_ids)))
+
+    def _score(self, predictor: Predictor, image_id: str, round_: int) -> npt.NDArray[np.float32]:
+        config = self.project.config
+        prediction = predictor.predict(
+            self.project.source.read_image(image_id),
+            seed=config.seed,
+            round_=round_,
+            image_id=image_id,
+            boundary=False,
+        )
+        score: npt.NDArray[np.float32] = (
+            score_map(config.query.acquisition, prediction.sums).cpu().numpy()
+        )
+        return score

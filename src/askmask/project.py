@@ -1,0 +1,133 @@
+"""A project on disk: the config, the database, the models, and the images they speak of.
+
+::
+
+    askmask.yaml   every setting          models/round_003.safetensors   one model a round
+    askmask.db     everything that happened   queries/round_003/          what was asked, as files
+    reports/       what was drawn from it
+"""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from askmask.config import Config, dump_config, load_config, with_overrides
+from askmask.data.prepared import PreparedSource
+from askmask.data.roles import Roles, assign_roles
+from askmask.data.source import Source
+from askmask.errors import ProjectError
+from askmask.records import ImageInfo, Region
+from askmask.store import Store
+
+CONFIG_NAME = "askmask.yaml"
+DATABASE_NAME = "askmask.db"
+
+
+class Project:
+    """An open project; close it, or use it in a ``with`` block.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    config : Config
+        Its settings.
+    source : Source, optional
+        Where images come from; by default the prepared data set at ``config.data.path``.
+
+    Attributes
+    ----------
+    images : dict of str to ImageInfo
+        Every image of the source by id.
+    roles : Roles
+        Which images the loop starts from, asks about, validates and tests on.
+    """
+
+    def __init__(self, root: Path, config: Config, source: Source | None = None) -> None:
+        self.root = root
+        self.config = config
+        self.source: Source = PreparedSource(config.data.path) if source is None else source
+        infos = self.source.images()
+        self.images: dict[str, ImageInfo] = {info.image_id: info for info in infos}
+        self.roles: Roles = assign_roles(infos, config.data, config.seed)
+        for folder in ("models", "queries", "reports"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        self.store = Store(root / DATABASE_NAME)
+        self.store.add_images(infos)
+
+    @classmethod
+    def create(cls, root: Path, config: Config, source: Source | None = None) -> "Project":
+        """Make a new project in an empty or absent folder.
+
+        Raises
+        ------
+        ProjectError
+            If `root` already holds a project.
+        """
+        path = root / CONFIG_NAME
+        if path.exists():
+            raise ProjectError(
+                f"expected no project in {str(root)!r}, found {CONFIG_NAME}. "
+                "Choose another folder, or go on with that project."
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        # Relative, so that the project and its images can move together.
+        relative = os.path.relpath(config.data.path.resolve(), root.resolve())
+        unfinished = path.with_suffix(".unfinished")
+        saved = with_overrides(config, {"data.path": relative})
+        unfinished.write_text(dump_config(saved), encoding="utf-8")
+        unfinished.replace(path)
+        return cls(root, config, source)
+
+    @classmethod
+    def open(cls, root: Path, source: Source | None = None) -> "Project":
+        """Open the project in `root`.
+
+        Raises
+        ------
+        ProjectError
+            If there is none.
+        """
+        path = root / CONFIG_NAME
+        if not path.is_file():
+            raise ProjectError(
+                f"expected a project in {str(root)!r}, found no {CONFIG_NAME}. "
+                "Make one with `askmask init`."
+            )
+        return cls(root, load_config(path), source)
+
+    def model_path(self, round_: int, member: int = 0) -> Path:
+        """File of a round's model; `member` counts the models of an ensemble."""
+        suffix = f"_member_{member}" if member else ""
+        return self.root / "models" / f"round_{round_:03d}{suffix}.safetensors"
+
+    @property
+    def start_regions(self) -> tuple[Region, ...]:
+        """The whole images of the start set."""
+        return tuple(self.images[image_id].whole for image_id in self.roles.start)
+
+    @property
+    def pool_ids(self) -> tuple[str, ...]:
+        """Images that may still be asked about, partly labelled ones included."""
+        return (*self.roles.start, *self.roles.pool)
+
+    @property
+    def pool_pixels(self) -> int:
+        """Pixels of start set and pool together: what a labelled fraction refers to."""
+        return sum(self.images[image_id].whole.pixels for image_id in self.pool_ids)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,140 @@
+"""The config: what it accepts, and the one clear message for what it does not."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from askmask.config import Config, dump_config, load_config, parse_config, with_overrides
+from askmask.errors import ConfigError
+from askmask.records import Unit
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_smallest_config_needs_only_a_data_path(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "data: {path: images}"))
+    assert config.data.path == tmp_path / "images"
+    assert config.sampling.samples == 30
+
+
+def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    text = "data: {path: ../d}\nmodel: {weights: w/resnet.safetensors}"
+    config = load_config(write(tmp_path, text))
+    assert config.data.path == tmp_path.parent / "d"
+    assert config.model.weights == str(tmp_path / "w" / "resnet.safetensors")
+
+
+def test_hub_name_of_weights_is_left_alone(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "data: {path: d}\nmodel: {weights: 'timm:resnetv2_50'}"))
+    assert config.model.weights == "timm:resnetv2_50"
+
+
+def test_dumped_config_reads_back_equal(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "data: {path: d}\nquery: {unit: image}\nseed: 3"))
+    assert load_config(write(tmp_path, dump_config(config))) == config
+
+
+def test_dotted_override_wins_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "data: {path: d}\nquery: {unit: image}")
+    config = load_config(path, ["query.unit=region", "query.region.size=[64, 32]"])
+    assert config.query.unit is Unit.REGION
+    assert config.query.region.size == (64, 32)
+
+
+def test_unknown_key_names_the_nearest_key_of_its_section() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'query.region.stirde'. Did you mean 'st"):
+        parse_config({"data": {"path": "d"}, "query": {"region": {"stirde": 3}}})
+
+
+def test_unknown_key_without_a_neighbour_lists_the_keys() -> None:
+    with pytest.raises(ConfigError, match="unknown key 'qqq'. Choose from: data, device, eval"):
+        parse_config({"data": {"path": "d"}, "qqq": 1})
+
+
+def test_unknown_key_in_the_data_section_is_named() -> None:
+    with pytest.raises(ConfigError, match="unknown key 'data.pth'. Did you mean 'path'"):
+        parse_config({"data": {"path": "d", "pth": 1}})
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    tree = {"data": {"path": "d"}, "sampling": {"samples": 0}, "training": {"steps": "many"}}
+    with pytest.raises(ConfigError, match=r"(?s)steps: .*got 'many'.*samples: .*got 0"):
+        parse_config(tree)
+
+
+def test_missing_data_section_is_named() -> None:
+    with pytest.raises(ConfigError, match="'data' is required"):
+        parse_config({})
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"region": {"size": [0, 5]}}, "size must be two numbers >= 1"),
+        ({"region": {"budget_regions": 1, "budget_pixels": 5}}, "not both"),
+        ({"image": {"budget_images": 1, "budget_pixels": 5}}, "not both"),
+    ],
+)
+def test_impossible_query_settings_are_refused(query: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config({"data": {"path": "d"}, "query": query})
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no config file .*none\.yaml"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected YAML in"):
+        load_config(write(tmp_path, "data: [1, 2"))
+
+
+def test_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a mapping of settings .* got list"):
+        load_config(write(tmp_path, "- 1\n- 2"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("query.unit", "expected an override like"),
+        ("=3", "expected an override like"),
+        ("seed=[1", "expected YAML after '='"),
+        ("seed.deeper.still=1", "leads through 'seed', which is no section"),
+    ],
+)
+def test_malformed_override_is_refused(tmp_path: Path, override: str, message: str) -> None:
+    path = write(tmp_path, "data: {path: d}\nseed: 1")
+    with pytest.raises(ConfigError, match=message):
+        load_config(path, [override])
+
+
+def test_override_opens_a_section_that_the_file_leaves_out(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "data: {path: d}"), ["training.steps=7"])
+    assert config.training.steps == 7
+
+
+def test_with_overrides_leaves_the_original_alone() -> None:
+    config = parse_config({"data": {"path": "d"}})
+    assert with_overrides(config, {"query.unit": "image"}).query.unit is Unit.IMAGE
+    assert config.query.unit is Unit.REGION
+
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.name)
+def test_every_example_is_a_valid_config(path: Path) -> None:
+    assert isinstance(load_config(path), Config)
+
+
+def test_dump_holds_every_default(tmp_path: Path) -> None:
+    tree = yaml.safe_load(dump_config(load_config(write(tmp_path, "data: {path: d}"))))
+    assert tree["query"]["region"]["stride"] == 30
+    assert tree["training"]["augment"]["flip"] is True
