@@ -1,0 +1,375 @@
+"""A prepared data set: one folder that holds everything the loop reads, and nothing to guess.
+
+::
+
+    dataset.json           classes, where it comes from, one record per image
+    images/train_7.png     8-bit RGB
+    masks/train_7.png      8-bit class indices, 255 = unlabelled
+    instances/train_7.png  16-bit object ids, 0 = no object; only where objects are known
+
+`DatasetWriter` makes such a folder and `PreparedSource` reads it.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from askmask.data.rasters import (
+    decode_image,
+    decode_instances,
+    decode_mask,
+    encode_image,
+    encode_instances,
+    encode_mask,
+)
+from askmask.data.source import Pixels, check_item
+from askmask.errors import AskmaskError, SourceError
+from askmask.records import ClassMap, ImageInfo, Mask
+
+DESCRIPTION_NAME = "dataset.json"
+FORMAT_VERSION = 1
+_MAX_CLASSES = 255  # an 8-bit raster, one value of which says "unlabelled"
+_FORBIDDEN = frozenset('\\:*?"<>|')  # in a file name, on one system or another
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Entry(_Part):
+    id: str
+    image: str
+    mask: str | None = None
+    instances: str | None = None
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    split: str = "train"
+    group: str | None = None
+    role: Literal["start", "pool", "validation", "test"] | None = None
+
+
+class _Description(_Part):
+    format: Literal["askmask-dataset"] = "askmask-dataset"
+    version: Literal[1] = 1
+    classes: tuple[str, ...]
+    made_from: str
+    value_range: tuple[float, float] | None = None
+    images: tuple[_Entry, ...]
+
+
+class PreparedSource:
+    """Reads a prepared data set; a `Source`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+
+    Raises
+    ------
+    SourceError
+        If the folder is no prepared data set of this version, or a file that it names is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._root = path
+        description = _read_description(path)
+        self._classes = ClassMap.of(description.classes)
+        self._made_from = description.made_from
+        self._entries = {entry.id: entry for entry in description.images}
+        self._check_entries(description)
+
+    @property
+    def classes(self) -> ClassMap:
+        """Names of the classes in index order."""
+        return self._classes
+
+    @property
+    def made_from(self) -> str:
+        """What the data set was prepared from, in words."""
+        return self._made_from
+
+    def images(self) -> tuple[ImageInfo, ...]:
+        """Every image, in the order of the description."""
+        return tuple(
+            ImageInfo(
+                entry.id,
+                entry.height,
+                entry.width,
+                split=entry.split,
+                group=entry.group,
+                role=entry.role,
+                has_mask=entry.mask is not None,
+            )
+            for entry in self._entries.values()
+        )
+
+    def read_image(self, image_id: str) -> Pixels:
+        """Read an image as (H, W, 3) uint8 RGB."""
+        entry = self._entry(image_id)
+        image = decode_image(self._bytes(entry.image), entry.image)
+        _check_size(entry, entry.image, image.shape[:2])
+        return image
+
+    def read_mask(self, image_id: str) -> Mask | None:
+        """Read the known mask of an image, None if it has none."""
+        entry = self._entry(image_id)
+        if entry.mask is None:
+            return None
+        labels = decode_mask(self._bytes(entry.mask), entry.mask)
+        _check_size(entry, entry.mask, labels.shape)
+        if labels.max() >= len(self._classes):
+            raise SourceError(
+                f"expected class indices below {len(self._classes)} in {entry.mask!r}, "
+                f"got {int(labels.max())}. The file was changed: prepare the data set again."
+            )
+        if entry.instances is None:
+            return Mask(labels)
+        instances = decode_instances(self._bytes(entry.instances), entry.instances)
+        _check_size(entry, entry.instances, instances.shape)
+        return Mask(labels, instances)
+
+    def _entry(self, image_id: str) -> _Entry:
+        if image_id not in self._entries:
+            raise SourceError(
+                f"no image {image_id!r} among the {len(self._entries)} images of "
+                f"{str(self._root)!r}. Take the ids from images()."
+            )
+        return self._entries[image_id]
+
+    def _bytes(self, relative: str) -> bytes:
+        try:
+            return (self._root / relative).read_bytes()
+        except OSError as error:
+            raise SourceError(
+                f"cannot read {relative!r} in {str(self._root)!r} ({error.strerror}). "
+                "Prepare the data set again."
+            ) from error
+
+    def _check_entries(self, description: _Description) -> None:
+        if len(self._entries) != len(description.images):
+            raise SourceError(
+                f"expected distinct image ids in {str(self._root / DESCRIPTION_NAME)!r}, "
+                f"got {len(description.images)} images but {len(self._entries)} ids."
+            )
+        missing = [
+            name
+            for entry in description.images
+            for name in (entry.image, entry.mask, entry.instances)
+            if name is not None and not (_is_inside(name) and (self._root / name).is_file())
+        ]
+        if missing:
+            raise SourceError(
+                f"{len(missing)} files of the data set {str(self._root)!r} are missing, e.g. "
+                f"{missing[0]!r}. Copy the whole folder, or prepare the data set again."
+            )
+
+
+class DatasetWriter:
+    """Writes a prepared data set; use it in a ``with`` block.
+
+    Files are collected in a hidden folder beside `out` and that folder is renamed at the end, so
+    `out` is either whole or absent. An error inside the block removes what was written.
+
+    Parameters
+    ----------
+    out : Path
+        The folder to make; it must be absent or empty.
+    classes : ClassMap
+        The classes that the labels index, at most 255.
+    made_from : str
+        What the data set is prepared from, in words; kept in the description.
+    value_range : (low, high), optional
+        The linear range by which 16-bit images were mapped to 8 bits; kept in the description.
+
+    Raises
+    ------
+    SourceError
+        If `out` holds something, its parent is missing, or there are too many classes.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        classes: ClassMap,
+        made_from: str,
+        *,
+        value_range: tuple[float, float] | None = None,
+    ) -> None:
+        check_out(out)
+        if len(classes) > _MAX_CLASSES:
+            raise SourceError(
+                f"expected at most {_MAX_CLASSES} classes, got {len(classes)}. Merge some."
+            )
+        self._out = out
+        self._classes = classes
+        self._made_from = made_from
+        self._value_range = value_range
+        self._entries: dict[str, _Entry] = {}
+        self._folder: Path | None = None
+
+    def __enter__(self) -> "DatasetWriter":  # noqa: PYI034 (beartype refuses Self in a method)
+        """Make the hidden folder."""
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = self._out.parent / f".{self._out.name}-unfinished-{secrets.token_hex(4)}"
+        self._folder.mkdir()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish the folder, or remove it if the block failed."""
+        assert self._folder is not None
+        try:
+            if kind is None:
+                self._publish(self._folder)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def add(self, info: ImageInfo, image: Pixels, mask: Mask | None) -> None:
+        """Write one image.
+
+        Parameters
+        ----------
+        info : ImageInfo
+            Its record. The id becomes its file name; a slash in it makes a sub-folder.
+        image : (H, W, 3) uint8 RGB
+        mask : Mask or None
+            Its labels. Neither array is kept or changed.
+
+        Raises
+        ------
+        SourceError
+            If record, image and mask do not agree, or the id is taken or no safe file name.
+        """
+        if self._folder is None:
+            raise SourceError("expected add() inside the writer's `with` block.")
+        _check_id(info.image_id)
+        if info.image_id in self._entries:
+            raise SourceError(f"image {info.image_id!r} was added twice. Rename one of them.")
+        check_item(self._classes, info, image, mask)
+        file = f"{info.image_id}.png"
+        rasters = {f"images/{file}": encode_image(image)}
+        if mask is not None:
+            rasters[f"masks/{file}"] = encode_mask(mask.labels)
+        if mask is not None and mask.instances is not None:
+            rasters[f"instances/{file}"] = encode_instances(mask.instances)
+        for name, content in rasters.items():
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        self._entries[info.image_id] = _Entry.model_validate(_record(info, rasters))
+
+    def _publish(self, folder: Path) -> None:
+        if not self._entries:
+            raise SourceError(f"no image was added to the data set {str(self._out)!r}.")
+        description = _Description(
+            classes=self._classes.names,
+            made_from=self._made_from,
+            value_range=self._value_range,
+            images=tuple(self._entries.values()),
+        )
+        text = json.dumps(description.model_dump(), indent=1, ensure_ascii=False)
+        with (folder / DESCRIPTION_NAME).open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        check_out(self._out)
+        if self._out.is_dir():
+            self._out.rmdir()
+        folder.rename(self._out)
+
+
+def check_out(out: Path) -> None:
+    """Check that a data set can be written to `out`.
+
+    Raises
+    ------
+    SourceError
+        If `out` is a file or a folder with something in it.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise SourceError(
+            f"expected {str(out)!r} to be absent or an empty folder, but it holds something. "
+            "Choose another folder, or remove it first."
+        )
+
+
+def _record(info: ImageInfo, rasters: dict[str, bytes]) -> dict[str, object]:
+    names = {name.split("/", 1)[0]: name for name in rasters}
+    return {
+        "id": info.image_id,
+        "image": names["images"],
+        "mask": names.get("masks"),
+        "instances": names.get("instances"),
+        "height": info.height,
+        "width": info.width,
+        "split": info.split,
+        "group": info.group,
+        "role": info.role,
+    }
+
+
+def _read_description(path: Path) -> _Description:
+    file = path / DESCRIPTION_NAME
+    if not file.is_file():
+        raise SourceError(
+            f"expected a prepared data set in {str(path)!r}, found no {DESCRIPTION_NAME}. "
+            "Make one with `askmask prepare`."
+        )
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+        version = tree.get("version") if isinstance(tree, dict) else None
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise SourceError(
+                f"{str(file)!r} has version {version}, this askmask reads {FORMAT_VERSION}. "
+                "Update askmask."
+            )
+        return _Description.model_validate(tree)
+    except AskmaskError:
+        raise
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SourceError(
+            f"{str(file)!r} is no valid description: {key}: {first['msg']}, "
+            f"got {first['input']!r}. Prepare the data set again."
+        ) from None
+    except ValueError as error:
+        raise SourceError(
+            f"{str(file)!r} is no valid JSON ({error}). Prepare the data set again."
+        ) from error
+
+
+def _check_size(entry: _Entry, name: str, size: tuple[int, ...]) -> None:
+    if size != (entry.height, entry.width):
+        raise SourceError(
+            f"{name!r} is {tuple(size)} but was recorded as {(entry.height, entry.width)}. "
+            "The file was changed: prepare the data set again."
+        )
+
+
+def _check_id(image_id: str) -> None:
+    parts = image_id.split("/")
+    if any(part in ("", ".", "..") for part in parts) or any(
+        c in _FORBIDDEN or not c.isprintable() for c in image_id
+    ):
+        raise SourceError(
+            f"image id {image_id!r} is no safe file name. Rename the image: letters, digits, "
+            "spaces, '.', '-' and '_' are safe."
+        )
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name
