@@ -4,13 +4,14 @@ Pure functions on tensors. No files, no state, no randomness, no regions (`askma
 the scores up); `RANDOM` is a name here so that every strategy is listed in one place.
 
 Every score depends on the samples through three sums only (`SampleSums`), so samples can be
-streamed and thrown away. Each function of probabilities is a thin shell over one of the sums:
-streamed scores are the same scores. Every registered score is >= 0 up to rounding, because pixels
-that are already labelled count 0 and must never look better than pixels that are not.
+streamed and thrown away. Every registered score is >= 0 up to rounding, because pixels that are
+already labelled count 0 and must never look better than pixels that are not.
 
-All six functions of probabilities take (S, C, *space) float tensors that sum to 1 over C, leave
-them unmodified, and raise as `score_map` does: `ShapeError` for too few samples (or classes),
-`AskmaskError` for values that are no probabilities. NaN raises; it never ranks.
+Said once for the six functions of ``probs``: it is an (S, C, *space) float tensor of MC sample
+probabilities, which sum to 1 over C, and is not modified; S >= 2 for `mutual_information` and
+`vote_variation_ratio`, else S >= 1; float32 at least inside, on the device of ``probs``. They
+raise `ShapeError` for too few samples or classes and `AskmaskError` for values that are no
+probabilities: NaN raises, it never ranks.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,13 +65,7 @@ class SampleSums:
 
     @classmethod
     def of(cls, probs: Float[Tensor, "S C *space"]) -> "SampleSums":
-        """Sum whole samples.
-
-        Parameters
-        ----------
-        probs : (S, C, *space) float tensor
-            Class probabilities, sum to 1 over C. Not modified.
-        """
+        """Sum (S, C, *space) class probabilities over S; `probs` is not modified."""
         if probs.dtype not in (torch.float32, torch.float64):
             probs = probs.float()  # half precision would lose whole samples in the sum
         winner = probs.argmax(1)  # (S, *space)
@@ -104,26 +99,13 @@ class SampleSums:
 
     @property
     def mean_probs(self) -> Float[Tensor, "C *space"]:
-        """Mean of the class probabilities over the samples; a new tensor.
-
-        Raises
-        ------
-        ShapeError
-            If there is no sample.
-        AskmaskError
-            If the samples were no probabilities (NaN, negative, not summing to 1 over C).
-        """
+        """Mean of the class probabilities over the samples; a new tensor; raises as scores do."""
         _check_samples(self, 1)
         return self.sum_probs / self.n_samples
 
 
 def predictive_entropy(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
     """Entropy of the mean probabilities: how unsure the averaged model is.
-
-    Parameters
-    ----------
-    probs : (S, C, *space) float tensor
-        Class probabilities of S >= 1 MC samples; sum to 1 over C.
 
     Returns
     -------
@@ -148,11 +130,6 @@ def predictive_entropy(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*sp
 def expected_entropy(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
     """Mean entropy of the samples: doubt that every sample shares (aleatoric).
 
-    Parameters
-    ----------
-    probs : (S, C, *space) float tensor
-        Class probabilities of S >= 1 MC samples; sum to 1 over C.
-
     Returns
     -------
     (*space) tensor
@@ -176,11 +153,6 @@ def mutual_information(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*sp
     """Mutual information between a pixel's label and the model's weights (BALD).
 
     Large where each sample is confident but the samples disagree.
-
-    Parameters
-    ----------
-    probs : (S, C, *space) float tensor
-        Class probabilities of S >= 2 MC samples; sum to 1 over C.
 
     Returns
     -------
@@ -208,11 +180,6 @@ def mutual_information(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*sp
 def variation_ratio(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
     """One minus the largest mean probability (the paper's form of the variation ratio).
 
-    Parameters
-    ----------
-    probs : (S, C, *space) float tensor
-        Class probabilities of S >= 1 MC samples; sum to 1 over C.
-
     Returns
     -------
     (*space) tensor
@@ -237,11 +204,6 @@ def vote_variation_ratio(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*
 
     A sample votes for its most probable class, the lowest index of several equal ones.
 
-    Parameters
-    ----------
-    probs : (S, C, *space) float tensor
-        Class probabilities of S >= 2 MC samples; sum to 1 over C.
-
     Returns
     -------
     (*space) tensor
@@ -265,13 +227,7 @@ def vote_variation_ratio(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*
 def margin(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
     """Largest minus second largest mean probability; small = unsure.
 
-    The acquisition function named ``"margin"`` is 1 - margin, so that large means ask sooner and
-    no score is negative.
-
-    Parameters
-    ----------
-    probs : (S, C, *space) float tensor
-        Class probabilities of S >= 1 MC samples of C >= 2 classes; sum to 1 over C.
+    The score named ``"margin"`` is 1 - margin: large means ask sooner, and none is negative.
 
     Returns
     -------
@@ -313,35 +269,27 @@ def _variation_ratio(sums: SampleSums) -> Tensor:
 
 def _vote_variation_ratio(sums: SampleSums) -> Tensor:
     _check_samples(sums, 2)
-    modal_share: Tensor = sums.votes.amax(0) / sums.n_samples
-    return 1 - modal_share
+    return 1 - sums.votes.amax(0) / sums.n_samples
 
 
 def _margin(sums: SampleSums) -> Tensor:
     if sums.sum_probs.shape[0] < 2:
-        raise ShapeError(
-            f"expected probabilities of at least two classes for a margin, got shape "
-            f"{tuple(sums.sum_probs.shape)} over (C, *space)."
-        )
+        shape = tuple(sums.sum_probs.shape)
+        raise ShapeError(f"expected (C, *space) with C >= 2 classes for a margin, got {shape}.")
     two_best: Tensor = sums.mean_probs.topk(2, dim=0).values  # (2, *space)
     return two_best[0] - two_best[1]
-
-
-def _negated_margin(sums: SampleSums) -> Tensor:
-    return 1 - _margin(sums)
 
 
 def _check_samples(sums: SampleSums, needed: int) -> None:
     """Raise unless there are `needed` samples and their sums are sums of probabilities."""
     if sums.n_samples < needed:
         raise ShapeError(
-            f"expected at least {needed} MC samples, got {sums.n_samples}. Draw more samples "
-            f"(sampling.samples), or choose an acquisition function that needs one."
+            f"expected at least {needed} MC samples, got {sums.n_samples}. Draw more, or choose "
+            f"an acquisition function that needs fewer."
         )
     total = sums.sum_probs.sum(0)  # (*space); NaN fails every comparison below
-    is_probability = ((total - sums.n_samples).abs() <= _TOLERANCE * sums.n_samples) & (
-        sums.sum_probs >= 0
-    ).all(0)
+    sums_to_one = (total - sums.n_samples).abs() <= _TOLERANCE * sums.n_samples
+    is_probability = sums_to_one & (sums.sum_probs >= 0).all(0)
     if not bool(is_probability.all()):
         place = tuple((~is_probability).nonzero()[0].tolist())
         raise AskmaskError(
@@ -354,12 +302,7 @@ def _check_samples(sums: SampleSums, needed: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """An acquisition function by name.
-
-    `name` is the config's value of ``query.acquisition``, `description` one line for people.
-    `score` maps sums to a score per pixel (*space), larger = ask sooner, >= 0 up to rounding;
-    it needs `min_samples` MC samples to say anything.
-    """
+    """An acquisition function by name: score per pixel (*space) from at least `min_samples`."""
 
     name: str
     description: str
@@ -372,28 +315,19 @@ _REGISTERED = (
     Acquisition("expected_entropy", "mean entropy of the samples", _expected_entropy),
     Acquisition("mutual_information", "disagreement of the samples (BALD)", _mutual_information, 2),
     Acquisition("variation_ratio", "1 - largest mean probability", _variation_ratio),
-    Acquisition(
-        "vote_variation_ratio", "share of samples against the mode", _vote_variation_ratio, 2
-    ),
-    Acquisition("margin", "1 - (largest - second mean probability)", _negated_margin),
+    Acquisition("vote_variation_ratio", "votes against the mode", _vote_variation_ratio, 2),
+    Acquisition("margin", "1 - margin of the mean probabilities", lambda sums: 1 - _margin(sums)),
 )
 
-ACQUISITIONS: Final[Mapping[str, Acquisition]] = MappingProxyType(
-    {acquisition.name: acquisition for acquisition in _REGISTERED}
-)
+ACQUISITIONS: Final[Mapping[str, Acquisition]] = MappingProxyType({a.name: a for a in _REGISTERED})
 """Every acquisition function that has a score map."""
 
-_OTHER_NAMES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "bald": "mutual_information",
-        "entropy": "predictive_entropy",
-        "max_entropy": "predictive_entropy",
-        "least_confidence": "variation_ratio",
-        "var_ratio": "variation_ratio",
-        "varratio": "variation_ratio",
-        "uniform": RANDOM,
-    }
-)
+_OTHER_NAMES: Final[Mapping[str, str]] = {  # people's words, for the hint
+    "bald": "mutual_information",
+    "entropy": "predictive_entropy",
+    "least_confidence": "variation_ratio",
+    "varratio": "variation_ratio",
+}
 
 
 def acquisition_names() -> tuple[str, ...]:
@@ -407,7 +341,7 @@ def check_acquisition(name: str) -> None:
     Raises
     ------
     UnknownName
-        With the name that is probably meant, and all others.
+        With the name that is probably meant.
 
     Examples
     --------
@@ -420,7 +354,7 @@ variation_ratio, vote_variation_ratio.
     """
     if name in ACQUISITIONS or name == RANDOM:
         return
-    meant = _OTHER_NAMES.get(name.lower().replace("-", "_").replace(" ", "_"))
+    meant = _OTHER_NAMES.get(name.lower())
     if meant is None:
         raise unknown_name("acquisition function", name, acquisition_names())
     raise UnknownName(
@@ -442,16 +376,14 @@ def score_map(name: str, sums: SampleSums) -> Float[Tensor, "*space"]:
     Returns
     -------
     (*space) tensor
-        Larger = ask sooner; range and unit as the function of that name ("margin" negated).
+        Larger = ask sooner; range and unit as the function of that name ("margin": 1 - margin).
 
     Raises
     ------
     UnknownName
         If `name` is not registered, or is `RANDOM`, which has no score map.
-    ShapeError
-        If there are fewer samples than the function needs.
-    AskmaskError
-        If the samples were no probabilities: NaN raises, it never ranks.
+    ShapeError, AskmaskError
+        If there are fewer samples than the function needs, or they were no probabilities.
 
     Examples
     --------

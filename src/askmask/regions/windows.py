@@ -1,0 +1,136 @@
+"""Windows of one image: where they lie, their sums, and a greedy choice without overlap."""
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float64, Int, Shaped
+
+from askmask.errors import ShapeError
+
+
+def window_origins(length: int, size: int, stride: int) -> Int[np.ndarray, " n"]:
+    """First pixels of the windows along one axis; the last window ends flush with the axis.
+
+    Parameters
+    ----------
+    length, size, stride : int
+        Pixels of the axis, of a window and between windows, each >= 1. A window longer than the
+        axis is clipped to it.
+
+    Returns
+    -------
+    (n,) int array
+        Ascending, from 0 to ``length - size``; the last step may be shorter than `stride`. A
+        stride larger than `size` leaves gaps between windows.
+
+    Raises
+    ------
+    ShapeError
+        If a number is below 1.
+
+    Examples
+    --------
+    >>> window_origins(10, 4, 4)
+    array([0, 4, 6])
+    >>> window_origins(3, 4, 4)
+    array([0])
+    """
+    if min(length, size, stride) < 1:
+        raise ShapeError(
+            f"expected length, size and stride >= 1, got {length!r}, {size!r}, {stride!r}."
+        )
+    last = max(length - size, 0)
+    regular = np.arange(0, last + 1, stride)
+    return regular if regular[-1] == last else np.append(regular, last)
+
+
+def window_sums(
+    values: Shaped[np.ndarray, "H W"], size: tuple[int, int], stride: int
+) -> Float64[np.ndarray, "rows cols"]:
+    """Sum of every window, in float64.
+
+    The axes are summed one after the other, each first within the cells between window borders.
+    Unlike with differences of a summed-area table nothing cancels: sums of integers are exact up
+    to 2**53, and sums of values >= 0 have a relative error of at most (H + W) 2**-53.
+
+    Parameters
+    ----------
+    values : (H, W) array of any real or bool dtype
+        Not modified.
+    size : (int, int)
+        Rows and columns of a window; clipped to the array.
+    stride : int
+        Pixels between windows, see `window_origins`.
+
+    Returns
+    -------
+    (rows, cols) float64 array
+        The sum at [i, j] belongs to the window at ``window_origins(H, ...)[i]`` and
+        ``window_origins(W, ...)[j]``.
+
+    Examples
+    --------
+    Rows 0-1 and 1-2, columns 0-1 and 1-2: 1+2+4+5, 2+3+5+6, 4+5+7+8, 5+6+8+9.
+
+    >>> window_sums(np.arange(1, 10).reshape(3, 3), (2, 2), 1)
+    array([[12., 16.],
+           [24., 28.]])
+    """
+    columns = _sums_along_rows(values.astype(np.float64), size[0], stride)  # (rows, W)
+    return _sums_along_rows(columns.T, size[1], stride).T
+
+
+def without_overlap(
+    order: npt.NDArray[np.intp],
+    rows: npt.NDArray[np.int_],
+    cols: npt.NDArray[np.int_],
+    size: tuple[int, int],
+) -> npt.NDArray[np.intp]:
+    """Greedy choice in a given order.
+
+    Parameters
+    ----------
+    order : (n,) int array
+        Flat indices into the (rows, cols) grid of windows, best first; each at most once.
+    rows, cols : int arrays
+        First pixels of the windows, ascending, as from `window_origins`.
+    size : (int, int)
+        Rows and columns of a window.
+
+    Returns
+    -------
+    (k,) int array
+        The members of `order`, in that order, that overlap no earlier member of the result.
+
+    Examples
+    --------
+    Windows of 2 columns at columns 0, 1, 2: the middle one first leaves no room.
+
+    >>> without_overlap(np.array([1, 0, 2]), np.array([0]), np.arange(3), (1, 2))
+    array([1])
+    """
+    flags = bytearray(len(rows) * len(cols))  # plain bytes: the loop below reads one at a time
+    dropped = np.frombuffer(flags, dtype=np.uint8).reshape(len(rows), len(cols))
+    top = np.searchsorted(rows, rows - size[0], side="right")
+    bottom = np.searchsorted(rows, rows + size[0])
+    left = np.searchsorted(cols, cols - size[1], side="right")
+    right = np.searchsorted(cols, cols + size[1])
+    chosen = []
+    for index in order.tolist():
+        if flags[index]:
+            continue
+        chosen.append(index)
+        i, j = divmod(index, len(cols))
+        dropped[top[i] : bottom[i], left[j] : right[j]] = 1
+    return np.array(chosen, dtype=np.intp)
+
+
+def _sums_along_rows(
+    values: Float64[np.ndarray, "L M"], size: int, stride: int
+) -> Float64[np.ndarray, "n M"]:
+    """Window sums along the first axis."""
+    origins = window_origins(values.shape[0], size, stride)
+    ends = origins + min(size, values.shape[0])
+    borders = np.unique(np.concatenate([origins, ends]))
+    cells = np.add.reduceat(values, borders[:-1], axis=0)  # (cells, M)
+    first, last = np.searchsorted(borders, origins), np.searchsorted(borders, ends)
+    return np.stack([cells[a:b].sum(0) for a, b in zip(first, last, strict=True)])
