@@ -76,7 +76,7 @@ def prepare_glas_command(
     url: Annotated[str | None, typer.Option(help="Address of the archive.")] = None,
 ) -> None:
     """Prepare GlaS (Warwick-QU), the gland data set of the MICCAI 2015 challenge."""
-    from askmask.commands import prepare_glas
+    from askmask.commands.prepare import prepare_glas
 
     prepare_glas(console, out, source, scale=scale, download=download, url=url)
 
@@ -101,7 +101,7 @@ def prepare_folder_command(
     scale: Scale = 1.0,
 ) -> None:
     """Prepare any folder of images and its folder of masks."""
-    from askmask.commands import prepare_folder
+    from askmask.commands.prepare import prepare_folder
 
     prepare_folder(
         console,
@@ -135,7 +135,7 @@ def init(
     overrides: Overrides = None,
 ) -> None:
     """Make a project from a prepared data set, and take in the masks that are known."""
-    from askmask.commands import init_project
+    from askmask.commands.project import init_project
 
     init_project(console, project, dataset, overrides or [])
 
@@ -143,7 +143,7 @@ def init(
 @app.command()
 def train(project: ProjectPath) -> None:
     """Fit this round's model to everything labelled so far."""
-    from askmask.commands import train_project
+    from askmask.commands.project import train_project
 
     train_project(console, project)
 
@@ -151,7 +151,7 @@ def train(project: ProjectPath) -> None:
 @app.command()
 def ask(project: ProjectPath, as_json: AsJson = False) -> None:
     """Choose what to label next, and write it as files to be painted."""
-    from askmask.commands import ask_project
+    from askmask.commands.project import ask_project
 
     ask_project(console, project, as_json=as_json)
 
@@ -165,7 +165,7 @@ def tell(
     ] = None,
 ) -> None:
     """Read the painted masks of the present query back as answers."""
-    from askmask.commands import tell_project
+    from askmask.commands.project import tell_project
 
     tell_project(console, project, author, folder)
 
@@ -173,7 +173,7 @@ def tell(
 @app.command()
 def status(project: ProjectPath, as_json: AsJson = False) -> None:
     """Tell where the loop stands: round, labelled, pending, models, newest scores."""
-    from askmask.commands import show_status
+    from askmask.commands.project import show_status
 
     show_status(console, project, as_json=as_json)
 
@@ -181,7 +181,7 @@ def status(project: ProjectPath, as_json: AsJson = False) -> None:
 @app.command()
 def evaluate(project: ProjectPath, as_json: AsJson = False) -> None:
     """Judge this round's model on the validation and test images."""
-    from askmask.commands import evaluate_project
+    from askmask.commands.project import evaluate_project
 
     evaluate_project(console, project, as_json=as_json)
 
@@ -189,7 +189,7 @@ def evaluate(project: ProjectPath, as_json: AsJson = False) -> None:
 @app.command()
 def report(path: Annotated[Path, typer.Argument(help="A project or a run.")]) -> None:
     """Write one self-contained HTML report of a project or of a run of `simulate`."""
-    from askmask.commands import report_path
+    from askmask.commands.grid import report_path
 
     report_path(console, path)
 
@@ -204,7 +204,7 @@ def simulate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials and stop.")] = False,
 ) -> None:
     """Compare strategies: the same loop, answered from known masks."""
-    from askmask.commands import run_simulation
+    from askmask.commands.grid import run_simulation
 
     run_simulation(
         console, config, overrides or [], out, resume=resume, as_json=as_json, dry_run=dry_run
@@ -220,7 +220,7 @@ def samples(
     as_json: AsJson = False,
 ) -> None:
     """Study how many Monte Carlo samples are worth their time."""
-    from askmask.commands import study_samples
+    from askmask.commands.grid import study_samples
 
     study_samples(console, project, counts, as_json=as_json)
 
@@ -231,7 +231,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Tell what this machine can do, which versions are installed, and what is missing."""
-    from askmask.commands import show_doctor
+    from askmask.commands.project import show_doctor
 
     show_doctor(console, weights, as_json=as_json)
 

@@ -1,55 +1,24 @@
-"""What each command of a project does and prints; the arithmetic is elsewhere."""
+"""Commands of a project: init, train, ask, tell, status, evaluate, doctor."""
 
-import json
-import math
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+import askmask
 from askmask.bridges.files import read_answers, write_query
-from askmask.config import Config, dump_config, load_config
-from askmask.errors import ConfigError, ProjectError
+from askmask.commands.output import metric_table, print_json, progress_bars
+from askmask.config import load_config
+from askmask.errors import ProjectError
 from askmask.loop import Loop
 from askmask.oracle import MaskOracle
-from askmask.progress import Listener
-from askmask.progress import Progress as Report
 from askmask.project import CONFIG_NAME, Project
-from askmask.records import MetricRow, Query
-
-PHASES = {"train": "training, steps", "ask": "scoring, images", "evaluate": "evaluating, images"}
-
-
-def print_json(value: object) -> None:
-    """Print JSON to stdout, uncoloured and unwrapped; NaN becomes null."""
-    sys.stdout.write(json.dumps(_plain(value), indent=1) + "\n")
-
-
-@contextmanager
-def progress_bars(console: Console) -> Iterator[Listener]:
-    """Bars for the phases of a loop, drawn while the block runs."""
-    columns = (TextColumn("{task.description:28}"), BarColumn(), TextColumn("{task.completed}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
-        tasks: dict[tuple[int, str], object] = {}
-
-        def show(report: Report) -> None:
-            key = (report.round, report.phase)
-            if key not in tasks:
-                label = f"round {report.round}: {PHASES[report.phase]}"
-                tasks[key] = bars.add_task(label, total=report.total)
-            bars.update(tasks[key], completed=report.done)  # type: ignore[arg-type] # TaskID
-
-        yield show
-
+from askmask.records import Query
 
 def init_project(console: Console, root: Path, dataset: Path, overrides: list[str]) -> None:
     """Make a project and take in the masks of its start images."""
-    base = Path(__file__).parent / "templates" / "askmask.yaml"
+    base = Path(askmask.__file__).parent / "templates" / "askmask.yaml"
     config = load_config(base, [f"data.path={dataset.resolve()}", *overrides])
     with Project.create(root, config) as project:
         count = Loop(project).tell_start(MaskOracle(project.source))
@@ -175,18 +144,6 @@ def evaluate_project(console: Console, root: Path, *, as_json: bool) -> None:
     console.print(metric_table(rows))
 
 
-def metric_table(rows: tuple[MetricRow, ...]) -> Table:
-    """Metrics as a table: a line per split, group, class and metric; reliability bins left out."""
-    table = Table(title="Metrics on valid pixels")
-    for heading in ("split", "group", "class", "metric", "value", "count"):
-        table.add_column(heading)
-    for row in rows:
-        if row.bin is None:
-            names = (row.split, row.group, row.class_name, row.metric)
-            table.add_row(*names, f"{row.value:.4f}", str(row.count))
-    return table
-
-
 def show_doctor(console: Console, weights: Path | None, *, as_json: bool) -> None:
     """Examine the machine."""
     from askmask.doctor import diagnose
@@ -200,29 +157,3 @@ def show_doctor(console: Console, weights: Path | None, *, as_json: bool) -> Non
         shown = f"{value:.1f}" if isinstance(value, float) else str(value)
         table.add_row(key.replace("_", " "), shown)
     console.print(table)
-
-
-def config_of_run(path: Path, overrides: list[str]) -> Config:
-    """Config of a grid, with the check that its data set exists."""
-    config = load_config(path, overrides)
-    if not (config.data.path / "dataset.json").is_file():
-        raise ConfigError(
-            f"expected a prepared data set at data.path={str(config.data.path)!r}, found no "
-            "dataset.json. Make one with `askmask prepare`."
-        )
-    return config
-
-
-def saved_config(config: Config) -> str:
-    """Return the config as the report shows it."""
-    return dump_config(config)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value

@@ -1,0 +1,188 @@
+"""Commands of a benchmark: simulate, report, samples."""
+
+import math
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from askmask.commands.output import print_json, progress_bars
+from askmask.commands.watching import watch_grid
+from askmask.config import Config, dump_config, load_config
+from askmask.errors import ConfigError, ProjectError
+from askmask.experiments.grid import Trial, trials
+from askmask.experiments.results import ResultRow
+
+SUMMARY_METRICS = ("mean_dice", "object_f1", "nll", "brier", "ece")
+_VERSIONS = ("askmask", "torch", "numpy", "scipy")
+
+
+def run_simulation(
+    console: Console,
+    path: Path,
+    overrides: Sequence[str],
+    out: Path,
+    *,
+    resume: bool,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
+    """Run or resume a grid, then write its table and report, and print the summary."""
+    from askmask.experiments.runner import simulate
+
+    config = _config_of_run(path, overrides)
+    planned = trials(config)
+    if dry_run:
+        for trial in planned:
+            console.print(trial.name)
+        return
+    failures: list[str] = []
+
+    def note(trial: Trial, error: str | None) -> None:
+        if error is not None:
+            failures.append(trial.name)
+
+    messages = Console(stderr=True) if as_json else console
+    with watch_grid(messages, out, config):
+        rows = simulate(config, out, resume=resume, on_trial=note)
+    report = write_run_report(out, config, rows)
+    if as_json:
+        print_json({"results": str(out / "results.csv"), "report": str(report), "failed": failures})
+        return
+    console.print(summary_table(rows))
+    console.print(f"Report: {report}\nTable:  {out / 'results.csv'}")
+    for name in failures:
+        console.print(f"[red]failed:[/] {name} (its reason is a row of the table)")
+
+
+def report_path(console: Console, path: Path) -> None:
+    """Write the report of a run or of a project."""
+    from askmask.experiments.runner import collect
+    from askmask.project import CONFIG_NAME
+
+    if (path / CONFIG_NAME).is_file():
+        report = write_project_report(path)
+    elif (path / "config.yaml").is_file():
+        config = load_config(path / "config.yaml")
+        report = write_run_report(path, config, collect(path))
+    else:
+        raise ProjectError(
+            f"expected a project or a run in {str(path)!r}, found neither {CONFIG_NAME} nor "
+            "config.yaml. Give the folder that `askmask init` or `askmask simulate` made."
+        )
+    console.print(f"Report: {report}")
+
+
+def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Path:
+    """Write ``OUT/report.html`` and return its path."""
+    from askmask.experiments.report import GalleryItem, write_report
+    from askmask.experiments.runner import gallery_files
+
+    gallery = []
+    for file in gallery_files(out):
+        trial = file.parent.parent.name
+        _, round_, _, image_id = file.stem.split("_", 3)
+        gallery.append(GalleryItem(int(round_), trial, f"{image_id}", file.read_bytes()))
+    write_report(
+        out / "report.html",
+        rows,
+        config_yaml=dump_config(config),
+        versions=versions(),
+        gallery=gallery,
+        command=f"askmask simulate {shlex.quote(config.name)}.yaml --out {shlex.quote(out.name)}",
+    )
+    return out / "report.html"
+
+
+def write_project_report(root: Path) -> Path:
+    """Write ``PROJECT/reports/report.html`` and return its path."""
+    from askmask.experiments.collect import collect_trial
+    from askmask.experiments.report import write_report
+    from askmask.project import Project
+
+    with Project.open(root) as project:
+        query = project.config.query
+        trial = Trial(query.acquisition, query.unit, project.config.seed)
+        rows = collect_trial(project, trial, project.config.name)
+        report = root / "reports" / "report.html"
+        write_report(
+            report,
+            rows,
+            config_yaml=dump_config(project.config),
+            versions=versions(),
+            gallery=[],
+            command=f"askmask report {shlex.quote(root.name)}",
+        )
+    return report
+
+
+def study_samples(console: Console, root: Path, counts: str, *, as_json: bool) -> None:
+    """Print how the newest model's scores change with the number of samples."""
+    from askmask.compute import configure
+    from askmask.experiments.samples import study_sample_counts
+    from askmask.project import Project
+
+    try:
+        numbers = [int(part) for part in counts.split(",")]
+    except ValueError:
+        raise ConfigError(f"expected numbers by commas, like 1,5,30, got {counts!r}.") from None
+    with Project.open(root) as project, progress_bars(console):
+        trained = [r.round for r in project.store.trainings() if r.status == "finished"]
+        if not trained:
+            raise ProjectError(f"expected a trained model in {str(root)!r}, found none. Train one.")
+        device = configure(project.config)
+        rows = study_sample_counts(project, max(trained), numbers, device)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    table = Table(title=f"Round {max(trained)}: mean of T samples")
+    for heading in ("split", "T", *metrics):
+        table.add_column(heading)
+    for key in dict.fromkeys((row.split, row.samples) for row in rows):
+        values = {r.metric: r.value for r in rows if (r.split, r.samples) == key}
+        table.add_row(key[0], str(key[1]), *(f"{values[metric]:.4f}" for metric in metrics))
+    console.print(table)
+
+
+def versions() -> dict[str, str]:
+    """Versions that a result depends on."""
+    found = {"python": platform.python_version(), "platform": f"{sys.platform} {platform.machine()}"}
+    return found | {package: version(package) for package in _VERSIONS}
+
+
+def summary_table(rows: Sequence[ResultRow]) -> Table:
+    """Scores of the last round of each trial on the test images (or whatever was judged)."""
+    splits = {row.split for row in rows if row.metric}
+    order = ("test", *sorted(splits - {"test", "validation"}), "validation")
+    split = next((name for name in order if name in splits), "")
+    table = Table(title=f"Last round of each trial, split {split!r}, all groups")
+    for heading in ("trial", "round", "labelled", *SUMMARY_METRICS, "status"):
+        table.add_column(heading)
+    for trial in dict.fromkeys(row.trial for row in rows):
+        own = [row for row in rows if row.trial == trial]
+        last = max(row.round for row in own)
+        final = [r for r in own if r.round == last and r.split == split and r.group == "all"]
+        values = {r.metric: r.value for r in final if r.class_name == "all"}
+        shown = [f"{values.get(metric, math.nan):.3f}" for metric in SUMMARY_METRICS]
+        failed = [row.status for row in own if row.status != "finished"]
+        fraction = f"{final[0].labelled_fraction:.3f}" if final else ""
+        table.add_row(trial, str(last), fraction, *shown, failed[0] if failed else "finished")
+    return table
+
+
+def _config_of_run(path: Path, overrides: Sequence[str]) -> Config:
+    """Config of a grid, with the check that its data set exists."""
+    config = load_config(path, overrides)
+    if not (config.data.path / "dataset.json").is_file():
+        raise ConfigError(
+            f"expected a prepared data set at data.path={str(config.data.path)!r}, found no "
+            "dataset.json. Make one with `askmask prepare`."
+        )
+    return config

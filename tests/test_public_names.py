@@ -1,0 +1,36 @@
+"""The public API: sorted, complete, lazy, and nothing else."""
+
+import subprocess
+import sys
+
+import pytest
+
+import askmask
+
+
+def test_all_is_sorted_and_without_repeats() -> None:
+    assert sorted(set(askmask.__all__), key=lambda n: (not n.isupper(), n)) == askmask.__all__
+
+
+@pytest.mark.parametrize("name", askmask.__all__)
+def test_public_name_can_be_imported_and_is_documented(name: str) -> None:
+    thing = getattr(askmask, name)
+    assert name == "UNLABELLED" or thing.__doc__
+
+
+def test_every_public_name_has_a_home_and_no_home_is_hidden() -> None:
+    assert sorted(askmask._HOMES) == sorted(askmask.__all__)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Lop'"):
+        askmask.Lop  # noqa: B018
+
+
+def test_dir_lists_the_public_names() -> None:
+    assert set(askmask.__all__) <= set(dir(askmask))
+
+
+def test_public_name_costs_no_torch_until_it_is_used() -> None:
+    code = "import sys, askmask; askmask.Region; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
