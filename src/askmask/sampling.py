@@ -1,0 +1,245 @@
+"""Monte Carlo samples of one image: the prefix once, then sums of the samples and no sample kept.
+
+A `Predictor` turns an image into the sums that scores and metrics are made of. What it draws is
+keyed by (seed, round, image, sample), so neither the other images nor the number of samples
+computed at a time changes anything (the latter up to rounding). No scores here, no files.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from askmask.acquisition import SampleSums
+from askmask.errors import ConfigError, ShapeError
+from askmask.models.contract import Features, Model, Outputs
+from askmask.models.dropout import KeyedNoise, NoNoise
+
+Image = npt.NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a predictor knows of an image.
+
+    Attributes
+    ----------
+    sums : SampleSums
+        Over the samples of the foreground decoder, on the model's device.
+    boundary_probs : (H, W) float tensor or None
+        Mean probability of a contour over the samples; None when not asked for, or without a
+        boundary head.
+    """
+
+    sums: SampleSums
+    boundary_probs: Float[Tensor, "H W"] | None
+
+
+class Predictor(Protocol):
+    """Something that predicts one image at a time.
+
+    Guarantees: equal arguments give equal results, whatever was predicted before; the image is
+    not modified; the returned tensors belong to the caller and need no gradient; a model handed in
+    keeps its mode (train or eval) and weights. Not safe for use by several threads at once.
+    """
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in the sums of each prediction."""
+        ...
+
+    def predict(
+        self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
+    ) -> Prediction:
+        """Predict an image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8 array
+            RGB, H and W >= 32.
+        seed, round_, image_id
+            Name the draws, see `askmask.seeds`.
+        boundary : bool
+            Whether to compute the boundary head, too; false is faster.
+
+        Raises
+        ------
+        ShapeError
+            If the image is no such array.
+        """
+        ...
+
+
+class MonteCarloDropout:
+    """Samples with dropout, as in Gal & Ghahramani 2016 (arXiv:1506.02142).
+
+    Parameters
+    ----------
+    model : Model
+        Sampled in eval mode: batch norm uses its running statistics.
+    n_samples : int
+        S >= 1.
+    chunk : int
+        Samples computed at a time: more cost memory, fewer use small images badly. Results are
+        independent of it up to rounding.
+    """
+
+    def __init__(self, model: Model, n_samples: int, chunk: int = 3) -> None:
+        if n_samples < 1 or chunk < 1:
+            raise ConfigError(
+                f"expected n_samples >= 1 and chunk >= 1, got {n_samples!r} and {chunk!r}."
+            )
+        self._model = model
+        self._n_samples = n_samples
+        self._chunk = chunk
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in the sums of each prediction."""
+        return self._n_samples
+
+    def predict(
+        self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
+    ) -> Prediction:
+        """Predict an image from S dropout masks; see `Predictor.predict`."""
+        total: _Stream = _Stream()
+        with _inference(self._model):
+            features = self._model.prefix(_to_batch(image, self._model))
+            for start in range(0, self._n_samples, self._chunk):
+                samples = range(start, min(start + self._chunk, self._n_samples))
+                noise = KeyedNoise(seed, round_, image_id, samples)
+                total.add(
+                    self._model.suffix(_repeat(features, len(samples)), noise, boundary=boundary)
+                )
+        return total.prediction()
+
+
+class Deterministic:
+    """One pass without dropout.
+
+    Parameters
+    ----------
+    model : Model
+        Used in eval mode.
+    """
+
+    n_samples = 1
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def predict(
+        self,
+        image: Image,
+        *,
+        seed: int,  # noqa: ARG002 - the contract; nothing is drawn
+        round_: int,  # noqa: ARG002
+        image_id: str,  # noqa: ARG002
+        boundary: bool,
+    ) -> Prediction:
+        """Predict an image by the expected activations; see `Predictor.predict`."""
+        total = _Stream()
+        with _inference(self._model):
+            total.add(self._model(_to_batch(image, self._model), NoNoise(), boundary=boundary))
+        return total.prediction()
+
+
+class Ensemble:
+    """One pass without dropout from each of several models (Lakshminarayanan et al. 2017).
+
+    Parameters
+    ----------
+    models : sequence of Model
+        The members, trained from different seeds; at least one, all with the same classes.
+
+    References
+    ----------
+    Lakshminarayanan et al. 2017, arXiv:1612.01474.
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        classes = sorted({model.n_classes for model in models})
+        if len(classes) != 1:
+            raise ConfigError(
+                f"expected one or more models with the same number of classes, got {len(models)} "
+                f"with {classes!r}. Train every member on the same data set."
+            )
+        self._models = tuple(models)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of members."""
+        return len(self._models)
+
+    def predict(
+        self,
+        image: Image,
+        *,
+        seed: int,  # noqa: ARG002 - the contract; nothing is drawn
+        round_: int,  # noqa: ARG002
+        image_id: str,  # noqa: ARG002
+        boundary: bool,
+    ) -> Prediction:
+        """Predict an image by every member; see `Predictor.predict`."""
+        total = _Stream()
+        for model in self._models:
+            with _inference(model):
+                total.add(model(_to_batch(image, model), NoNoise(), boundary=boundary))
+        return total.prediction()
+
+
+class _Stream:
+    """Running sums of the outputs of the samples of one image."""
+
+    def __init__(self) -> None:
+        self._sums: SampleSums | None = None
+        self._boundary: Tensor | None = None
+
+    def add(self, outputs: Outputs) -> None:
+        sums = SampleSums.of(outputs.foreground.softmax(1))
+        self._sums = sums if self._sums is None else self._sums + sums
+        if outputs.boundary is not None:
+            # Softmax of two classes: the second one's probability is a sigmoid of the difference.
+            contour = (outputs.boundary[:, 1] - outputs.boundary[:, 0]).sigmoid().sum(0)
+            self._boundary = contour if self._boundary is None else self._boundary + contour
+
+    def prediction(self) -> Prediction:
+        assert self._sums is not None
+        mean = None if self._boundary is None else self._boundary / self._sums.n_samples
+        return Prediction(self._sums, mean)
+
+
+def _repeat(features: Features, n_samples: int) -> Features:
+    """Features of one image as those of `n_samples` images, without a copy."""
+    return tuple(feature.expand(n_samples, *feature.shape[1:]) for feature in features)
+
+
+def _to_batch(image: Image, model: Model) -> Tensor:
+    """(1, 3, H, W) float tensor in [0, 1] on the model's device, channels last in memory."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ShapeError(
+            f"expected a uint8 image of shape (H, W, 3), got {image.dtype} {image.shape}. "
+            f"Convert it to 8-bit RGB."
+        )
+    device = next(model.parameters()).device
+    pixels = torch.tensor(image, device=device)  # a copy: arrays from files may be read-only
+    return pixels.permute(2, 0, 1)[None].float().div_(255)
+
+
+@contextmanager
+def _inference(model: Model) -> Iterator[None]:
+    """Eval mode without gradients; the model's mode is put back afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
