@@ -1,0 +1,169 @@
+"""The one results table: every figure, report and claim reads it, unaltered; failures are rows too.
+
+Long format, one row per measured value, kept as a CSV file that any tool can open. What a column
+means stands at `ResultRow`. Nothing is computed here.
+"""
+
+import csv
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from askmask.errors import ProjectError
+
+FINISHED: Final = "finished"
+FAILED: Final = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """One value of the results table.
+
+    `trial` is one strategy (`acquisition` x `unit`) x `seed`; `round` as in `records.Query`.
+    `status` is ``"finished"`` or ``"failed"``; a failed row has a `reason`, an empty `metric`,
+    NaN as `value` and 0 as `count`. `split`, `group`, `class_name`, `metric`, `bin`, `value` and
+    `count` are those of `records.MetricRow`.
+
+    The costs are of all rounds up to this one: `labelled_pixels` counts unique pixels,
+    `labelled_fraction` is their share of the pixels of start set and pool, `regions` and `images`
+    count what was asked or touched, `boundary_length` the pixel edges between different classes
+    inside the answers. The seconds are of this round alone; NaN where nothing was measured.
+    """
+
+    trial: str
+    dataset: str
+    model: str
+    acquisition: str
+    unit: str
+    seed: int
+    round: int
+    status: str = FINISHED
+    reason: str = ""
+    split: str = ""
+    group: str = ""
+    class_name: str = ""
+    metric: str = ""
+    bin: int | None = None
+    value: float = math.nan
+    count: int = 0
+    labelled_pixels: int = 0
+    labelled_fraction: float = math.nan
+    regions: int = 0
+    images: int = 0
+    boundary_length: int = 0
+    training_seconds: float = math.nan
+    scoring_seconds: float = math.nan
+    evaluation_seconds: float = math.nan
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether this row stands for a training or a trial that failed."""
+        return self.status == FAILED
+
+
+_HEADINGS: Final = {"class_name": "class"}  # `class` is a keyword of Python
+
+COLUMNS: Final = tuple(_HEADINGS.get(field.name, field.name) for field in fields(ResultRow))
+"""Headings of the table, in order."""
+
+_VALUES: Final = attrgetter(*(field.name for field in fields(ResultRow)))
+
+
+def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
+    """Write the table as CSV (UTF-8, comma, heading first); an older one is replaced whole.
+
+    The table is written beside `path` and renamed, so a crash leaves the old table or the new.
+    Numbers are written such that they read back equal; NaN as ``nan``, no bin as nothing.
+
+    Parameters
+    ----------
+    path : Path
+        Where; its folder must exist.
+    rows : iterable of ResultRow
+        In the order to keep.
+    """
+    unfinished = path.with_name(path.name + ".unfinished")
+    with unfinished.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(map(_VALUES, rows))  # floats by repr, None as nothing
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def read_results(path: Path) -> list[ResultRow]:
+    """Read a table that `write_results` wrote.
+
+    Raises
+    ------
+    ProjectError
+        If there is no file, its headings are not `COLUMNS`, or a cell does not fit its column;
+        the message names the line and the column.
+    """
+    if not path.is_file():
+        raise ProjectError(
+            f"expected a results table, found no file {str(path)!r}. "
+            "Make one with `askmask simulate`."
+        )
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        _check_headings(path, next(reader, []))
+        return [_parse(path, reader.line_num, cells) for cells in reader]
+
+
+def _check_headings(path: Path, headings: list[str]) -> None:
+    if tuple(headings) == COLUMNS:
+        return
+    missing = [name for name in COLUMNS if name not in headings]
+    unknown = [name for name in headings if name not in COLUMNS]
+    raise ProjectError(
+        f"expected the headings {', '.join(COLUMNS)} in {str(path)!r}; missing {missing!r}, "
+        f"unknown {unknown!r}, got {headings!r} in this order. "
+        "Write the table again with `askmask report`."
+    )
+
+
+def _parse(path: Path, line: int, cells: list[str]) -> ResultRow:
+    """Row of the cells of a line."""
+    if len(cells) != len(COLUMNS):
+        raise ProjectError(
+            f"expected {len(COLUMNS)} cells in line {line} of {str(path)!r}, got {len(cells)}. "
+            "Was the file cut off or edited? Write it again with `askmask report`."
+        )
+    values: dict[str, Any] = {}  # Any: each column has its own type
+    for field, heading, cell in zip(fields(ResultRow), COLUMNS, cells, strict=True):
+        expected, parse = _PARSERS[field.type]
+        try:
+            values[field.name] = parse(cell)
+        except ValueError:
+            raise ProjectError(
+                f"expected {expected} in column {heading!r}, line {line} of {str(path)!r}, "
+                f"got {cell!r}. Correct the cell, or write the table again with `askmask report`."
+            ) from None
+    row = ResultRow(**values)
+    if row.status not in (FINISHED, FAILED):
+        raise ProjectError(
+            f"expected {FINISHED!r} or {FAILED!r} in column 'status', line {line} of "
+            f"{str(path)!r}, got {row.status!r}. Correct the cell."
+        )
+    return row
+
+
+def _parse_bin(cell: str) -> int | None:
+    return int(cell) if cell else None
+
+
+_PARSERS: Final[Mapping[Any, tuple[str, Callable[[str], Any]]]] = MappingProxyType(
+    {
+        str: ("text", str),
+        int: ("a whole number", int),
+        float: ("a number", float),
+        int | None: ("a whole number or nothing", _parse_bin),
+    }
+)
