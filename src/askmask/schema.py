@@ -1,20 +1,18 @@
-"""The tables of a project's database, and how an older database becomes a present one.
+"""The tables of a project's database, version by version.
 
-Only SQL and its bookkeeping; what the tables mean is told in ``store``. A migration and the note
-that it ran share one transaction, so a database always stands at one version exactly.
+Only SQL and its bookkeeping: what the columns mean is told in ``store``, and how a file is opened
+in ``database``. A step and the note that it ran share one transaction, so a database always stands
+at one version exactly. A step that was released is never edited: a change is a further step.
 """
 
 import sqlite3
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from askmask.errors import StoreError
 from askmask.records import utc_now
 
-APPLICATION_ID: Final = 0x61736B6D  # "askm", in the file's header
-BUSY_SECONDS: Final = 30.0
+APPLICATION_ID: Final = 0x61736B6D
+"""Number in the header of every askmask database: the letters "askm"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,54 +152,29 @@ _FIRST = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST,)
-
-
-def connect(path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> sqlite3.Connection:
-    """Open a project's database, make it if it is absent, and bring it to the newest version.
-
-    Parameters
-    ----------
-    path : Path
-        The file; its folder must exist.
-    migrations : tuple of Migration
-        Every step, oldest first.
-
-    Returns
-    -------
-    sqlite3.Connection
-        In autocommit mode, with write-ahead log, foreign keys and busy timeout switched on; may
-        be used from several threads, one at a time.
-
-    Raises
-    ------
-    StoreError
-        If the file is no askmask database, is of a newer version, or cannot be opened.
-    """
-    try:
-        connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+_EVALUATIONS_OF_TRAININGS = Migration(
+    2,
+    "an evaluation belongs to a training, so a repeated training is evaluated again",
+    (
+        "ALTER TABLE evaluations ADD COLUMN training INTEGER REFERENCES trainings (id)",
+        """
+        UPDATE evaluations SET training = (
+            SELECT max(id) FROM trainings
+            WHERE status = 'finished'
+            AND (trainings.round, trainings.model) = (evaluations.round, evaluations.model)
         )
-    except sqlite3.Error as error:
-        raise StoreError(
-            f"expected a database at {str(path)!r}, but: {error}. Make its folder, or check that "
-            "you may write there."
-        ) from error
-    try:
-        _refuse_strangers(connection, path, migrations[-1].version)
-        _configure(connection, path)
-        for migration in migrations:
-            _apply(connection, migration)
-    except sqlite3.Error as error:
-        connection.close()
-        raise StoreError(
-            f"expected to open the database {str(path)!r}, but: {error}. Close other programs "
-            "that use it; if it is damaged, take the newest copy."
-        ) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        """,
+        "DROP INDEX evaluations_of_model",
+        # a model that was not trained here has no training; NULLs would count as different
+        """
+        CREATE UNIQUE INDEX evaluations_of_training
+        ON evaluations (round, model, ifnull(training, 0))
+        """,
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _EVALUATIONS_OF_TRAININGS)
+"""Every step, oldest first, numbered from 1 without a gap."""
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -209,54 +182,16 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _refuse_strangers(connection: sqlite3.Connection, path: Path, newest: int) -> None:
-    """Look before anything is written: a foreign database stays as it is."""
-    try:
-        identity = int(connection.execute("PRAGMA application_id").fetchone()[0])
-        tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise StoreError(
-            f"expected an askmask database at {str(path)!r}, but: {error}. Name another file."
-        ) from error
-    if tables and identity != APPLICATION_ID:
-        raise StoreError(
-            f"expected an askmask database at {str(path)!r}, got an SQLite file of another program "
-            f"(application id {identity:#x}). Name another file."
-        )
-    version = version_of(connection)
-    if version > newest:
-        raise StoreError(
-            f"expected a database of version {newest} or older at {str(path)!r}, got version "
-            f"{version}. Install a newer askmask, or take a copy of the database from before."
-        )
+def migrate(connection: sqlite3.Connection, migration: Migration) -> None:
+    """Take one step, unless the database is there already; whole or not at all.
 
-
-def _configure(connection: sqlite3.Connection, path: Path) -> None:
-    mode = _write_ahead(connection)
-    if mode != "wal":
-        raise StoreError(
-            f"expected a disk with shared memory for {str(path)!r}, got journal mode {mode!r}. "
-            "Move the project to a local disk: network disks lose answers."
-        )
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")  # an answer outlives a power cut too
-
-
-def _write_ahead(connection: sqlite3.Connection) -> str:
-    """Switch the write-ahead log on; SQLite does not wait here when another process does so too."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        In autocommit mode.
+    migration : Migration
+        The step; the database is at its version or above, or just below.
+    """
     if version_of(connection) >= migration.version:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -272,5 +207,6 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
             connection.execute(f"PRAGMA user_version = {migration.version}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
