@@ -1,0 +1,174 @@
+"""Losses over labelled pixels only; maths without state, models or files.
+
+A pixel counts if its label is not `UNLABELLED` and its weight is positive, and it counts by its
+weight. Padding, ignored and unanswered pixels therefore never move a weight of the network.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from askmask.errors import ShapeError
+from askmask.records import UNLABELLED
+
+
+class DecoderLogits(Protocol):
+    """What a pass gives to the loss: the logits of both decoders and of their branches."""
+
+    @property
+    def foreground(self) -> Tensor:
+        """(B, C, H, W) class logits."""
+        ...
+
+    @property
+    def boundary(self) -> Tensor | None:
+        """(B, 2, H, W) contour logits; None without a contour decoder."""
+        ...
+
+    @property
+    def auxiliary_foreground(self) -> tuple[Tensor, ...]:
+        """Class logits of each branch, (B, C, H, W)."""
+        ...
+
+    @property
+    def auxiliary_boundary(self) -> tuple[Tensor, ...]:
+        """Contour logits of each branch, (B, 2, H, W)."""
+        ...
+
+
+def masked_cross_entropy(
+    logits: Float[Tensor, "B C H W"],
+    labels: Int64[Tensor, "B H W"],
+    weight: Float[Tensor, "B H W"],
+) -> Float[Tensor, ""]:
+    """Weighted mean cross-entropy over the labelled pixels of a batch.
+
+    Parameters
+    ----------
+    logits : (B, C, H, W) float tensor
+        Computed in float32, whatever their precision.
+    labels : (B, H, W) int64 tensor
+        Class indices in [0, C), `UNLABELLED` where nobody labelled.
+    weight : (B, H, W) float tensor
+        How much each pixel counts, >= 0; irrelevant where unlabelled.
+
+    Returns
+    -------
+    () float32 tensor
+        ``sum(w * -log softmax(logits)[label]) / sum(w)`` in nats, >= 0. Without a labelled pixel
+        it is 0, and so is its gradient.
+
+    Notes
+    -----
+    A comparison picks the true class rather than `torch.nn.functional.cross_entropy` or a gather,
+    whose CUDA kernels add up in no fixed order; it is also faster on CPUs. A label that is no
+    class picks nothing, so whoever builds the batch checks the labels.
+
+    Examples
+    --------
+    >>> logits = torch.zeros(1, 2, 1, 2)
+    >>> masked_cross_entropy(logits, torch.tensor([[[0, -1]]]), torch.ones(1, 1, 2))
+    tensor(0.6931)
+    """
+    classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1)
+    is_true = labels.unsqueeze(1) == classes  # (B, C, H, W)
+    log_probs = logits.float().log_softmax(dim=1)
+    # where, not a product: 0 * -inf of a class that is not the true one would be NaN
+    surprise = torch.where(is_true, -log_probs, 0.0).sum(dim=1)  # (B, H, W)
+    counted = torch.where(labels == UNLABELLED, 0.0, weight.float())
+    total = counted.sum()
+    return (surprise * counted).sum() / torch.where(total > 0, total, 1.0)
+
+
+def decoder_loss(
+    logits: Float[Tensor, "B C H W"],
+    branches: Sequence[Tensor],
+    labels: Int64[Tensor, "B H W"],
+    weight: Float[Tensor, "B H W"],
+    auxiliary_weight: float,
+) -> Float[Tensor, ""]:
+    """Loss of one decoder: its own, and the sum of its branches' by `auxiliary_weight`.
+
+    Parameters
+    ----------
+    logits : (B, C, H, W) float tensor
+        Output of the decoder.
+    branches : sequence of (B, C, H, W) float tensors
+        Outputs of its branches, for deep supervision; may be empty.
+    labels, weight : (B, H, W) tensors
+        As in `masked_cross_entropy`.
+    auxiliary_weight : float
+        >= 0.
+
+    References
+    ----------
+    Chen et al. 2016, DCAN, arXiv:1604.02677, eq. 2, with a mean over the labelled pixels.
+    """
+    loss = masked_cross_entropy(logits, labels, weight)
+    for branch in branches:
+        loss = loss + auxiliary_weight * masked_cross_entropy(branch, labels, weight)
+    return loss
+
+
+def segmentation_loss(
+    outputs: DecoderLogits,
+    labels: Int64[Tensor, "B H W"],
+    boundary: Int64[Tensor, "B H W"] | None,
+    weight: Float[Tensor, "B H W"],
+    *,
+    boundary_weight: float = 1.0,
+    auxiliary_weight: float = 1.0,
+) -> Float[Tensor, ""]:
+    """Loss of a pass: foreground decoder plus `boundary_weight` times contour decoder.
+
+    Parameters
+    ----------
+    outputs : DecoderLogits
+        The network's outputs; without contour logits only the foreground counts.
+    labels : (B, H, W) int64 tensor
+        Class indices or `UNLABELLED`.
+    boundary : (B, H, W) int64 tensor or None
+        1 on a contour, 0 off it, or `UNLABELLED`.
+    weight : (B, H, W) float tensor
+        How much each pixel counts in both decoders.
+    boundary_weight, auxiliary_weight : float
+        Weights of the contour decoder and of the branches, >= 0.
+
+    Raises
+    ------
+    ShapeError
+        If there are contour logits but no contour target.
+    """
+    foreground = decoder_loss(
+        outputs.foreground, outputs.auxiliary_foreground, labels, weight, auxiliary_weight
+    )
+    if outputs.boundary is None:
+        return foreground
+    if boundary is None:
+        raise ShapeError(
+            f"expected a contour target for contour logits of shape "
+            f"{tuple(outputs.boundary.shape)}, got None. Give every training image its boundary "
+            "raster, or set training.boundary_weight to 0."
+        )
+    contour = decoder_loss(
+        outputs.boundary, outputs.auxiliary_boundary, boundary, weight, auxiliary_weight
+    )
+    return foreground + boundary_weight * contour
+
+
+def l2_penalty(kernels: Iterable[Tensor]) -> Float[Tensor, ""]:
+    """Half the sum of squares of all kernels; 0 without any.
+
+    The half is TensorFlow's and slim's convention (`tf.nn.l2_loss`), in which published factors
+    such as 0.001 are meant; the gradient is then the kernel itself.
+
+    Examples
+    --------
+    >>> l2_penalty([torch.tensor([3.0, 4.0])])
+    tensor(12.5000)
+    """
+    squares = [0.5 * kernel.square().sum() for kernel in kernels]
+    return torch.stack(squares).sum() if squares else torch.zeros(())
