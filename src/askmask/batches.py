@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from askmask.seeds import numpy_generator
 _T = TypeVar("_T")
 
 
+@runtime_checkable
 class TrainingSet(Protocol):
     """The images of one training.
 
@@ -53,13 +54,10 @@ class Batch:
     weight: Float32[Tensor, "B H W"]
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch on `device`; copies from pinned memory do not wait."""
-        boundary = self.boundary
+        """Return the batch on `device`."""
+        boundary = None if self.boundary is None else self.boundary.to(device)
         return Batch(
-            self.images.to(device, non_blocking=True),
-            self.labels.to(device, non_blocking=True),
-            None if boundary is None else boundary.to(device, non_blocking=True),
-            self.weight.to(device, non_blocking=True),
+            self.images.to(device), self.labels.to(device), boundary, self.weight.to(device)
         )
 
 

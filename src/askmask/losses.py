@@ -5,7 +5,7 @@ weight. Padding, ignored and unanswered pixels therefore never move a weight of 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,6 +15,7 @@ from askmask.errors import ShapeError
 from askmask.records import UNLABELLED
 
 
+@runtime_checkable
 class DecoderLogits(Protocol):
     """What a pass gives to the loss: the logits of both decoders and of their branches."""
 
