@@ -10,7 +10,7 @@ Pure functions on arrays; the store calls them and keeps the answers. Two rules 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,43 +47,55 @@ class Gain:
     boundary_length: int
 
 
-def compose(window: Region, pieces: Sequence[Piece]) -> Mask:
+def compose(window: Region, newest_first: Iterable[Piece]) -> Mask:
     """Labelled set inside a window, the newest label of each pixel.
 
     Parameters
     ----------
     window : Region
         Part of one image; the whole image as a rule.
-    pieces : sequence of Piece
-        Oldest first; of the same image. Parts outside the window are left out.
+    newest_first : iterable of Piece
+        Of the same image. Parts outside the window are left out. It is read no further than the
+        window has unlabelled pixels, so that older versions of an image's labels cost nothing.
 
     Returns
     -------
     Mask
-        Fresh arrays of the window's size. `instances` is None if a piece without them still
-        shows at a pixel, or if nothing is labelled. Otherwise the pieces that keep their ids have
-        theirs, and the objects of the others have larger ids, in the order of the pieces.
+        Fresh arrays of the window's size. `instances` is None if a piece without them shows at a
+        pixel, or if nothing is labelled. Otherwise the pieces that keep their ids have theirs,
+        and the objects of the others have larger ids, in the order of their answers.
     """
-    shape = (window.height, window.width)
-    labels = np.full(shape, UNLABELLED, np.int16)
-    instances = np.zeros(shape, np.int32)
-    owner = np.full(shape, -1, np.int32)  # index of the piece that shows
-    for index, (piece, offset) in enumerate(zip(pieces, _id_offsets(pieces), strict=True)):
+    labels = np.full((window.height, window.width), UNLABELLED, np.int16)
+    showing: list[tuple[Piece, Slices, Slices, npt.NDArray[np.bool_]]] = []
+    left = labels.size
+    for piece in newest_first:
         shared = _shared(window, piece.region)
         if shared is None:
             continue
         there, here = shared
         given = piece.mask.labels[here]
-        known = given != UNLABELLED
-        labels[there][known] = given[known]
-        owner[there][known] = index
-        if piece.mask.instances is not None:
-            ids = piece.mask.instances[here]
-            instances[there][known] = np.where(ids > 0, ids + offset, 0)[known]
-    return Mask(labels, instances if _all_have_instances(owner, pieces) else None)
+        shows = (labels[there] == UNLABELLED) & (given != UNLABELLED)
+        count = int(shows.sum())
+        if count:
+            labels[there][shows] = given[shows]
+            showing.append((piece, there, here, shows))
+            left -= count
+        if left == 0:
+            break
+    masks = [piece.mask.instances for piece, *_ in showing]
+    if not showing or any(ids is None for ids in masks):
+        return Mask(labels)
+    instances = np.zeros(labels.shape, np.int32)
+    showing.reverse()
+    offsets = _id_offsets([piece for piece, *_ in showing])
+    for (piece, there, here, shows), offset in zip(showing, offsets, strict=True):
+        assert piece.mask.instances is not None, "checked above"
+        ids = piece.mask.instances[here]
+        instances[there][shows] = np.where(ids > 0, ids + offset, 0)[shows]
+    return Mask(labels, instances)
 
 
-def gain(image: Region, new: Piece, older: Sequence[Piece]) -> Gain:
+def gain(image: Region, new: Piece, older: Iterable[Piece]) -> Gain:
     """What `new` adds to the labels that `older` pieces gave.
 
     Parameters
@@ -92,13 +104,13 @@ def gain(image: Region, new: Piece, older: Sequence[Piece]) -> Gain:
         The whole image.
     new : Piece
         The newest answer.
-    older : sequence of Piece
-        Every older one of the image, oldest first; those that do not reach into `new` or its
+    older : iterable of Piece
+        Every older one of the image, newest first; those that do not reach into `new` or its
         neighbouring pixels may be left out.
     """
     window = grown(new.region, image)  # neighbours of the region's border pixels count too
     before = compose(window, older).labels
-    after = compose(window, [Piece(window, Mask(before)), new]).labels
+    after = compose(window, [new, Piece(window, Mask(before))]).labels
     is_new = (before == UNLABELLED) & (after != UNLABELLED)
     return Gain(int(is_new.sum()), _new_edges(after, is_new))
 
@@ -126,7 +138,7 @@ def mask_digest(mask: Mask) -> bytes:
 
 
 def _id_offsets(pieces: Sequence[Piece]) -> list[int]:
-    """Add to the ids of each piece so that only pieces that keep their ids share some."""
+    """Number to add to the ids of each piece; only pieces that keep their ids share some."""
     largest = [0 if p.mask.instances is None else int(p.mask.instances.max()) for p in pieces]
     kept = [top for top, piece in zip(largest, pieces, strict=True) if piece.keeps_ids]
     start = max(kept, default=0)
@@ -151,12 +163,6 @@ def _from(box: Region, top: int, left: int, bottom: int, right: int) -> Slices:
     return slice(top - box.row, bottom - box.row), slice(left - box.col, right - box.col)
 
 
-def _all_have_instances(owner: npt.NDArray[np.int32], pieces: Sequence[Piece]) -> bool:
-    shows = np.bincount(owner.ravel() + 1, minlength=len(pieces) + 1)[1:] > 0
-    showing = [piece for piece, is_shown in zip(pieces, shows, strict=True) if is_shown]
-    return bool(showing) and all(piece.mask.instances is not None for piece in showing)
-
-
 def _new_edges(labels: Labels, is_new: npt.NDArray[np.bool_]) -> int:
     count = 0
     for first, second in (
@@ -172,7 +178,9 @@ def _new_edges(labels: Labels, is_new: npt.NDArray[np.bool_]) -> int:
 def _renumbered(instances: Instances) -> Instances:
     """Return objects numbered 1, 2, ... in the order of their first pixel; 0 stays 0."""
     flat = instances.ravel()
-    ids, first, inverse = np.unique(flat, return_index=True, return_inverse=True)
-    order = np.where(ids == 0, -1, first).argsort().argsort()  # rank of each id's first pixel
-    numbers = order + (0 if (ids == 0).any() else 1)
-    return numbers[inverse].astype(np.int32)
+    first = np.full(int(flat.max(initial=0)) + 1, flat.size)  # of each id; absent ids go last
+    first[flat[::-1]] = np.arange(flat.size)[::-1]  # where an id comes again, the last write stays
+    first[0] = -1
+    numbers = np.empty(first.size, np.int32)
+    numbers[first.argsort(kind="stable")] = np.arange(first.size)
+    return numbers[instances]

@@ -3,13 +3,14 @@
 An oracle sees regions, never scores, so that no answer depends on how sure a model was.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from askmask.data.source import Source
 from askmask.errors import ShapeError, SourceError
 from askmask.records import Answer, Region
 
 
+@runtime_checkable
 class Oracle(Protocol):
     """Somebody who labels regions.
 

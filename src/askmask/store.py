@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -152,7 +152,7 @@ class Store:
 
     def newest_query(self) -> Query | None:
         """Query of the last round that has one; None before the first."""
-        newest = self._database.rows("SELECT max(round) FROM queries")[0][0]
+        ((newest,),) = self._database.rows("SELECT max(round) FROM queries")
         return None if newest is None else self.query(newest)
 
     def unanswered(self, round_: int) -> tuple[QueryItem, ...]:
@@ -173,7 +173,8 @@ class Store:
         -------
         (H, W) bool array
         """
-        asked = self.labelled(image_id).labelled
+        whole = self._whole(image_id)
+        asked = compose(whole, self._pieces(whole, with_instances=False)).labelled
         for item in self._items(image_id=image_id):
             asked[item.region.slices] = True
         return asked
@@ -255,10 +256,8 @@ class Store:
 
     def labelled_pixels(self, until: int | None = None) -> int:
         """Count the pixels that have a label, each once."""
-        rows = self._database.rows(
-            "SELECT ifnull(sum(new_pixels), 0) FROM answers WHERE id <= ifnull(?, id)", until
-        )
-        return int(rows[0][0])
+        sql = "SELECT ifnull(sum(new_pixels), 0) FROM answers WHERE id <= ifnull(?, id)"
+        return int(self._database.rows(sql, until)[0][0])
 
     def labelled_digest(self, until: int | None = None) -> str:
         """32 hex digits that are equal where the labelled sets are.
@@ -317,7 +316,7 @@ class Store:
         """Close the database; may be called again."""
         self._database.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Store":  # noqa: PYI034 (beartype refuses Self in a method)
         return self
 
     def __exit__(
@@ -345,17 +344,17 @@ class Store:
 
     def _pieces(
         self, window: Region, *, with_instances: bool = True, until: int | None = None
-    ) -> list[Piece]:
-        """Answers that reach into a window, oldest first."""
+    ) -> Iterator[Piece]:
+        """Answers that reach into a window, newest first; decoded when they are needed."""
         rows = self._database.rows(
             "SELECT image_id, row, col, height, width, tool, labels, iif(?, instances, NULL)"
             " FROM answers WHERE image_id = ? AND kind = 'labels' AND row < ? AND col < ?"
-            " AND row + height > ? AND col + width > ? AND id <= ifnull(?, id) ORDER BY id",
+            " AND row + height > ? AND col + width > ? AND id <= ifnull(?, id) ORDER BY id DESC",
             *(with_instances, window.image_id),
             *(window.row + window.height, window.col + window.width, window.row, window.col),
             until,
         )
-        return [_piece(row) for row in rows]
+        return map(_piece, rows)
 
     def _whole(self, image_id: str) -> Region:
         rows = self._database.rows("SELECT height, width FROM images WHERE image_id = ?", image_id)

@@ -1,0 +1,527 @@
+"""What every store guarantees; a store's tests subclass this and say how one is opened."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from askmask.errors import ShapeError, StoreError
+from askmask.records import (
+    UNLABELLED,
+    Answer,
+    ImageInfo,
+    Mask,
+    MetricRow,
+    Query,
+    QueryItem,
+    Region,
+    Unit,
+)
+from askmask.store import Store, TrainingRecord
+
+FIRST = ImageInfo("slide/ä 1", 6, 8, split="train", group="benign", role="pool")
+SECOND = ImageInfo("another", 5, 5, split="testA", has_mask=False)
+THIRD = ImageInfo("A third", 4, 4)
+IMAGES = (FIRST, SECOND, THIRD)
+
+LEFT = Region(FIRST.image_id, 0, 0, 6, 4)
+RIGHT = Region(FIRST.image_id, 0, 4, 6, 4)
+CORNER = Region(SECOND.image_id, 3, 2, 2, 3)
+QUERY = Query(
+    round=1,
+    acquisition="mutual_information",
+    unit=Unit.REGION,
+    items=(
+        QueryItem(0, LEFT, 3.25, 24),
+        QueryItem(1, CORNER, 1.5, 6),
+        QueryItem(2, RIGHT, 0.125, 20),
+    ),
+    model="round_000.safetensors",
+    elapsed_seconds=1.25,
+)
+FAILED = TrainingRecord(
+    round=0,
+    attempt=0,
+    status="failed",
+    reason="loss nan at step 3",
+    steps=3,
+    loss=float("nan"),
+    elapsed_seconds=0.5,
+    model="round_000.safetensors",
+    labelled_digest="ab" * 16,
+    started_at="2030-01-01T00:00:00.000+00:00",
+)
+FINISHED = TrainingRecord(
+    round=0,
+    attempt=1,
+    status="finished",
+    reason=None,
+    steps=600,
+    loss=0.1,
+    elapsed_seconds=60.5,
+    model="round_000.safetensors",
+    labelled_digest="ab" * 16,
+    started_at="2030-01-01T00:00:01.000+00:00",
+)
+DICE = MetricRow("testA", "all", "all", "mean_dice", 0.1, 1000)
+ABSENT = MetricRow("testA", "benign", "gland", "dice", float("nan"), 0)
+BIN = MetricRow("testA", "all", "all", "reliability_accuracy", 1 / 3, 12, bin=9)
+
+
+def filled(region: Region, value: int, round_: int = 1, **others: object) -> Answer:
+    """Answer of one class all over a region."""
+    mask = Mask(np.full((region.height, region.width), value, np.int16))
+    provenance = {"author": "Ada", "tool": "brush", **others}
+    return Answer(region=region, mask=mask, round=round_, **provenance)
+
+
+def assert_same_answer(one: Answer, other: Answer) -> None:
+    """Compare two answers field by field."""
+    names = ("region", "round", "author", "tool", "answered_at", "seconds", "model")
+    assert [getattr(one, name) for name in names] == [getattr(other, name) for name in names]
+    np.testing.assert_array_equal(one.mask.labels, other.mask.labels)
+    assert (one.mask.instances is None) == (other.mask.instances is None)
+    if one.mask.instances is not None:
+        np.testing.assert_array_equal(one.mask.instances, other.mask.instances)
+
+
+class StoreContract:
+    """Subclass and override `open_store`."""
+
+    def open_store(self, path: Path) -> Store:
+        """Open the store in a folder, a second time too."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        store = self.open_store(tmp_path)
+        store.add_images(IMAGES)
+        yield store
+        store.close()
+
+    def test_new_store_is_empty(self, tmp_path: Path) -> None:
+        store = self.open_store(tmp_path)
+
+        assert store.images() == store.trainings() == store.costs() == ()
+        assert store.labelled_images() == store.answered_rounds() == store.unanswered(0) == ()
+        assert (store.newest_query(), store.query(1), store.newest_model()) == (None, None, None)
+        assert (store.labelled_pixels(), store.newest_answer(), list(store.answers())) == (0, 0, [])
+        assert store.metrics(0) == ()
+        store.close()
+
+    def test_images_come_in_the_order_they_were_added(self, store: Store) -> None:
+        store.add_images([THIRD, ImageInfo("new", 3, 3), FIRST])
+
+        assert store.images() == (*IMAGES, ImageInfo("new", 3, 3))
+
+    def test_known_image_is_brought_up_to_date(self, store: Store) -> None:
+        changed = ImageInfo(SECOND.image_id, 5, 5, "train", "malignant", "start", has_mask=True)
+
+        store.add_images([changed])
+
+        assert store.images() == (FIRST, changed, THIRD)
+
+    def test_image_of_another_size_is_refused_and_nothing_added(self, store: Store) -> None:
+        resized = ImageInfo(FIRST.image_id, 12, 16)
+
+        with pytest.raises(StoreError, match=r"slide/ä 1.*\(6, 8\).*\(12, 16\)"):
+            store.add_images([ImageInfo("new", 3, 3), resized])
+
+        assert store.images() == IMAGES
+
+    def test_query_comes_back_as_it_was_asked(self, store: Store) -> None:
+        store.add_query(QUERY)
+
+        assert store.query(1) == store.newest_query() == QUERY
+        assert store.query(2) is None
+
+    def test_newest_query_is_that_of_the_last_round(self, store: Store) -> None:
+        items = (QueryItem(0, RIGHT, 2.0, 24),)
+        newest = Query(2, "random", Unit.IMAGE, items)
+
+        store.add_query(newest)
+        store.add_query(QUERY)
+
+        assert store.newest_query() == newest
+
+    def test_same_query_again_changes_nothing(self, store: Store) -> None:
+        store.add_query(QUERY)
+        slower = Query(
+            *(1, QUERY.acquisition, QUERY.unit, QUERY.items, QUERY.model),
+            elapsed_seconds=99.0,
+        )
+
+        store.add_query(slower)
+
+        assert store.query(1) == QUERY
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            Query(1, QUERY.acquisition, QUERY.unit, QUERY.items[:2], QUERY.model),
+            Query(1, "random", QUERY.unit, QUERY.items, QUERY.model),
+            Query(1, QUERY.acquisition, QUERY.unit, QUERY.items, "another.safetensors"),
+        ],
+        ids=["items", "acquisition", "model"],
+    )
+    def test_another_query_for_a_round_is_refused(self, store: Store, other: Query) -> None:
+        store.add_query(QUERY)
+
+        with pytest.raises(StoreError, match=r"no other query in round 1, which asks 3 regions"):
+            store.add_query(other)
+
+        assert store.query(1) == QUERY
+
+    @pytest.mark.parametrize(
+        "query",
+        [Query(0, "random", Unit.REGION, QUERY.items), Query(1, "random", Unit.REGION, ())],
+        ids=["round 0", "nothing asked"],
+    )
+    def test_query_of_nothing_or_of_the_start_set_is_refused(
+        self, store: Store, query: Query
+    ) -> None:
+        with pytest.raises(StoreError, match="round >= 1 with at least one region"):
+            store.add_query(query)
+
+    def test_query_with_one_bad_region_is_refused_whole(self, store: Store) -> None:
+        beyond = QueryItem(3, Region(THIRD.image_id, 2, 2, 3, 1), 0.1, 3)
+
+        with pytest.raises(ShapeError, match=r"A third.*\(4, 4\).*row=2"):
+            store.add_query(Query(1, "random", Unit.REGION, (*QUERY.items, beyond)))
+
+        assert store.newest_query() is None
+        assert store.pending(FIRST.image_id) == ()
+
+    def test_query_with_a_score_that_is_no_number_is_refused(self, store: Store) -> None:
+        item = QueryItem(0, LEFT, float("nan"), 24)
+
+        with pytest.raises(StoreError, match="score"):
+            store.add_query(Query(1, "random", Unit.REGION, (item,)))
+
+        assert store.newest_query() is None
+
+    def test_answered_regions_leave_the_open_ones_in_order(self, store: Store) -> None:
+        store.add_query(QUERY)
+
+        store.add_answer(filled(CORNER, 1))
+
+        assert store.unanswered(1) == (QUERY.items[0], QUERY.items[2])
+        assert store.pending(FIRST.image_id) == (LEFT, RIGHT)
+        assert store.pending(SECOND.image_id) == ()
+
+    def test_answer_of_another_round_or_another_box_leaves_a_region_open(
+        self, store: Store
+    ) -> None:
+        store.add_query(QUERY)
+
+        store.add_answer(filled(CORNER, 1, round_=0))
+        store.add_answer(filled(Region(SECOND.image_id, 0, 0, 5, 5), 1))
+
+        assert QUERY.items[1] in store.unanswered(1)
+
+    def test_asked_pixels_are_those_labelled_pending_or_given_up(self, store: Store) -> None:
+        store.add_query(QUERY)
+        store.add_answer(filled(CORNER, UNLABELLED))
+        store.add_answer(filled(Region(SECOND.image_id, 0, 0, 1, 2), 1, round_=0))
+        store.add_answer(filled(Region(SECOND.image_id, 1, 0, 1, 2), UNLABELLED, round_=0))
+
+        expected = np.zeros((5, 5), bool)
+        expected[3:, 2:] = True  # asked, and answered with "I do not know"
+        expected[0, :2] = True  # labelled; the line below was never asked, and has no label
+        np.testing.assert_array_equal(store.asked(SECOND.image_id), expected)
+        assert store.asked(FIRST.image_id).all()
+        assert not store.asked(THIRD.image_id).any()
+
+    def test_answer_comes_back_as_it_was_given(self, store: Store) -> None:
+        labels = np.array([[UNLABELLED, 0, 254], [1, 2, 3]], np.int16)
+        instances = np.array([[0, 0, 65535], [1, 2, 0]], np.int32)
+        answer = Answer(
+            region=CORNER,
+            mask=Mask(labels, instances),
+            round=3,
+            author="Grace Høpper",
+            tool="polygon",
+            answered_at="2031-05-06T07:08:09.123+00:00",
+            seconds=12.5,
+            model="round_002.safetensors",
+        )
+
+        store.add_answer(answer)
+
+        (kept,) = store.answers()
+        assert_same_answer(kept, answer)
+
+    def test_answers_are_numbered_upwards_and_come_oldest_first(self, store: Store) -> None:
+        clock_set_back = "1999-01-01T00:00:00.000+00:00"
+        numbers = [
+            store.add_answer(filled(LEFT, 0)),
+            store.add_answer(filled(CORNER, 1, round_=2)),
+            store.add_answer(filled(LEFT, 2, answered_at=clock_set_back)),
+        ]
+
+        assert numbers == sorted(set(numbers))
+        assert store.newest_answer() == numbers[-1]
+        assert [int(a.mask.labels[0, 0]) for a in store.answers()] == [0, 1, 2]
+        assert [int(a.mask.labels[0, 0]) for a in store.answers(FIRST.image_id)] == [0, 2]
+        assert [int(a.mask.labels[0, 0]) for a in store.answers(round_=2)] == [1]
+        assert list(store.answers(FIRST.image_id, 2)) == []
+
+    def test_newest_label_wins_whatever_the_clocks_say(self, store: Store) -> None:
+        store.add_answer(filled(LEFT, 0))
+        store.add_answer(filled(LEFT, 2, answered_at="1999-01-01T00:00:00.000+00:00"))
+
+        assert (store.labelled(FIRST.image_id).labels[LEFT.slices] == 2).all()
+
+    def test_returned_arrays_belong_to_the_caller(self, store: Store) -> None:
+        store.add_answer(filled(LEFT, 1))
+
+        store.labelled(FIRST.image_id).labels[:] = 0
+        next(store.answers()).mask.labels[:] = 0
+        store.asked(FIRST.image_id)[:] = False
+
+        assert (store.labelled(FIRST.image_id).labels[LEFT.slices] == 1).all()
+        assert store.asked(FIRST.image_id)[LEFT.slices].all()
+
+    def test_unanswered_image_is_unlabelled(self, store: Store) -> None:
+        mask = store.labelled(FIRST.image_id)
+
+        np.testing.assert_array_equal(mask.labels, np.full((6, 8), UNLABELLED, np.int16))
+        assert mask.instances is None
+
+    def test_objects_of_a_known_mask_keep_their_ids_and_drawn_ones_get_others(
+        self, store: Store
+    ) -> None:
+        ones = np.ones((6, 4), np.int16)
+        ids = np.full((6, 4), 5, np.int32)
+        store.add_answer(Answer(LEFT, Mask(ones, ids), 1, "simulated", "mask"))
+        store.add_answer(Answer(RIGHT, Mask(ones, ids), 1, "simulated", "mask"))
+        drawn = Region(FIRST.image_id, 0, 0, 1, 1)
+        drawn_mask = Mask(np.ones((1, 1), np.int16), np.ones((1, 1), np.int32))
+        store.add_answer(Answer(drawn, drawn_mask, 1, "Ada", "brush"))
+
+        instances = store.labelled(FIRST.image_id).instances
+
+        assert instances is not None
+        assert instances[0, 0] == 6
+        assert (instances.ravel()[1:] == 5).all()
+
+    def test_answer_for_an_unknown_image_is_refused(self, store: Store) -> None:
+        with pytest.raises(StoreError, match=r"got 'nowhere'.*add_images"):
+            store.add_answer(filled(Region("nowhere", 0, 0, 2, 2), 1))
+
+    def test_labels_of_an_unknown_image_are_refused(self, store: Store) -> None:
+        with pytest.raises(StoreError, match="got 'nowhere'"):
+            store.labelled("nowhere")
+
+    @pytest.mark.parametrize("place", [(5, 0, 2, 1), (0, 8, 1, 1)], ids=["below", "right"])
+    def test_answer_beyond_the_image_is_refused(
+        self, store: Store, place: tuple[int, int, int, int]
+    ) -> None:
+        with pytest.raises(ShapeError, match=r"inside image 'slide/ä 1' of shape \(6, 8\)"):
+            store.add_answer(filled(Region(FIRST.image_id, *place), 1))
+
+        assert store.newest_answer() == 0
+
+    @pytest.mark.parametrize("value", [-2, 255])
+    def test_label_that_no_mask_can_hold_is_refused(self, store: Store, value: int) -> None:
+        with pytest.raises(ShapeError, match=str(value)):
+            store.add_answer(filled(LEFT, value))
+
+        assert store.newest_answer() == 0
+
+    def test_answer_of_a_negative_round_is_refused(self, store: Store) -> None:
+        with pytest.raises(StoreError, match="round"):
+            store.add_answer(filled(LEFT, 1, round_=-1))
+
+        assert store.newest_answer() == 0
+
+    def test_labelled_images_are_those_with_a_label(self, store: Store) -> None:
+        store.add_answer(filled(Region(THIRD.image_id, 0, 0, 1, 1), 0))
+        store.add_answer(filled(CORNER, UNLABELLED))
+        store.add_answer(filled(LEFT, 1))
+
+        assert store.labelled_images() == (FIRST.image_id, THIRD.image_id)
+
+    def test_labelled_pixels_count_each_pixel_once(self, store: Store) -> None:
+        store.add_answer(filled(LEFT, 1))
+        store.add_answer(filled(LEFT, 0))
+        store.add_answer(filled(Region(FIRST.image_id, 0, 3, 2, 2), 1))
+        store.add_answer(filled(CORNER, UNLABELLED))
+
+        assert store.labelled_pixels() == 24 + 2
+
+    def test_costs_of_a_round_in_every_currency(self, store: Store) -> None:
+        store.add_answer(filled(LEFT, 0, round_=0, seconds=2.0))
+        store.add_answer(filled(CORNER, 1, round_=2, seconds=1.0))
+        store.add_answer(filled(RIGHT, 1, round_=2))
+        store.add_answer(filled(RIGHT, 0, round_=2))
+
+        start, second = store.costs()
+
+        assert (start.round, second.round) == store.answered_rounds() == (0, 2)
+        assert (start.new_pixels, second.new_pixels) == (24, 24 + 6)
+        assert (start.regions, second.regions) == (1, 2)
+        assert (start.images, second.images) == (1, 2)
+        assert (start.images_so_far, second.images_so_far) == (1, 2)
+        assert (start.boundary_length, second.boundary_length) == (0, 6)  # RIGHT meets LEFT
+        assert start.seconds == 2.0
+        assert np.isnan(second.seconds)
+
+    def test_until_tells_the_labelled_set_as_it_was(self, store: Store) -> None:
+        store.add_answer(filled(LEFT, 0))
+        number = store.newest_answer()
+        before = (
+            store.labelled(FIRST.image_id).labels,
+            *(store.labelled_images(), store.labelled_pixels(), store.labelled_digest()),
+        )
+        store.add_answer(filled(LEFT, 1))
+        store.add_answer(filled(CORNER, 1))
+
+        np.testing.assert_array_equal(store.labelled(FIRST.image_id, number).labels, before[0])
+        assert store.labelled_images(number) == before[1]
+        assert store.labelled_pixels(number) == before[2]
+        assert store.labelled_digest(number) == before[3]
+        assert store.labelled_digest() != before[3]
+        assert store.labelled_pixels(0) == 0
+
+    def test_digest_does_not_see_when_and_how_labels_came(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        store.add_answer(filled(LEFT, 1))
+        store.add_answer(filled(RIGHT, 1))
+        store.add_answer(filled(CORNER, 2))
+        (tmp_path / "other").mkdir()
+        other = self.open_store(tmp_path / "other")
+        other.add_images(reversed(IMAGES))
+        other.add_answer(filled(CORNER, 0, round_=0))
+        other.add_answer(filled(CORNER, 2, round_=2))
+        other.add_answer(filled(FIRST.whole, 1, author="Grace"))
+
+        assert store.labelled_digest() == other.labelled_digest()
+        other.close()
+
+    def test_digest_sees_labels_and_images(self, store: Store) -> None:
+        digests = [store.labelled_digest()]
+        for answer in (
+            filled(Region(FIRST.image_id, 0, 0, 4, 4), 1),
+            filled(Region(FIRST.image_id, 0, 0, 1, 1), 0),
+            filled(THIRD.whole, 1),
+        ):
+            store.add_answer(answer)
+            digests.append(store.labelled_digest())
+
+        assert len(set(digests)) == 4
+        assert all(len(digest) == 32 for digest in digests)
+
+    def test_trainings_come_oldest_first_with_failures(self, store: Store) -> None:
+        store.add_training(FAILED)
+        store.add_training(FINISHED)
+
+        first, second = store.trainings()
+
+        assert np.isnan(first.loss)
+        assert (first.status, first.reason, first.steps) == ("failed", FAILED.reason, 3)
+        assert second == FINISHED
+
+    def test_newest_model_is_that_of_a_finished_training(self, store: Store) -> None:
+        store.add_training(FAILED)
+        assert store.newest_model() is None
+
+        store.add_training(FINISHED)
+        store.add_training(FAILED)
+        assert store.newest_model() == FINISHED.model
+
+    def test_training_of_unknown_status_is_refused(self, store: Store) -> None:
+        record = TrainingRecord(0, 0, "on its way", None, 1, 0.1, 1.0, "m", "d", "t")
+
+        with pytest.raises(StoreError, match="status"):
+            store.add_training(record)
+
+        assert store.trainings() == ()
+
+    def test_metrics_come_back_in_order_with_nan(self, store: Store) -> None:
+        store.add_metrics(0, "round_000.safetensors", [DICE, ABSENT, BIN])
+
+        dice, absent, reliability = store.metrics(0)
+
+        assert (dice, reliability) == (DICE, BIN)
+        assert (absent.metric, absent.count) == ("dice", 0)
+        assert np.isnan(absent.value)
+        assert store.metrics(0, "another.safetensors") == store.metrics(1) == ()
+
+    def test_second_metrics_of_a_model_change_nothing(self, store: Store) -> None:
+        store.add_metrics(0, "model", [DICE])
+        store.add_metrics(0, "model", [BIN, ABSENT])
+
+        assert store.metrics(0, "model") == (DICE,)
+
+    def test_metrics_are_those_of_the_model_evaluated_last(self, store: Store) -> None:
+        store.add_metrics(0, "one", [DICE])
+        store.add_metrics(0, "two", [BIN])
+
+        assert store.metrics(0) == (BIN,)
+        assert store.metrics(0, "one") == (DICE,)
+
+    def test_model_trained_anew_has_no_metrics_yet(self, store: Store) -> None:
+        store.add_training(FINISHED)
+        store.add_metrics(0, FINISHED.model, [DICE])
+        store.add_training(FAILED)
+        assert store.metrics(0, FINISHED.model) == (DICE,)
+
+        store.add_training(FINISHED)
+        assert store.metrics(0) == store.metrics(0, FINISHED.model) == ()
+
+        store.add_metrics(0, FINISHED.model, [BIN])
+        assert store.metrics(0) == (BIN,)
+
+    def test_everything_is_there_when_the_store_is_opened_again(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        store.add_query(QUERY)
+        store.add_answer(filled(LEFT, 1))
+        store.add_training(FINISHED)
+        store.add_metrics(0, "model", [DICE])
+        digest = store.labelled_digest()
+        store.close()
+
+        again = self.open_store(tmp_path)
+
+        assert again.images() == IMAGES
+        assert again.newest_query() == QUERY
+        assert again.unanswered(1) == QUERY.items[1:]
+        assert again.trainings() == (FINISHED,)
+        assert again.metrics(0) == (DICE,)
+        assert again.labelled_digest() == digest
+        again.close()
+
+    def test_two_open_stores_see_each_others_writes(self, store: Store, tmp_path: Path) -> None:
+        other = self.open_store(tmp_path)
+
+        number = other.add_answer(filled(LEFT, 1))
+
+        assert store.newest_answer() == number
+        assert store.labelled_pixels() == LEFT.pixels
+        other.close()
+
+    def test_answers_from_several_threads_are_all_kept(self, store: Store) -> None:
+        def answer(col: int) -> None:
+            for row in range(6):
+                store.add_answer(filled(Region(FIRST.image_id, row, col, 1, 1), 1))
+                store.labelled(FIRST.image_id)
+
+        threads = [threading.Thread(target=answer, args=(col,)) for col in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len(list(store.answers())) == store.labelled_pixels() == 24
+
+    def test_closed_store_says_so(self, store: Store) -> None:
+        store.close()
+        store.close()
+
+        with pytest.raises(StoreError, match="closed"):
+            store.images()
