@@ -51,8 +51,6 @@ def strip(text: str) -> np.ndarray:
     return np.array([[int(c) if c.isdigit() else 0 for c in text]], np.int32)
 
 
-# ---- the rules, in plain loops -------------------------------------------------------------
-
 
 def reference_scores(images: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     sides: list[list[tuple[int, float, float]]] = [[], []]
@@ -117,8 +115,6 @@ def reference_mean(sides: list[list[tuple[int, float, float]]], column: int) -> 
     ]
     return sum(halves) / len(halves) if halves else math.nan
 
-
-# ---- scores --------------------------------------------------------------------------------
 
 
 def test_scores_of_a_worked_case() -> None:
@@ -217,7 +213,7 @@ def test_unlabelled_pixels_never_count() -> None:
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(object_pairs, min_size=1, max_size=3))
 def test_scores_equal_the_rules_in_plain_loops(
     images: list[tuple[np.ndarray, np.ndarray, np.ndarray]],
@@ -229,6 +225,7 @@ def test_scores_equal_the_rules_in_plain_loops(
     assert values(scores) == pytest.approx(reference_scores(kept), nan_ok=True)
 
 
+@settings(deadline=None, max_examples=50)
 @given(object_pairs, object_pairs)
 def test_merging_equals_counting_in_one_go(
     first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]
@@ -242,6 +239,7 @@ def test_merging_equals_counting_in_one_go(
     assert values(merged) == pytest.approx(values(whole), nan_ok=True)
 
 
+@settings(deadline=None, max_examples=50)
 @given(object_pairs)
 def test_ids_are_only_names(pair: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     predicted, true, valid = pair
@@ -274,8 +272,6 @@ def test_negative_ids_are_refused() -> None:
         update(ObjectScores(), [[-1, 0]], [[0, 0]])
 
 
-# ---- Hausdorff -----------------------------------------------------------------------------
-
 
 def test_hausdorff_of_a_worked_case() -> None:
     # From (0, 0) the other set's nearest pixel is (3, 4), 5 away; back from (3, 4) also 5.
@@ -296,18 +292,18 @@ masks = shapes.flatmap(
 ).filter(lambda pair: pair[0].any() and pair[1].any())
 
 
+@settings(deadline=None, max_examples=50)
 @given(masks)
 def test_hausdorff_equals_scikit_image(pair: tuple[np.ndarray, np.ndarray]) -> None:
     assert hausdorff_distance(*pair) == pytest.approx(skimage_hausdorff(*pair))
 
 
+@settings(deadline=None, max_examples=50)
 @given(masks)
 def test_hausdorff_is_symmetric(pair: tuple[np.ndarray, np.ndarray]) -> None:
     one, other = pair
     assert hausdorff_distance(one, other) == hausdorff_distance(other, one)
 
-
-# ---- objects of a prediction ---------------------------------------------------------------
 
 
 def two_blocks() -> np.ndarray:
@@ -385,6 +381,7 @@ def test_components_touch_by_corners() -> None:
     assert connected_objects(np.eye(3, dtype=bool)).max() == 1
 
 
+@settings(deadline=None, max_examples=50)
 @given(masks, st.integers(1, 6))
 def test_every_component_that_is_large_enough_is_covered_by_objects_of_its_own(
     pair: tuple[np.ndarray, np.ndarray], min_pixels: int
@@ -401,6 +398,7 @@ def test_every_component_that_is_large_enough_is_covered_by_objects_of_its_own(
     assert (np.bincount(objects.ravel())[1:] >= min_pixels).all()
 
 
+@settings(deadline=None, max_examples=50)
 @given(masks)
 def test_find_objects_changes_no_input(pair: tuple[np.ndarray, np.ndarray]) -> None:
     foreground, contour = pair
