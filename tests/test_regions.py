@@ -119,7 +119,7 @@ class TestWindowSums:
         size=st.tuples(st.integers(1, 14), st.integers(1, 14)),
         stride=st.integers(1, 14),
     )
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=50, deadline=None)
     def test_sums_of_integers_equal_plain_slices_exactly(self, seed, shape, size, stride):
         values = np.random.default_rng(seed).integers(-(2**40), 2**40, shape)
         rows, cols = (window_origins(n, s, stride) for n, s in zip(shape, size, strict=True))
@@ -306,13 +306,13 @@ class TestImageCandidates:
 
 class TestSelect:
     @given(case=pools())
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=50, deadline=None)
     def test_merged_lists_equal_one_greedy_pass_over_all_windows_of_all_images(self, case):
         pool, config = case
         assert chosen_of(pool, config) == global_greedy(pool, config)
 
     @given(case=pools())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     def test_boxes_are_disjoint_and_the_cost_is_unique_new_pixels_within_the_budget(self, case):
         pool, config = case
         chosen = chosen_of(pool, config)
@@ -323,7 +323,7 @@ class TestSelect:
         assert sum(new for _, _, new in chosen) <= (config.budget_pixels or math.inf)
 
     @given(case=pools())
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def test_order_of_the_images_is_indifferent(self, case):
         pool, config = case
         backwards = dict(reversed(pool.items()))
@@ -334,7 +334,7 @@ class TestSelect:
         budget=st.integers(1, 80),
         seed=st.integers(0, 2**32),
     )
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=50, deadline=None)
     def test_pruning_the_stream_never_changes_what_is_chosen(self, costs, budget, seed):
         scores = np.random.default_rng(seed).integers(0, 20, len(costs)).tolist()
         pool = [
