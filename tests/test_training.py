@@ -7,8 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -24,15 +22,11 @@ from askmask.seeds import torch_generator
 from askmask.training import (
     StepReport,
     TrainingResult,
-    WeightAverage,
     auxiliary_weight,
     learning_rate,
     train,
-    use_bf16,
 )
 from fakes import MemoryTrainingSet, TinyModel, drawn_training_image, drawn_training_set
-
-CPU = torch.device("cpu")
 
 
 def configured(**changes: object) -> TrainingConfig:
@@ -60,141 +54,6 @@ class BranchedModel(TinyModel):
         outputs = super().suffix(features, noise, boundary=boundary)
         half = (0.5 * outputs.foreground,)
         return Outputs(outputs.foreground, outputs.boundary, half, (0.5 * outputs.boundary,))
-
-
-# schedules
-
-
-def test_constant_learning_rate_stays() -> None:
-    config = configured(schedule="constant")
-    assert [learning_rate(config, step) for step in range(4)] == [0.01] * 4
-
-
-def test_exponential_learning_rate_falls_by_the_factor_every_decay_steps() -> None:
-    config = configured(schedule="exponential", steps=999, decay_steps=100, decay_factor=0.1)
-    rates = [learning_rate(config, step) for step in (0, 50, 100, 200)]
-    assert rates == pytest.approx([1e-2, 1e-2 * 10**-0.5, 1e-3, 1e-4])
-
-
-def test_exponential_learning_rate_without_decay_steps_stays() -> None:
-    config = configured(schedule="exponential", decay_steps=None)
-    assert learning_rate(config, 3) == 0.01
-
-
-def test_cosine_learning_rate_is_half_in_the_middle_and_small_at_the_end() -> None:
-    config = configured(schedule="cosine", steps=100)
-    rates = [learning_rate(config, step) for step in (0, 50, 99)]
-    # (1 + cos(0.99 pi)) / 2 = 0.000247
-    assert rates == pytest.approx([0.01, 0.005, 0.01 * 0.000246719817], abs=1e-9)
-
-
-def test_warmup_rises_in_equal_steps_and_then_the_schedule_starts() -> None:
-    config = configured(schedule="exponential", warmup_steps=4, decay_steps=1, decay_factor=0.5)
-    rates = [learning_rate(config, step) for step in range(6)]
-    assert rates == pytest.approx([0.0025, 0.005, 0.0075, 0.01, 0.01, 0.005])
-
-
-def test_warmup_longer_than_the_training_never_divides_by_zero() -> None:
-    config = configured(schedule="cosine", steps=3, warmup_steps=3)
-    assert learning_rate(config, 2) == 0.01
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    step=st.integers(0, 499),
-    warmup=st.integers(0, 499),
-    schedule=st.sampled_from(["constant", "exponential", "cosine"]),
-)
-def test_learning_rate_is_positive_and_at_most_the_base_rate(
-    step: int, warmup: int, schedule: str
-) -> None:
-    config = configured(steps=500, warmup_steps=warmup, schedule=schedule, decay_steps=100)
-    assert 0 < learning_rate(config, step) <= 0.01
-
-
-def test_auxiliary_weight_falls_by_ten_at_whole_multiples() -> None:
-    config = configured(auxiliary_decay_steps=300)
-    weights = [auxiliary_weight(config, step) for step in (0, 299, 300, 599, 600)]
-    assert weights == pytest.approx([1, 1, 0.1, 0.1, 0.01])
-
-
-def test_auxiliary_weight_without_decay_is_one() -> None:
-    assert auxiliary_weight(configured(), 10**6) == 1
-
-
-# precision
-
-
-@pytest.mark.parametrize(
-    ("precision", "flags", "expected"),
-    [
-        ("fp32", "amx_bf16", False),
-        ("bf16", "", True),
-        ("auto", "fpu avx2 avx512f", False),
-        ("auto", "fpu avx512_bf16 avx2", True),
-        ("auto", "amx_tile amx_bf16", True),
-    ],
-)
-def test_bf16_is_used_where_the_processor_computes_in_it(
-    precision: str, flags: str, expected: bool
-) -> None:
-    assert use_bf16(precision, CPU, flags) is expected
-
-
-def test_bf16_is_not_used_unasked_on_a_device_without_a_known_answer() -> None:
-    assert use_bf16("auto", torch.device("meta")) is False
-
-
-def test_bf16_training_keeps_weights_in_float32() -> None:
-    model, result = fit(configured(precision="bf16"))
-    assert result.status == "finished"
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
-    assert not same_weights(model, fit(configured(precision="fp32"))[0])
-
-
-# weight average
-
-
-def test_weight_average_by_hand() -> None:
-    model = TinyModel(2)
-    with torch.no_grad():
-        model.encoder.bias.fill_(0.0)
-        average = WeightAverage(model, 0.5)
-        model.encoder.bias.fill_(10.0)
-        average.update(0)  # d = min(0.5, 1/10): 0.1 * 0 + 0.9 * 10 = 9
-        model.encoder.bias.fill_(20.0)
-        average.update(98)  # d = min(0.5, 99/108): 0.5 * 9 + 0.5 * 20 = 14.5
-    assert average.averages["encoder.bias"].tolist() == pytest.approx([14.5] * 8)
-
-
-def test_weight_average_covers_batch_norm_statistics_but_not_counters() -> None:
-    names = WeightAverage(TinyModel(2), 0.9).averages.keys()
-    assert {"norm.running_mean", "norm.running_var"} <= names
-    assert "norm.num_batches_tracked" not in names
-
-
-def test_trained_model_holds_the_average_of_the_weights_of_all_steps() -> None:
-    model, seen = TinyModel(2), []
-    expected = model.encoder.weight.detach().clone()
-    fit(
-        configured(ema_decay=0.3, steps=5),
-        model=model,
-        on_step=lambda _: seen.append(model.encoder.weight.detach().clone()),
-    )
-    for step, weight in enumerate(seen):
-        decay = min(0.3, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * weight
-    torch.testing.assert_close(model.encoder.weight.detach(), expected)
-
-
-def test_decay_zero_keeps_the_last_weights() -> None:
-    model, seen = TinyModel(2), []
-    fit(
-        configured(ema_decay=0.0),
-        model=model,
-        on_step=lambda _: seen.append(model.encoder.weight.detach().clone()),
-    )
-    assert torch.equal(model.encoder.weight, seen[-1])
 
 
 # the training
@@ -342,6 +201,37 @@ def test_branches_add_to_the_loss() -> None:
     for model in (TinyModel(2), BranchedModel(2)):
         fit(configured(steps=1), model=model, on_step=lambda report: losses.append(report.loss))
     assert losses[1] > 1.5 * losses[0]
+
+
+def test_bf16_training_keeps_weights_in_float32() -> None:
+    model, result = fit(configured(precision="bf16"))
+    assert result.status == "finished"
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert not same_weights(model, fit(configured(precision="fp32"))[0])
+
+
+def test_trained_model_holds_the_average_of_the_weights_of_all_steps() -> None:
+    model, seen = TinyModel(2), []
+    expected = model.encoder.weight.detach().clone()
+    fit(
+        configured(ema_decay=0.3, steps=5),
+        model=model,
+        on_step=lambda _: seen.append(model.encoder.weight.detach().clone()),
+    )
+    for step, weight in enumerate(seen):
+        decay = min(0.3, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weight
+    torch.testing.assert_close(model.encoder.weight.detach(), expected)
+
+
+def test_decay_zero_keeps_the_last_weights() -> None:
+    model, seen = TinyModel(2), []
+    fit(
+        configured(ema_decay=0.0),
+        model=model,
+        on_step=lambda _: seen.append(model.encoder.weight.detach().clone()),
+    )
+    assert torch.equal(model.encoder.weight, seen[-1])
 
 
 # what the caller sees
