@@ -172,13 +172,18 @@ class EvaluationConfig(_Section):
 
 
 class GridConfig(_Section):
-    """A benchmark: every acquisition x unit x seed is one trial of `rounds` queries."""
+    """A benchmark: every acquisition x unit x seed is one trial of `rounds` queries.
+
+    `workers` trials run at once, each with `threads`. Unless `keep_models`, a trial deletes the
+    model of a round when the next one is finished: a ResNet-50 is 100 MB a round.
+    """
 
     acquisitions: tuple[str, ...] = ("random", "predictive_entropy", "mutual_information")
     units: tuple[Unit, ...] = (Unit.IMAGE, Unit.REGION)
     seeds: tuple[int, ...] = (0, 1)
     rounds: int = Field(5, ge=0)
     workers: int = Field(1, ge=1)
+    keep_models: bool = False
 
 
 class Config(_Section):

@@ -1,7 +1,6 @@
 """One round's training, from the labelled set to model files, and the way back from the files."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -161,9 +160,8 @@ def _fit_member(fit: _Fit, cache: Cache | None) -> TrainingResult:
         made = cache.get_or_make(_fingerprint(fit), ".safetensors", make)
     except TrainingFailed:
         return failures[0]
-    unfinished = target.with_suffix(".unfinished")
-    shutil.copyfile(made, unfinished)
-    unfinished.replace(target)
+    target.unlink(missing_ok=True)
+    target.hardlink_to(made)  # a copy of 100 MB in every trial would be the same bytes
     return _result_of(made)
 
 
@@ -204,6 +202,7 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
         checkpoint=target.with_suffix(".checkpoint"),
         on_step=lambda step: fit.report(Progress(fit.round, "train", step.step, step.steps)),
         attempt=fit.attempt,
+        labelled_digest=fit.digest,
     )
     if result.status == "finished":
         save_model(

@@ -80,8 +80,9 @@ class Loop:
                     oracle.answer(item.region, round_)
                     for item in self.project.store.unanswered(round_)
                 )
-            self.train(round_)
-            self.evaluate(round_)
+            if round_ == self.round:  # an earlier one was finished before its successor was asked
+                self.train(round_)
+                self.evaluate(round_)
             yield round_
 
     def tell(self, answers: Iterable[Answer]) -> int:
@@ -123,9 +124,8 @@ class Loop:
             If no model was trained for the round before.
         """
         store, config = self.project.store, self.project.config
-        present = self.round
-        number = round_ if round_ is not None else present + (not store.unanswered(present))
-        kept = store.query(number) if number else None
+        number = self._round_to_ask() if round_ is None else round_
+        kept = store.query(number)
         if kept is not None:
             return kept
         started = time.perf_counter()
@@ -148,17 +148,29 @@ class Loop:
         return query
 
     def evaluate(self, round_: int | None = None) -> tuple[MetricRow, ...]:
-        """Judge the model of a round on the validation and test images; keep the rows."""
+        """Judge the model of a round on the validation and test images; keep the rows.
+
+        Raises
+        ------
+        ProjectError
+            If the round has no model.
+        """
         number = self.round if round_ is None else round_
         store = self.project.store
-        model = self.project.model_path(number)
-        kept = tuple(store.metrics(round_=number, model=model.name))
+        trained = [r for r in store.trainings() if (r.round, r.status) == (number, "finished")]
+        if not trained:
+            raise ProjectError(
+                f"expected a model of round {number}, found none. Train it first: `askmask train`."
+            )
+        # A round's model may be fitted again, so its file name alone does not say which it is.
+        model = f"{trained[-1].model}@{trained[-1].labelled_digest[:12]}"
+        kept = store.metrics(number, model)
         if kept:
             return kept
         rows = judge_round(
-            self.project, number, self.device, cache=self._cache, report=self._report
+            self.project, number, self.device, cache=self._shared(number), report=self._report
         )
-        store.add_metrics(number, model.name, rows)
+        store.add_metrics(number, model, rows)
         return rows
 
     def score_map(self, image_id: str, round_: int) -> npt.NDArray[np.float32] | None:
@@ -183,6 +195,15 @@ class Loop:
             boundary=False,
         )
         return prediction.sums.mean_probs.argmax(0).cpu().numpy().astype(np.int16)
+
+    def _shared(self, round_: int) -> Cache | None:
+        """Cache of round 0, the one that trials of one seed have in common."""
+        return self._cache if round_ == 0 else None
+
+    def _round_to_ask(self) -> int:
+        """Present round while its query is not answered, else the next one."""
+        present = self.round
+        return present if self.project.store.unanswered(present) else present + 1
 
     def _candidates(self, round_: int) -> Iterator[list[Candidate]]:
         """Best regions of each pool image, one image after another."""

@@ -10,7 +10,7 @@
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+
 
 from askmask.config import Config, dump_config, load_config, with_overrides
 from askmask.data.prepared import PreparedSource
@@ -102,6 +102,11 @@ class Project:
         suffix = f"_member_{member}" if member else ""
         return self.root / "models" / f"round_{round_:03d}{suffix}.safetensors"
 
+    def delete_models(self, round_: int) -> None:
+        """Delete the model files of a round; its metrics stay."""
+        for path in (self.root / "models").glob(f"round_{round_:03d}*.safetensors"):
+            path.unlink()
+
     @property
     def start_regions(self) -> tuple[Region, ...]:
         """The whole images of the start set."""
@@ -121,7 +126,7 @@ class Project:
         """Close the database."""
         self.store.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Project":  # noqa: PYI034 (beartype refuses Self in a method)
         return self
 
     def __exit__(

@@ -109,7 +109,7 @@ def write_project_report(root: Path) -> Path:
     with Project.open(root) as project:
         query = project.config.query
         trial = Trial(query.acquisition, query.unit, project.config.seed)
-        rows = collect_trial(project, trial, project.config.name)
+        rows = collect_trial(project, trial, project.config)
         report = root / "reports" / "report.html"
         write_report(
             report,

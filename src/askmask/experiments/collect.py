@@ -1,16 +1,20 @@
 """From a trial's database to rows of the results table."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
+from askmask.config import Config
 from askmask.experiments.grid import Trial
-from askmask.experiments.results import ResultRow
+from askmask.experiments.results import FAILED, FINISHED, ResultRow
 from askmask.project import Project
+from askmask.records import MetricRow
 
 _SECONDS = "evaluation_seconds"
 
 
-def collect_trial(project: Project, trial: Trial, dataset: str) -> list[ResultRow]:
-    """Rows of every evaluated round of a trial.
+def collect_trial(project: Project, trial: Trial, config: Config) -> list[ResultRow]:
+    """Rows of every evaluated round of a trial, and of every training that failed.
 
     Parameters
     ----------
@@ -18,47 +22,75 @@ def collect_trial(project: Project, trial: Trial, dataset: str) -> list[ResultRo
         The trial's project.
     trial : Trial
         Its strategy and seed.
-    dataset : str
-        Name of the data set or run, for the table.
+    config : Config
+        Settings of the run that it belongs to.
     """
+    store = project.store
+    costs = {cost.round: cost for cost in store.costs()}
+    finished = {r.round: r for r in store.trainings() if r.status == FINISHED}
+    pixels = regions = boundary = 0
     rows: list[ResultRow] = []
-    costs = {cost.round: cost for cost in project.store.costs()}
-    finished = {r.round: r for r in project.store.trainings() if r.status == "finished"}
-    pixels = regions = images = boundary = 0
-    for round_ in range(max(costs, default=-1) + 1):
-        cost = costs.get(round_)
-        if cost is not None:
-            pixels += cost.new_pixels
-            regions += cost.regions
-            images = cost.images_so_far
-            boundary += cost.boundary_length
-        metrics = project.store.metrics(round_)
-        training = finished.get(round_)
-        if not metrics or training is None:
-            continue
-        query = project.store.query(round_) if round_ else None
-        scoring = math.nan if query is None else (query.elapsed_seconds or math.nan)
-        evaluation = next((m.value for m in metrics if m.metric == _SECONDS), math.nan)
-        for metric in metrics:
-            if metric.metric == _SECONDS:
-                continue
-            rows.append(
-                _row(
-                    trial,
-                    dataset,
-                    project.config.model.name,
-                    metric,
-                    round=round_,
-                    status="finished",
-                    reason="",
-                    labelled_pixels=pixels,
-                    labelled_fraction=pixels / project.pool_pixels,
-                    regions=regions,
-                    images=images,
-                    boundary_length=boundary,
-                    training_seconds=training.elapsed_seconds,
-                    scoring_seconds=scoring,
-                    evaluation_seconds=evaluation,
-                )
+    for round_, cost in sorted(costs.items()):
+        pixels += cost.new_pixels
+        regions += cost.regions
+        boundary += cost.boundary_length
+        so_far = replace(
+            _empty(trial, config),
+            round=round_,
+            labelled_pixels=pixels,
+            labelled_fraction=pixels / project.pool_pixels,
+            regions=regions,
+            images=cost.images_so_far,
+            boundary_length=boundary,
+        )
+        rows += [
+            replace(so_far, status=FAILED, reason=record.reason or "", metric="")
+            for record in store.trainings()
+            if (record.round, record.status) == (round_, FAILED)
+        ]
+        if round_ in finished:
+            query = store.query(round_)
+            scoring = None if query is None else query.elapsed_seconds
+            timed = replace(
+                so_far,
+                training_seconds=finished[round_].elapsed_seconds,
+                scoring_seconds=math.nan if scoring is None else scoring,
             )
+            rows += _measured(timed, store.metrics(round_))
     return rows
+
+
+def failure_row(trial: Trial, config: Config, round_: int, reason: str) -> ResultRow:
+    """Row of a trial that ended before its last round."""
+    return replace(_empty(trial, config), round=round_, status=FAILED, reason=reason)
+
+
+def _measured(so_far: ResultRow, metrics: Sequence[MetricRow]) -> list[ResultRow]:
+    seconds = next((m.value for m in metrics if m.metric == _SECONDS), math.nan)
+    return [
+        replace(
+            so_far,
+            split=metric.split,
+            group=metric.group,
+            class_name=metric.class_name,
+            metric=metric.metric,
+            bin=metric.bin,
+            value=metric.value,
+            count=metric.count,
+            evaluation_seconds=seconds,
+        )
+        for metric in metrics
+        if metric.metric != _SECONDS
+    ]
+
+
+def _empty(trial: Trial, config: Config) -> ResultRow:
+    return ResultRow(
+        trial=trial.name,
+        dataset=config.name,
+        model=config.model.name,
+        acquisition=trial.acquisition,
+        unit=str(trial.unit),
+        seed=trial.seed,
+        round=0,
+    )

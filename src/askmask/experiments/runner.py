@@ -109,8 +109,12 @@ def run_trial(job: Job) -> None:
     with project:
         loop = Loop(project, on_progress=_Recorder(job.root), cache=Cache(job.cache))
         for round_ in loop.run(MaskOracle(project.source), job.config.grid.rounds):
-            if job.gallery and round_ > 0:
+            if round_ == 0 or round_ < loop.round:
+                continue
+            if job.gallery:
                 _draw_gallery(loop, round_)
+            if not job.config.grid.keep_models:
+                project.delete_models(round_ - 1)
         _write_json(job.root / PROGRESS_NAME, {"phase": "finished"})
 
 
@@ -134,11 +138,12 @@ def collect(out: Path) -> list[ResultRow]:
         root = out / "trials" / trial.name
         if (root / CONFIG_NAME).is_file():
             with Project.open(root) as project:
-                rows += collect_trial(project, trial, config.name)
+                rows += collect_trial(project, trial, config)
         failure = root / FAILURE_NAME
         if failure.is_file():
             reason = json.loads(failure.read_text(encoding="utf-8"))["reason"]
-            rows.append(failure_row(trial, config, reason))
+            reached = max((row.round for row in rows if row.trial == trial.name), default=0)
+            rows.append(failure_row(trial, config, reached, reason))
     return rows
 
 

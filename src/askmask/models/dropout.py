@@ -5,7 +5,7 @@ for Monte Carlo samples: each mask is a function of (key, layer), whatever the b
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from askmask.errors import ShapeError
 from askmask.seeds import derive_key, numpy_generator
 
 
+@runtime_checkable
 class Noise(Protocol):
     """Where a network's dropout masks come from."""
 

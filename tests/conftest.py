@@ -1,0 +1,94 @@
+"""Small drawn data sets on disk, made once, and settings that train on them in a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from askmask.config import Config, parse_config
+from askmask.data.prepared import DatasetWriter
+from askmask.records import ClassMap, ImageInfo, Mask
+from askmask.seeds import numpy_generator
+
+SIDE = 64
+
+
+def draw_discs(seed: int, side: int = SIDE) -> tuple[np.ndarray, Mask]:
+    """Image of a few bright discs on a noisy ground, with its mask."""
+    generator = numpy_generator(seed, "discs")
+    rows, cols = np.mgrid[:side, :side]
+    instances = np.zeros((side, side), np.int32)
+    for number in range(1, 4):
+        row, col = generator.integers(8, side - 8, 2)
+        radius = generator.integers(6, 12)
+        instances[(rows - row) ** 2 + (cols - col) ** 2 < radius**2] = number
+    image = generator.integers(0, 90, (side, side, 3)).astype(np.uint8)
+    image[instances > 0] += np.array([140, 60, 100], np.uint8)
+    return image, Mask((instances > 0).astype(np.int16), instances)
+
+
+@pytest.fixture(scope="session")
+def disc_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared data set: 8 training images in two groups, 2 test images in each of two splits."""
+    out = tmp_path_factory.mktemp("dataset") / "discs"
+    splits = ["train"] * 8 + ["testA"] * 2 + ["testB"] * 2
+    with DatasetWriter(out, ClassMap(("background", "disc")), "drawn discs") as writer:
+        for number, split in enumerate(splits):
+            image, mask = draw_discs(number)
+            group = "even" if number % 2 == 0 else "odd"
+            info = ImageInfo(f"{split}_{number}", SIDE, SIDE, split=split, group=group)
+            writer.add(info, image, mask)
+    return out
+
+
+@pytest.fixture
+def disc_config(disc_dataset: Path) -> Callable[..., Config]:
+    """Build a config on the drawn discs that trains in about a second; sections are updated."""
+
+    def build(**sections: object) -> Config:
+        tree: dict[str, object] = {
+            "name": "discs",
+            "threads": 1,
+            "device": "cpu",
+            "data": {
+                "path": str(disc_dataset),
+                "start": 2,
+                "validation": 2,
+                "test": ["testA", "testB"],
+            },
+            "model": {"name": "unet", "options": {"base_channels": 4, "depth": 2}},
+            "training": {
+                "steps": 6,
+                "batch_size": 2,
+                "crop": 48,
+                "ema_decay": 0.5,
+                "checkpoint_every": 2,
+            },
+            "sampling": {"samples": 3},
+            "query": {
+                "region": {"size": [24, 24], "stride": 8, "budget_regions": 3},
+                "image": {"budget_images": 1},
+            },
+            "evaluation": {"min_object_pixels": 10},
+            "grid": {
+                "acquisitions": ["random", "mutual_information"],
+                "units": ["image", "region"],
+                "seeds": [0],
+                "rounds": 2,
+            },
+        }
+        for name, section in sections.items():
+            old = tree.get(name)
+            merged = isinstance(old, dict) and isinstance(section, dict)
+            tree[name] = {**old, **section} if merged else section  # type: ignore[dict-item]
+        return parse_config(tree)
+
+    return build
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Same arithmetic everywhere, and no fight for cores."""
+    torch.set_num_threads(1)

@@ -1,0 +1,211 @@
+"""A grid of trials: paired, resumable after kill -9, failures as rows."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from askmask.config import Config, dump_config
+from askmask.errors import ProjectError, UnknownName
+from askmask.experiments.grid import Trial, trials
+from askmask.experiments.results import ResultRow
+from askmask.experiments.runner import (
+    FAILURE_NAME,
+    collect,
+    gallery_files,
+    read_progress,
+    simulate,
+)
+from askmask.records import Unit
+
+Build = Callable[..., Config]
+TIMES = {"training_seconds", "scoring_seconds", "evaluation_seconds"}
+START = "from askmask.cli import main; main()"
+
+
+def without_times(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
+
+
+def small_grid(build: Build, **grid: object) -> Config:
+    return build(grid={"acquisitions": ["mutual_information"], "units": ["region"], **grid})
+
+
+def test_trials_are_ordered_seed_by_seed(disc_config: Build) -> None:
+    planned = trials(disc_config(grid={"seeds": [0, 1]}))
+    assert [trial.seed for trial in planned] == [0] * 4 + [1] * 4
+    assert len({trial.name for trial in planned}) == 8
+
+
+def test_trial_changes_only_its_strategy_and_seed(disc_config: Build) -> None:
+    config = disc_config()
+    own = Trial("margin", Unit.IMAGE, 7).config(config)
+    assert (own.query.acquisition, own.query.unit, own.seed) == ("margin", Unit.IMAGE, 7)
+    assert own.training == config.training
+
+
+def test_unknown_strategy_in_a_grid_is_refused_before_it_starts(disc_config: Build) -> None:
+    with pytest.raises(UnknownName, match="no acquisition function 'entropyy'"):
+        trials(disc_config(grid={"acquisitions": ["entropyy"]}))
+
+
+def test_grid_leaves_one_table_with_every_trial_round_and_group(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+    rows = simulate(
+        disc_config(grid={"rounds": 1}),
+        tmp_path / "run",
+        on_trial=lambda trial, error: seen.append((trial.name, error)),
+    )
+    assert {row.trial for row in rows} == {name for name, _ in seen}
+    assert {error for _, error in seen} == {None}
+    assert {row.round for row in rows} == {0, 1}
+    assert {row.split for row in rows} == {"validation", "testA", "testB", "test"}
+    assert {row.group for row in rows} == {"all", "even", "odd"}
+    assert all(0 < row.labelled_fraction < 1 for row in rows)
+    assert rows == collect(tmp_path / "run")
+
+
+def test_trials_of_one_seed_are_equal_in_round_0(tmp_path: Path, disc_config: Build) -> None:
+    rows = simulate(disc_config(grid={"rounds": 0}), tmp_path / "run")
+
+    def scores(acquisition: str, unit: str) -> list[tuple[object, ...]]:
+        own = [r for r in rows if (r.acquisition, r.unit) == (acquisition, unit)]
+        return [(r.split, r.group, r.metric, r.bin, repr(r.value)) for r in own]
+
+    expected = scores("random", "image")
+    assert expected
+    assert scores("mutual_information", "region") == expected
+
+
+def test_first_seed_leaves_pictures_of_what_was_asked(tmp_path: Path, disc_config: Build) -> None:
+    simulate(small_grid(disc_config, rounds=1, seeds=[0, 1]), tmp_path / "run")
+    pictures = list(gallery_files(tmp_path / "run"))
+    assert pictures
+    assert all("seed0" in str(path) for path in pictures)
+
+
+def test_models_of_earlier_rounds_are_deleted_unless_kept(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    simulate(small_grid(disc_config), tmp_path / "few")
+    simulate(small_grid(disc_config, keep_models=True), tmp_path / "all")
+    few, every = (
+        sorted(path.name for path in (tmp_path / name).glob("trials/*/models/*.safetensors"))
+        for name in ("few", "all")
+    )
+    assert few == ["round_002.safetensors"]
+    assert every == [f"round_{number:03d}.safetensors" for number in range(3)]
+
+
+def test_workers_change_no_result(tmp_path: Path, disc_config: Build) -> None:
+    simulate(small_grid(disc_config, seeds=[0, 1], rounds=1), tmp_path / "one")
+    simulate(small_grid(disc_config, seeds=[0, 1], rounds=1, workers=2), tmp_path / "two")
+    one, two = (without_times(tmp_path / name / "results.csv") for name in ("one", "two"))
+    assert one == two
+
+
+def test_failed_trial_is_a_row_and_the_others_go_on(tmp_path: Path, disc_config: Build) -> None:
+    config = disc_config(
+        training={"learning_rate": 1e30, "steps": 30}, grid={"rounds": 1, "units": ["region"]}
+    )
+    rows = simulate(config, tmp_path / "run")
+    failed = [row for row in rows if row.status == "failed"]
+    assert len(failed) == 2
+    assert all("training" in row.reason for row in failed)
+    assert (tmp_path / "run" / "trials" / failed[0].trial / FAILURE_NAME).is_file()
+
+
+def test_run_in_a_used_folder_needs_resume(tmp_path: Path, disc_config: Build) -> None:
+    config = small_grid(disc_config, rounds=0)
+    simulate(config, tmp_path / "run")
+    with pytest.raises(ProjectError, match="Add --resume to go on"):
+        simulate(config, tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file.txt").touch()
+    with pytest.raises(ProjectError, match="found other files"):
+        simulate(config, tmp_path / "other")
+
+
+def test_resume_with_other_settings_is_refused(tmp_path: Path, disc_config: Build) -> None:
+    simulate(small_grid(disc_config, rounds=0), tmp_path / "run")
+    with pytest.raises(ProjectError, match="expected the settings of the run"):
+        simulate(small_grid(disc_config, rounds=1), tmp_path / "run", resume=True)
+
+
+def test_resumed_finished_run_does_nothing_new(tmp_path: Path, disc_config: Build) -> None:
+    config = small_grid(disc_config, rounds=1)
+    first = simulate(config, tmp_path / "run")
+    assert simulate(config, tmp_path / "run", resume=True) == first
+
+
+def test_collecting_where_no_run_is_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="found no config.yaml"):
+        collect(tmp_path)
+
+
+def test_progress_of_a_trial_that_has_not_started_is_empty(tmp_path: Path) -> None:
+    assert read_progress(tmp_path, Trial("random", Unit.REGION, 0)) == {}
+
+
+@pytest.mark.parametrize(
+    ("round_", "phase"),
+    [(0, "train"), (0, "evaluate"), (1, "ask"), (1, "train"), (2, "train"), (2, "evaluate")],
+)
+def test_killed_run_resumed_equals_an_uninterrupted_one(
+    tmp_path: Path, disc_config: Build, uninterrupted: list[dict[str, str]], round_: int, phase: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(killable(disc_config)), encoding="utf-8")
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", START, "simulate", str(path), "--out", str(out), "--json"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    trial = trials(killable(disc_config))[0]
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        report = read_progress(out, trial)
+        if (report.get("round"), report.get("phase")) == (round_, phase):
+            break
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (out / "results.csv").exists() or without_times(out / "results.csv") == uninterrupted
+    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    assert without_times(out / "results.csv") == uninterrupted
+
+
+def killable(build: Build) -> Config:
+    return build(
+        training={"steps": 40},
+        grid={"acquisitions": ["mutual_information"], "units": ["region"], "rounds": 2},
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted_rows() -> dict[str, list[dict[str, str]]]:
+    return {}
+
+
+@pytest.fixture
+def uninterrupted(
+    tmp_path_factory: pytest.TempPathFactory,
+    disc_config: Build,
+    uninterrupted_rows: dict[str, list[dict[str, str]]],
+) -> list[dict[str, str]]:
+    """Table of a run that nobody killed, made once."""
+    if not uninterrupted_rows:
+        out = tmp_path_factory.mktemp("whole") / "run"
+        rows: list[ResultRow] = simulate(killable(disc_config), out)
+        assert rows
+        uninterrupted_rows["rows"] = without_times(out / "results.csv")
+    return uninterrupted_rows["rows"]
