@@ -217,12 +217,14 @@ def test_disk_without_shared_memory_is_refused(
         Store(tmp_path / NAME)
 
 
-def test_switching_the_log_on_waits_while_the_file_is_busy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lock", ["BEGIN EXCLUSIVE", "BEGIN; SELECT * FROM sqlite_schema"])
+def test_new_database_that_another_program_holds_is_an_error_with_a_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str
 ) -> None:
     monkeypatch.setattr(askmask.database, "BUSY_SECONDS", 0.05)
     connection = sqlite3.connect(tmp_path / NAME, isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
+    for statement in lock.split("; "):
+        connection.execute(statement).fetchall()
 
     with pytest.raises(StoreError, match=r"database is locked.*Close other programs"):
         Store(tmp_path / NAME)
