@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from askmask.errors import ConfigError
 
@@ -50,6 +50,7 @@ class Outcome(Generic[Value]):
     details: str | None = None
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Runs independent jobs.
 

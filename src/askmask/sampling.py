@@ -8,7 +8,7 @@ computed at a time changes anything (the latter up to rounding). No scores here,
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ class Prediction:
     boundary_probs: Float[Tensor, "H W"] | None
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """Something that predicts one image at a time.
 

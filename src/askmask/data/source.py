@@ -1,7 +1,7 @@
 """The contract of a source of images and masks, and a source that holds them in memory."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) RGB image."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where images and their known masks come from.
 
