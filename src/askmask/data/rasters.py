@@ -279,9 +279,20 @@ def decode_values(content: bytes, where: str, *, may_be_stretched: bool = False)
     return colours[:, :, 0] if colours.ndim == 3 else colours
 
 
+def has_palette(content: bytes, where: str) -> bool:
+    """Whether a file stores indices into a colour table of its own.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    """
+    return _open(content, where).mode in ("P", "PA")
+
+
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=4)  # 3x faster than 6, 3 % larger
+    image.save(buffer, format="PNG", compress_level=1)  # 0.6 of the time of 6, 8 % larger
     return buffer.getvalue()
 
 
