@@ -1,0 +1,158 @@
+"""The verdict claims what the intervals show, and nothing else."""
+
+import math
+
+import pytest
+
+from askmask.experiments.curves import METRICS, Strategy
+from askmask.experiments.statistics import t_interval
+from askmask.experiments.verdict import compare, judged_metrics, verdict
+from result_rows import curves, row
+
+F1, BRIER = METRICS["object_f1"], METRICS["brier"]
+CLEAR = {  # areas over 0.1 to 0.2: random 0.45, 0.46, 0.47, 0.48; margin 0.1, 0.11, 0.1, 0.11 above
+    "random-region": [[0.40, 0.50], [0.41, 0.51], [0.42, 0.52], [0.43, 0.53]],
+    "margin-region": [[0.50, 0.60], [0.52, 0.62], [0.52, 0.62], [0.54, 0.64]],
+}
+
+
+def test_one_strategy_is_compared_with_nothing() -> None:
+    comparisons = compare(curves({"random-region": [[0.1, 0.2]]}), F1, "test")
+    assert comparisons == ()
+    assert verdict(comparisons) == ("No two strategies can be paired: nothing is compared.", [])
+
+
+def test_each_strategy_meets_random_of_its_unit_and_regions_meet_images() -> None:
+    rows = curves(
+        {f"{a}-{u}": [[0.1, 0.2]] for a in ("random", "margin") for u in ("image", "region")}
+        | {"expected_entropy-region": [[0.1, 0.2]]}
+    )
+    pairs = [(c.first.label, c.second.label) for c in compare(rows, F1, "test")]
+    assert pairs == [
+        ("expected entropy · regions", "random · regions"),
+        ("margin · whole images", "random · whole images"),
+        ("margin · regions", "random · regions"),
+        ("margin · regions", "margin · whole images"),
+        ("random · regions", "random · whole images"),
+    ]
+
+
+def test_differences_are_of_areas_seed_by_seed() -> None:
+    (comparison,) = compare(curves(CLEAR), F1, "test")
+    assert comparison.differences == pytest.approx([0.10, 0.11, 0.10, 0.11])
+    assert comparison.span == (0.1, 0.2)
+
+
+def test_interval_of_the_only_comparison_has_95_percent() -> None:
+    (comparison,) = compare(curves(CLEAR), F1, "test")
+    # mean 0.105; std 0.0057735; / sqrt(4) = 0.0028868; t(3, 0.975) = 3.18245
+    assert comparison.mean == pytest.approx(0.105)
+    assert comparison.half_width == pytest.approx(0.0091870, abs=1e-6)
+
+
+def test_intervals_of_several_comparisons_hold_together() -> None:
+    rows = curves(CLEAR | {"expected_entropy-region": CLEAR["margin-region"]})
+    comparisons = compare(rows, F1, "test")
+    assert [comparison.confidence for comparison in comparisons] == [0.975, 0.975]
+    assert comparisons[0].half_width == t_interval(comparisons[0].differences, 0.975)[1]
+
+
+def test_difference_that_leaves_zero_out_is_shown() -> None:
+    comparisons = compare(curves(CLEAR), F1, "test")
+    assert comparisons[0].outcome == "margin · regions better"
+    assert verdict(comparisons) == (
+        "Object F1: 1 of 1 comparison shows a difference.",
+        ["margin · regions did better than random · regions by 0.1050 (0.0958 to 0.1142, n = 4)"],
+    )
+
+
+def test_lower_is_better_for_a_loss() -> None:
+    (comparison,) = compare(curves(CLEAR, metric="brier"), BRIER, "test")
+    assert comparison.better == Strategy("random", "region")
+    assert comparison.outcome == "random · regions better"
+    assert verdict([comparison])[1] == [
+        "random · regions did better than margin · regions by 0.1050 (0.0958 to 0.1142, n = 4)"
+    ]
+
+
+def test_difference_within_its_interval_is_not_shown() -> None:
+    rows = curves(
+        {
+            "random-region": [[0.4, 0.5], [0.4, 0.5], [0.4, 0.5]],
+            "margin-region": [[0.3, 0.4], [0.4, 0.5], [0.6, 0.7]],
+        }
+    )
+    comparisons = compare(rows, F1, "test")
+    assert comparisons[0].outcome == "no difference shown"
+    assert verdict(comparisons) == (
+        (
+            "Object F1: no difference was shown in 1 comparison. "
+            "That does not mean that there is none."
+        ),
+        [],
+    )
+
+
+def test_some_shown_and_some_not_are_counted() -> None:
+    same = CLEAR["random-region"]
+    noisy = [[same[0][0] + 0.2, 0.7], same[1], [0.2, 0.3], same[3]]
+    comparisons = compare(curves(CLEAR | {"expected_entropy-region": noisy}), F1, "test")
+    summary, claims = verdict(comparisons)
+    assert summary == (
+        "Object F1: 1 of 2 comparisons shows a difference. "
+        "In the others none was shown, which does not mean that there is none."
+    )
+    assert len(claims) == 1
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(1, "n = 1 seed"), (2, "n = 2 seeds")])
+def test_too_few_seeds_show_nothing_however_large_the_difference(seeds: int, words: str) -> None:
+    rows = curves({name: own[:seeds] for name, own in CLEAR.items()})
+    comparisons = compare(rows, F1, "test")
+    assert not comparisons[0].is_shown
+    assert comparisons[0].outcome == "too few seeds"
+    assert verdict(comparisons) == (
+        (
+            f"Object F1: with {words} no difference can be shown. "
+            "At least 3 are needed, better 5 or more."
+        ),
+        [],
+    )
+
+
+def test_seed_without_its_last_round_is_left_out() -> None:
+    short = [*CLEAR["margin-region"][:3], [0.54]]
+    (comparison,) = compare(curves(CLEAR | {"margin-region": short}), F1, "test")
+    assert len(comparison.differences) == 3
+
+
+def test_strategies_are_compared_over_the_costs_that_both_cover() -> None:
+    longer = [[*own, 0.9] for own in CLEAR["margin-region"]]
+    (comparison,) = compare(curves(CLEAR | {"margin-region": longer}), F1, "test")
+    assert comparison.span == (0.1, 0.2)
+    assert comparison.differences == pytest.approx([0.10, 0.11, 0.10, 0.11])
+
+
+def test_strategies_without_a_shared_range_are_not_compared() -> None:
+    rows = curves({name: [own[0][:1]] for name, own in CLEAR.items()})
+    (comparison,) = compare(rows, F1, "test")
+    assert comparison.span is None
+    assert comparison.outcome == "nothing to compare"
+    assert math.isnan(comparison.mean)
+
+
+def test_missing_score_makes_no_claim() -> None:
+    broken = [[math.nan, 0.6], *CLEAR["margin-region"][1:]]
+    (comparison,) = compare(curves(CLEAR | {"margin-region": broken}), F1, "test")
+    assert comparison.outcome == "no finite values"
+    assert not comparison.is_shown
+
+
+def test_object_f1_and_brier_are_judged_where_they_were_measured() -> None:
+    rows = [row(), row(metric="mean_dice"), row(metric="brier")]
+    assert judged_metrics(rows, "test") == (F1, BRIER)
+
+
+def test_mean_dice_is_judged_where_no_objects_were_scored() -> None:
+    rows = [row(value=math.nan), row(metric="mean_dice")]
+    assert judged_metrics(rows, "test") == (METRICS["mean_dice"],)
