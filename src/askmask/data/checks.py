@@ -15,8 +15,6 @@ from askmask.records import Mask
 ProgressCallback = Callable[[int, int], None]
 """Called with (done, total); both count steps of about equal length."""
 
-_MOST_DIGITS = 16
-
 
 @dataclass
 class Findings:
@@ -29,8 +27,8 @@ class Findings:
     problems: list[str] = field(default_factory=list)
     deep: str | None = None
     shallow: str | None = None
-    lowest: int = 2**_MOST_DIGITS
-    highest: int = -1
+    lowest: int = 65_535
+    highest: int = 0
 
 
 def check_items(

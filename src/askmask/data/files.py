@@ -45,7 +45,7 @@ def list_folder(folder: Path, *, skip: Path | None = None) -> list[StoredFile]:
     folder : Path
         Where to look.
     skip : Path, optional
-        A sub-folder to leave out.
+        A sub-folder to leave out; a folder elsewhere changes nothing.
 
     Raises
     ------
@@ -54,11 +54,13 @@ def list_folder(folder: Path, *, skip: Path | None = None) -> list[StoredFile]:
     """
     if not folder.is_dir():
         raise SourceError(f"no folder {str(folder)!r}. Check the path.")
+    inside = skip is not None and skip.resolve().is_relative_to(folder.resolve())
+    skipped = skip.resolve() if skip is not None and inside else None
     found = []
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
         is_hidden = any(part.startswith(".") for part in relative.parts)
-        is_skipped = skip is not None and path.is_relative_to(skip)
+        is_skipped = skipped is not None and path.resolve().is_relative_to(skipped)
         if path.is_file() and not is_hidden and not is_skipped:
             found.append(StoredFile(relative.as_posix(), _folder_reader(path)))
     return sorted(found, key=lambda file: file.name)

@@ -10,7 +10,7 @@ from askmask.data.masks import IGNORE_INDEX, MaskKind, decode_colours
 from askmask.data.rasters import decode_values, has_palette
 from askmask.errors import SourceError
 
-_ZERO_AND_WHITE = frozenset({0, 255})
+_WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,13 @@ def survey_masks(masks: Iterable[StoredFile]) -> Survey:
     return Survey(frozenset(values), in_colour, in_grey, with_palette)
 
 
-def guess_kind(survey: Survey, n_classes: int | None, *, has_colours: bool) -> MaskKind:
+def guess_kind(
+    survey: Survey,
+    n_classes: int | None,
+    *,
+    has_colours: bool = False,
+    ignore_value: int | None = None,
+) -> MaskKind:
     """Kind of masks, where there is only one that fits.
 
     Parameters
@@ -61,13 +67,15 @@ def guess_kind(survey: Survey, n_classes: int | None, *, has_colours: bool) -> M
         Number of classes, None if nobody named them.
     has_colours : bool
         Whether the colours of the classes are known.
+    ignore_value : int, optional
+        The value of unlabelled pixels, if one was given.
 
     Returns
     -------
     MaskKind
         Palette, if all masks are in colours that have names. Binary, if 0 and 255 are the only
-        values, 255 occurs, and two classes are named or none. Index, if all values are below the
-        number of classes, or 255.
+        values, 255 occurs and is not the value to ignore, and two classes are named or none. Index,
+        if all values are below the number of classes, or the one to ignore (255, if none is given).
 
     Raises
     ------
@@ -88,13 +96,11 @@ def guess_kind(survey: Survey, n_classes: int | None, *, has_colours: bool) -> M
             f"{survey.with_palette} masks store indices with a colour table, and the colours of "
             "the classes are given: either could count"
         )
-    if (
-        survey.values <= _ZERO_AND_WHITE
-        and IGNORE_INDEX in survey.values
-        and n_classes in (None, 2)
-    ):
+    shades = survey.values - {ignore_value}
+    if _WHITE in shades and shades <= {0, _WHITE} and n_classes in (None, 2):
         return MaskKind.BINARY
-    if n_classes is not None and survey.values - {IGNORE_INDEX} <= set(range(n_classes)):
+    ignored = IGNORE_INDEX if ignore_value is None else ignore_value
+    if n_classes is not None and survey.values - {ignored} <= set(range(n_classes)):
         return MaskKind.INDEX
     named = "no classes are named" if n_classes is None else f"{n_classes} classes are named"
     raise _ambiguous(

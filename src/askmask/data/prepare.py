@@ -3,7 +3,7 @@
 Everything is checked before anything is written, and all problems are reported at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -242,7 +242,12 @@ def _kind(items: list[Item], options: PrepareOptions, n_classes: int | None) -> 
     masks = [item.mask for item in items if item.mask is not None]
     if not masks:
         return MaskKind.INDEX  # no file is read by it
-    return guess_kind(survey_masks(masks), n_classes, has_colours=options.palette is not None)
+    return guess_kind(
+        survey_masks(masks),
+        n_classes,
+        has_colours=options.palette is not None,
+        ignore_value=options.ignore_value,
+    )
 
 
 def _class_problems(
@@ -263,5 +268,22 @@ def _class_problems(
         problem = "colours: palette masks need a colour for each class. Give a classes.json."
     else:
         palette = dict(options.palette) if kind is MaskKind.PALETTE and options.palette else None
-        return check_classes(names, palette, options.ignore_colour)
+        problems = check_classes(names, palette, options.ignore_colour)
+        return problems + _ignore_problems(kind, len(names), options.ignore_value)
+    return [problem]
+
+
+def _ignore_problems(kind: MaskKind, n_classes: int, ignore_value: int | None) -> list[str]:
+    """Complain if the value to ignore means something else as well."""
+    taken: dict[MaskKind, Sequence[int]] = {
+        MaskKind.INDEX: range(n_classes),
+        MaskKind.BINARY: (0, 255),
+        MaskKind.INSTANCES: (0,),
+    }
+    if ignore_value is None or ignore_value not in taken.get(kind, ()):
+        return []
+    problem = (
+        f"ignore_value={ignore_value}: in {kind.value} masks this value has a meaning. "
+        "Give another, none, or another kind of masks."
+    )
     return [problem]

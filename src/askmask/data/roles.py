@@ -52,7 +52,7 @@ def assign_roles(images: Sequence[ImageInfo], data: DataConfig, seed: int) -> Ro
     ------
     ConfigError
         If a split or role does not exist, too many images are asked for, the start set would be
-        empty, or an image to be tested on has no mask.
+        empty, or an image of a fixed role other than the pool has no mask.
     """
     test = _test_images(images, data)
     taken = {info.image_id for info in test}
@@ -118,25 +118,12 @@ def _test_images(images: Sequence[ImageInfo], data: DataConfig) -> list[ImageInf
                 "Choose among them."
             )
         chosen = [info for info in images if info.split in data.test]
-    bare = [info.image_id for info in chosen if not info.has_mask]
-    if bare:
-        raise ConfigError(
-            f"{len(bare)} images to be tested on have no mask, e.g. {bare[0]!r}. "
-            "Give their masks, or another split or role."
-        )
-    return chosen
+    return _with_masks(chosen, "test")
 
 
 def _validation_images(learning: list[ImageInfo], data: DataConfig) -> list[ImageInfo]:
     if data.validation == "dataset":
-        fixed = [info for info in learning if info.role == "validation"]
-        bare = [info.image_id for info in fixed if not info.has_mask]
-        if bare:
-            raise ConfigError(
-                f"{len(bare)} validation images have no mask, e.g. {bare[0]!r}. "
-                "Give their masks, or another role."
-            )
-        return fixed
+        return _with_masks([info for info in learning if info.role == "validation"], "validation")
     kept = {info.image_id for info in learning if data.start == "dataset" and info.role == "start"}
     free = [info for info in learning if info.has_mask and info.image_id not in kept]
     _check_count("data.validation", data.validation, len(free), smallest=0)
@@ -148,7 +135,7 @@ def _start_images(rest: list[ImageInfo], data: DataConfig, seed: int) -> list[Im
     if data.start == "all":
         chosen = masked
     elif data.start == "dataset":
-        chosen = [info for info in masked if info.role == "start"]
+        chosen = _with_masks([info for info in rest if info.role == "start"], "start")
     else:
         _check_count("data.start", data.start, len(masked), smallest=1)
         chosen = _draw(masked, data.start, seed, "start")
@@ -158,6 +145,17 @@ def _start_images(rest: list[ImageInfo], data: DataConfig, seed: int) -> list[Im
             "of images, or to all to start from every image that has a mask."
         )
     return chosen
+
+
+def _with_masks(images: list[ImageInfo], role: str) -> list[ImageInfo]:
+    """Return the images if all have a mask, else say which have none."""
+    bare = [info.image_id for info in images if not info.has_mask]
+    if bare:
+        raise ConfigError(
+            f"{len(bare)} {role} images have no mask, e.g. {bare[0]!r}. "
+            "Give their masks, or another role or split."
+        )
+    return images
 
 
 def _draw(images: list[ImageInfo], count: int, seed: int, purpose: str) -> list[ImageInfo]:
