@@ -125,9 +125,14 @@ def groups(rows: Iterable[ResultRow], split: str) -> tuple[str, ...]:
 
 
 def scores(
-    rows: Iterable[ResultRow], metric: str, split: str, *, group: str = ALL
+    rows: Iterable[ResultRow],
+    metric: str,
+    split: str,
+    *,
+    group: str = ALL,
+    class_name: str = ALL,
 ) -> list[ResultRow]:
-    """Rows of one metric over all classes, one per trial and round.
+    """Rows of one metric, one per trial and round.
 
     Raises
     ------
@@ -139,7 +144,7 @@ def scores(
         for row in rows
         if not row.is_failure
         and (row.metric, row.split, row.group) == (metric, split, group)
-        and row.class_name == ALL
+        and row.class_name == class_name
         and row.bin is None
     ]
     seen: set[tuple[str, int]] = set()

@@ -278,12 +278,12 @@ def _single_seeds(points: Sequence[Point]) -> list[tuple[list[float], list[float
     return list(curves.values())
 
 
-def _draw_interval(axes: Axes, point: Point, y: float, strategy: Strategy) -> None:
+def _draw_interval(axes: Axes, point: Point, place: int, strategy: Strategy) -> None:
     colour = _colour(strategy)
     if math.isfinite(point.half_width):
         ends = [point.mean - point.half_width, point.mean + point.half_width]
-        axes.plot(ends, [y, y], color=colour, linewidth=1.2, alpha=0.6)
-    axes.plot([point.mean], [y], color=colour, **_stroke(strategy))
+        axes.plot(ends, [place, place], color=colour, linewidth=1.2, alpha=0.6)
+    axes.plot([point.mean], [place], color=colour, **_stroke(strategy))
 
 
 def _fit_height(axes: Axes, values: Iterable[float]) -> None:

@@ -163,7 +163,8 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
     return {
         "split": split,
         "verdict": _verdict(metrics, comparisons),
-        "legend": [(_svg(figures.swatch(s), names, ""), s.label) for s in found],
+        "legend": _legend(found, names),
+        "cost_legend": _legend(found, names),
         "overlap": [_curves(rows, name, split, names) for name in _present(rows, split, _OVERLAP)],
         "calibration": [
             _curves(rows, name, split, names) for name in _present(rows, split, _CALIBRATION)
@@ -174,6 +175,7 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
         "comparisons": [tables.comparison_table(own) for own in comparisons],
         "intervals": [len(own) for own in comparisons],
         "final": [tables.final_scores(rows, name, ALL) for name in judged],
+        "by_class": tables.class_dice(rows, split),
         "final_by_group": [tables.final_scores(rows, split, name) for name in groups(rows, split)],
         "areas": [table for m in metrics if (table := tables.areas(rows, m, split)) is not None],
         "costs": tables.costs_and_times(rows) if found else None,
@@ -190,6 +192,10 @@ def _verdict(
 
 def _present(rows: Sequence[ResultRow], split: str, names: Sequence[str]) -> list[str]:
     return [name for name in names if has_values(scores(rows, name, split))]
+
+
+def _legend(found: Iterable[Strategy], names: Iterator[str]) -> list[tuple[Markup, str]]:
+    return [(_svg(figures.swatch(strategy), names, ""), strategy.label) for strategy in found]
 
 
 def _curves(

@@ -53,6 +53,21 @@ def final_scores(rows: Sequence[ResultRow], split: str, group: str) -> Table:
     return Table(f"Split {split}, group {group}", headings, tuple(cells))
 
 
+def class_dice(rows: Sequence[ResultRow], split: str) -> Table | None:
+    """Dice of every class at the last round of each strategy; None for fewer than three classes."""
+    dice = [row for row in rows if row.metric == "dice" and row.split == split]
+    classes = list(dict.fromkeys(row.class_name for row in dice))
+    if len(classes) < 3:
+        return None
+    measured = {name: scores(dice, "dice", split, class_name=name) for name in classes}
+    cells = []
+    for strategy in strategies(dice):
+        curves = [mean_curve(measured[name], strategy) for name in classes]
+        values = (interval_text(curve[-1].values) if curve else ABSENT for curve in curves)
+        cells.append((strategy.label, *values))
+    return Table(f"Dice of each class, split {split}", ("Strategy", *classes), tuple(cells))
+
+
 def areas(rows: Sequence[ResultRow], metric: Metric, split: str) -> Table | None:
     """Area under the budget curve over the range that all trials share, and cost to reach a score.
 
@@ -172,9 +187,9 @@ def _heading(metric: Metric) -> str:
 def _signed(mean: float, half_width: float) -> str:
     if math.isnan(mean):
         return ABSENT
-    if math.isnan(half_width):
-        return f"{mean:+.4f}"
-    text = f"{mean:+.4f} ({mean - half_width:+.4f} to {mean + half_width:+.4f})"
+    text = f"{mean:+.4f}"
+    if not math.isnan(half_width):
+        text += f" ({mean - half_width:+.4f} to {mean + half_width:+.4f})"
     return text.replace("-", "−")  # noqa: RUF001 minus
 
 
