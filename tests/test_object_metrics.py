@@ -51,7 +51,6 @@ def strip(text: str) -> np.ndarray:
     return np.array([[int(c) if c.isdigit() else 0 for c in text]], np.int32)
 
 
-
 def reference_scores(images: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     sides: list[list[tuple[int, float, float]]] = [[], []]
     matched = 0
@@ -114,7 +113,6 @@ def reference_mean(sides: list[list[tuple[int, float, float]]], column: int) -> 
         if side
     ]
     return sum(halves) / len(halves) if halves else math.nan
-
 
 
 def test_scores_of_a_worked_case() -> None:
@@ -272,7 +270,6 @@ def test_negative_ids_are_refused() -> None:
         update(ObjectScores(), [[-1, 0]], [[0, 0]])
 
 
-
 def test_hausdorff_of_a_worked_case() -> None:
     # From (0, 0) the other set's nearest pixel is (3, 4), 5 away; back from (3, 4) also 5.
     one, other = np.zeros((4, 5), bool), np.zeros((4, 5), bool)
@@ -303,7 +300,6 @@ def test_hausdorff_equals_scikit_image(pair: tuple[np.ndarray, np.ndarray]) -> N
 def test_hausdorff_is_symmetric(pair: tuple[np.ndarray, np.ndarray]) -> None:
     one, other = pair
     assert hausdorff_distance(one, other) == hausdorff_distance(other, one)
-
 
 
 def two_blocks() -> np.ndarray:
