@@ -104,6 +104,12 @@ def test_any_value_survives_the_file(
     assert same(read_results(path)[0], row)
 
 
+def test_lone_carriage_return_in_a_reason_ends_no_line(tmp_path: Path) -> None:
+    row = dataclasses.replace(FAILURE, reason="step 1\rstep 2")
+    write_results(tmp_path / "results.csv", [row, row])
+    assert repr(read_results(tmp_path / "results.csv")) == repr([row, row])
+
+
 def test_interrupted_write_keeps_the_old_table(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     write_results(path, [ROW])

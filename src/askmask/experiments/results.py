@@ -75,7 +75,7 @@ _VALUES: Final = attrgetter(*(field.name for field in fields(ResultRow)))
 
 
 def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
-    """Write the table as CSV (UTF-8, comma, heading first); an older one is replaced whole.
+    """Write the table as CSV (RFC 4180, UTF-8, headings first); an older one is replaced whole.
 
     The table is written beside `path` and renamed, so a crash leaves the old table or the new.
     Numbers are written such that they read back equal; NaN as ``nan``, no bin as nothing.
@@ -89,7 +89,7 @@ def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
     """
     unfinished = path.with_name(path.name + ".unfinished")
     with unfinished.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file)  # ends lines with CR LF (RFC 4180), so quotes a lone CR too
         writer.writerow(COLUMNS)
         writer.writerows(map(_VALUES, rows))  # floats by repr, None as nothing
         file.flush()
