@@ -58,7 +58,7 @@ def disc_config(disc_dataset: Path) -> Callable[..., Config]:
                 "validation": 2,
                 "test": ["testA", "testB"],
             },
-            "model": {"name": "unet", "options": {"base_channels": 4, "depth": 2}},
+            "model": {"name": "unet", "options": {"base_channels": 8, "depth": 2}},
             "training": {
                 "steps": 6,
                 "batch_size": 2,

@@ -21,7 +21,7 @@ Build = Callable[..., Config]
 README = Path(__file__).parent.parent / "README.md"
 TINY = [
     "device=cpu", "threads=1", "data.start=2", "data.validation=2", "data.test=[testA, testB]",
-    "model.options={base_channels: 4, depth: 2}", "training.steps=4", "training.batch_size=2",
+    "model.options={base_channels: 8, depth: 2}", "training.steps=4", "training.batch_size=2",
     "training.crop=48", "sampling.samples=2", "query.region.size=[24, 24]",
     "query.region.stride=8", "query.region.budget_regions=2",
 ]  # fmt: skip
@@ -106,9 +106,7 @@ def test_simulate_prints_a_summary_and_leaves_table_and_report(
     assert not (tmp_path / "run").exists()
     assert "mean_dice" in call("simulate", path, "--out", tmp_path / "run")
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
-    found = json.loads(
-        call("simulate", path, "--out", tmp_path / "run", "--resume", "--json")
-    )
+    found = json.loads(call("simulate", path, "--out", tmp_path / "run", "--resume", "--json"))
     assert found["failed"] == []
     assert "Report:" in call("report", tmp_path / "run")
 

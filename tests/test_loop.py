@@ -94,11 +94,11 @@ def test_run_stopped_between_rounds_and_resumed_equals_one_run(
 def test_repeated_verbs_do_nothing_twice(tmp_path: Path, disc_config: Build) -> None:
     with Project.create(tmp_path / "p", disc_config()) as project:
         loop = run(project, 0)
-        first = loop.ask()
-        assert loop.ask() == first
         assert loop.train() == loop.train()
-        assert loop.tell_start(MaskOracle(project.source)) == 0
         assert len(project.store.trainings()) == 1
+        assert loop.evaluate() == loop.evaluate()
+        assert loop.ask() == loop.ask()
+        assert loop.tell_start(MaskOracle(project.source)) == 0
 
 
 def test_new_answers_in_a_round_train_its_model_again(tmp_path: Path, disc_config: Build) -> None:
@@ -113,9 +113,10 @@ def test_new_answers_in_a_round_train_its_model_again(tmp_path: Path, disc_confi
         whole = loop.train()
         assert half.labelled_digest != whole.labelled_digest
         rows = {m.metric: m.value for m in loop.evaluate() if m.split == "test"}
-        assert rows["nll"] == {
-            m.metric: m.value for m in project.store.metrics(1) if m.split == "test"
-        }["nll"]
+        assert (
+            rows["nll"]
+            == {m.metric: m.value for m in project.store.metrics(1) if m.split == "test"}["nll"]
+        )
 
 
 def test_shared_trainings_change_no_result(tmp_path: Path, disc_config: Build) -> None:
@@ -176,17 +177,17 @@ def test_empty_pool_ends_with_a_message(tmp_path: Path, disc_config: Build) -> N
 def test_unknown_strategy_is_refused_before_anything_happens(
     tmp_path: Path, disc_config: Build
 ) -> None:
-    with Project.create(tmp_path / "p", disc_config(query={"acquisition": "bald"})) as project:
-        with pytest.raises(UnknownName, match="mutual_information"):
-            Loop(project)
+    with (
+        Project.create(tmp_path / "p", disc_config(query={"acquisition": "bald"})) as project,
+        pytest.raises(UnknownName, match="mutual_information"),
+    ):
+        Loop(project)
 
 
 def test_diverged_training_is_recorded_and_repeated_only_by_the_rule(
     tmp_path: Path, disc_config: Build
 ) -> None:
-    config = disc_config(
-        training={"learning_rate": 1e30, "steps": 30, "restart": {"attempts": 2}}
-    )
+    config = disc_config(training={"learning_rate": 1e30, "steps": 30, "restart": {"attempts": 2}})
     with Project.create(tmp_path / "p", config) as project:
         loop = Loop(project)
         loop.tell_start(MaskOracle(project.source))

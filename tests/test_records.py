@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from askmask.errors import ConfigError, ShapeError
-from askmask.records import UNLABELLED, Answer, ClassMap, ImageInfo, Mask, Query, QueryItem, Region
-from askmask.records import Unit
+from askmask.records import (
+    UNLABELLED,
+    Answer,
+    ClassMap,
+    ImageInfo,
+    Mask,
+    Query,
+    QueryItem,
+    Region,
+    Unit,
+)
 
 
 def labels(height: int, width: int, value: int = 0) -> np.ndarray:

@@ -118,9 +118,10 @@ def test_failed_trial_is_a_row_and_the_others_go_on(tmp_path: Path, disc_config:
         training={"learning_rate": 1e30, "steps": 30}, grid={"rounds": 1, "units": ["region"]}
     )
     rows = simulate(config, tmp_path / "run")
-    failed = [row for row in rows if row.status == "failed"]
-    assert len(failed) == 2
-    assert all("training" in row.reason for row in failed)
+    failed = [row for row in rows if row.is_failure]
+    # Each of the two trials has a row for its failed training and one for itself.
+    assert [row.reason.split(" at ")[0] for row in failed[::2]] == ["the loss became nan"] * 2
+    assert all("within 1 attempt(s)" in row.reason for row in failed[1::2])
     assert (tmp_path / "run" / "trials" / failed[0].trial / FAILURE_NAME).is_file()
 
 

@@ -82,7 +82,7 @@ def prepare_glas_command(
 
 
 @prepare_app.command("folder")
-def prepare_folder_command(
+def prepare_folder_command(  # noqa: PLR0913, PLR0917 - one per fact about the files
     out: Annotated[Path, typer.Argument(help="Where to write; absent or empty.", metavar="OUT")],
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     masks: Annotated[Path | None, typer.Option(help="Folder of masks with the same stems.")] = None,
@@ -96,24 +96,29 @@ def prepare_folder_command(
         bool, typer.Option("--allow-missing-masks", help="Images without a mask are the pool.")
     ] = False,
     groups: Annotated[
-        Path | None, typer.Option(help="CSV with columns image, group and, if any, split.")
+        Path | None, typer.Option(help="CSV with the column image and group, split or role.")
+    ] = None,
+    mask_suffix: Annotated[
+        str, typer.Option(help="What masks' names have after the images' names: _mask")
+    ] = "",
+    ignore_value: Annotated[
+        int | None, typer.Option(help="Value of pixels without a label; 255 in index masks.")
     ] = None,
     scale: Scale = 1.0,
 ) -> None:
     """Prepare any folder of images and its folder of masks."""
-    from askmask.commands.prepare import prepare_folder
+    from askmask.commands.prepare import folder_options, prepare_folder
 
-    prepare_folder(
-        console,
-        out,
-        images,
-        masks,
+    options = folder_options(
         kind=kind,
         classes=classes,
         allow_missing_masks=allow_missing_masks,
         groups=groups,
         scale=scale,
+        mask_suffix=mask_suffix,
+        ignore_value=ignore_value,
     )
+    prepare_folder(console, out, images, masks, options=options)
 
 
 @prepare_app.command("demo")

@@ -15,7 +15,7 @@ from askmask.models.registry import build_model
 from askmask.models.weights import load_model_weights, read_metadata, save_model
 from askmask.progress import Listener, Progress
 from askmask.project import Project
-from askmask.records import UNLABELLED, Labels, utc_now
+from askmask.records import Labels, utc_now
 from askmask.sampling import Deterministic, Ensemble, MonteCarloDropout, Predictor
 from askmask.seeds import derive_key
 from askmask.store import TrainingRecord
@@ -33,6 +33,7 @@ class _Fit:
     member: int
     device: torch.device
     digest: str
+    until: int | None
     report: Listener
 
 
@@ -53,7 +54,9 @@ def fit_round(
     TrainingFailed
         If every attempt that the config allows failed.
     """
-    digest = project.store.labelled_digest()
+    # Answers may come in while a model trains; it sees those that were there when it began.
+    until = project.store.newest_answer()
+    digest = project.store.labelled_digest(until=until)
     past = [
         r for r in project.store.trainings() if (r.round, r.labelled_digest) == (round_, digest)
     ]
@@ -64,7 +67,9 @@ def fit_round(
     for attempt in range(sum(r.status == "failed" for r in past), allowed):
         started_at = utc_now()
         results = [
-            _fit_member(_Fit(project, round_, attempt, member, device, digest, report), cache)
+            _fit_member(
+                _Fit(project, round_, attempt, member, device, digest, until, report), cache
+            )
             for member in range(len(_model_paths(project, round_)))
         ]
         failed = [result for result in results if result.status == "failed"]
@@ -104,6 +109,13 @@ def load_predictor(project: Project, round_: int, device: torch.device) -> Predi
     if sampling.method == "ensemble":
         return Ensemble(models)
     return MonteCarloDropout(models[0], sampling.samples)
+
+
+def load_sampler(
+    project: Project, round_: int, n_samples: int, device: torch.device
+) -> MonteCarloDropout:
+    """Dropout sampler of a round's model with another number of samples than the config's."""
+    return MonteCarloDropout(_load_models(project, round_, device)[0], n_samples)
 
 
 def load_judge(project: Project, round_: int, device: torch.device) -> Predictor:
@@ -190,6 +202,7 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
         project.source,
         project.store,
         boundary=model.has_boundary,
+        until=fit.until,
         pseudo_labels=_pseudo_labels(fit),
         pseudo_label_weight=config.training.pseudo_label_weight,
     )
@@ -241,8 +254,9 @@ def _pseudo_labels(fit: _Fit) -> dict[str, Labels]:
     judge = Deterministic(_load_models(project, fit.round - 1, fit.device)[0])
     predict = partial(judge.predict, seed=project.config.seed, round_=fit.round, boundary=False)
     labels: dict[str, Labels] = {}
-    for image_id in project.store.labelled_images():
-        if (project.store.labelled(image_id).labels == UNLABELLED).any():
+    for image_id in project.store.labelled_images(until=fit.until):
+        mask = project.store.labelled(image_id, until=fit.until)
+        if not mask.labelled.all():
             prediction = predict(project.source.read_image(image_id), image_id=image_id)
             labels[image_id] = prediction.sums.mean_probs.argmax(0).cpu().numpy().astype(np.int16)
     return labels

@@ -11,7 +11,6 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-
 from askmask.config import Config, dump_config, load_config, with_overrides
 from askmask.data.prepared import PreparedSource
 from askmask.data.roles import Roles, assign_roles

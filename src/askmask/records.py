@@ -125,7 +125,10 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class QueryItem:
-    """One region of a query: its place in the order, its score, and the pixels it would add."""
+    """One region of a query.
+
+    `rank` is its place in the order, from 0; `new_pixels` what it would add to the labelled set.
+    """
 
     rank: int
     region: Region

@@ -10,7 +10,7 @@ from askmask.augment import TrainingImage
 from askmask.data.source import Source
 from askmask.data.targets import boundary_target
 from askmask.errors import ProjectError
-from askmask.records import UNLABELLED, Labels, Mask
+from askmask.records import UNLABELLED, Labels
 from askmask.store import Store
 
 CACHE_BYTES = 256 * 2**20
@@ -30,6 +30,8 @@ class LabelledSet:
         Where answers are kept.
     boundary : bool
         Whether to compute contour targets.
+    until : int, optional
+        Number of the newest answer to take in; by default all of them.
     pseudo_labels : mapping of str to (H, W) int16 array, optional
         A model's labels by image id, used where there is no answer.
     pseudo_label_weight : float
@@ -47,19 +49,20 @@ class LabelledSet:
         store: Store,
         *,
         boundary: bool,
+        until: int | None = None,
         pseudo_labels: Mapping[str, Labels] | None = None,
         pseudo_label_weight: float = 0.0,
     ) -> None:
         self._source = source
-        self._masks: dict[str, Mask] = {}
         self._boundary = boundary
         self._pseudo_labels = pseudo_labels or {}
         self._weight = pseudo_label_weight
         self._store = store
+        self._until = until
         self._cache: OrderedDict[str, TrainingImage] = OrderedDict()
         self._cached_bytes = 0
         self._lock = threading.Lock()
-        self.image_ids: Sequence[str] = tuple(sorted(store.labelled_images()))
+        self.image_ids: Sequence[str] = tuple(sorted(store.labelled_images(until=until)))
         if not self.image_ids:
             raise ProjectError(
                 "expected at least one labelled image to train on, found none. Label some images, "
@@ -81,7 +84,7 @@ class LabelledSet:
             return item
 
     def _compose(self, image_id: str) -> TrainingImage:
-        mask = self._store.labelled(image_id)
+        mask = self._store.labelled(image_id, until=self._until)
         boundary = boundary_target(mask) if self._boundary else None
         weight = mask.labelled.astype(np.float32)
         labels = mask.labels

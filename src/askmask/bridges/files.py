@@ -32,9 +32,9 @@ _HIGHLIGHT = (255, 210, 0)
 
 
 def item_stem(item: QueryItem) -> str:
-    """Start of an item's file names: its place in the order, then its image."""
+    """Start of an item's file names: its place in the order, counted from 1, then its image."""
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in item.region.image_id)
-    return f"{item.rank:03d}_{safe}"
+    return f"{item.rank + 1:03d}_{safe}"
 
 
 def write_query(

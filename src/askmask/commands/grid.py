@@ -153,7 +153,10 @@ def study_samples(console: Console, root: Path, counts: str, *, as_json: bool) -
 
 def versions() -> dict[str, str]:
     """Versions that a result depends on."""
-    found = {"python": platform.python_version(), "platform": f"{sys.platform} {platform.machine()}"}
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
     return found | {package: version(package) for package in _VERSIONS}
 
 

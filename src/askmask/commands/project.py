@@ -16,6 +16,7 @@ from askmask.oracle import MaskOracle
 from askmask.project import CONFIG_NAME, Project
 from askmask.records import Query
 
+
 def init_project(console: Console, root: Path, dataset: Path, overrides: list[str]) -> None:
     """Make a project and take in the masks of its start images."""
     base = Path(askmask.__file__).parent / "templates" / "askmask.yaml"
@@ -61,7 +62,7 @@ def ask_project(console: Console, root: Path, *, as_json: bool) -> None:
     for item in query.items:
         region = item.region
         size = f"{region.height}x{region.width}"
-        place = (str(item.rank), region.image_id, str(region.row), str(region.col), size)
+        place = (str(item.rank + 1), region.image_id, str(region.row), str(region.col), size)
         table.add_row(*place, f"{item.score:.4g}")
     console.print(table)
     console.print(f"Paint *_mask.png in {folder}, then: askmask tell {root}")

@@ -212,7 +212,8 @@ def _draw_gallery(loop: Loop, round_: int) -> None:
     folder.mkdir(exist_ok=True)
     image_ids = list(dict.fromkeys(item.region.image_id for item in query.items))
     for place, image_id in enumerate(image_ids[:GALLERY_IMAGES]):
-        path = folder / f"round_{round_:03d}_{place}_{image_id}.png"
+        name = image_id.replace("/", "__")  # an id may name a folder
+        path = folder / f"round_{round_:03d}_{place}_{name}.png"
         if path.exists():
             continue
         picture = gallery_png(
