@@ -338,6 +338,7 @@ def seconds_to_update(sums: CalibrationSums, image: tuple[np.ndarray, np.ndarray
     return time.process_time() - started
 
 
+@pytest.mark.slow  # a time limit; other work on the machine must not fail the default run
 def test_one_image_of_the_papers_size_is_counted_in_a_few_milliseconds() -> None:
     image = case(0, shape=(264, 392))
     sums = summed(image)

@@ -162,6 +162,7 @@ def test_smooth_noise_has_unit_deviation_and_the_stated_length() -> None:
     assert (noise * np.roll(noise, 10, axis=0)).mean() == pytest.approx(np.exp(-1), abs=0.1)
 
 
+@pytest.mark.slow  # a time limit; other work on the machine must not fail the default run
 def test_image_of_the_usual_size_is_drawn_in_a_fraction_of_a_second() -> None:
     draw_tissue(0, 160, 160)
     started = time.process_time()

@@ -409,6 +409,7 @@ def test_boundary_of_another_shape_is_refused() -> None:
         find_objects(two_blocks(), np.zeros((2, 2), bool), 1)
 
 
+@pytest.mark.slow  # a time limit; other work on the machine must not fail the default run
 def test_an_image_of_the_papers_size_is_scored_in_a_fraction_of_a_second() -> None:
     rng = np.random.default_rng(0)
     smooth = ndimage.gaussian_filter(rng.normal(size=(2, 261, 388)), (0, 14, 14))
