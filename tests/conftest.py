@@ -6,11 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from askmask.config import Config, parse_config
 from askmask.data.prepared import DatasetWriter
 from askmask.records import ClassMap, ImageInfo, Mask
 from askmask.seeds import numpy_generator
+
+# Shared machines stall for a second now and then: that is no failure of a property.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 SIDE = 64
 

@@ -51,6 +51,8 @@ LAYERS = {
     "errors": 0,
 }
 NO_TORCH = (
+    "experiments.results",
+    "experiments.report",
     "data",
     "store",
     "executors",

@@ -71,20 +71,19 @@ def _judge(
     parts = evaluation_parts(project)
     total = sum(len(ids) for _, ids in parts)
     tests = [split for split, _ in parts if split != "validation"]
-    together = _evaluation(project, ALL_TEST) if len(tests) > 1 else None
+    together = _evaluation(project, ALL_TEST)
     done = 0
     rows: list[MetricRow] = []
     for split, image_ids in parts:
         evaluation = _evaluation(project, split)
-        wanted = [evaluation]
-        if together is not None and split in tests:
-            wanted.append(together)
         for image_id in image_ids:
-            _judge_image(project, judge, wanted, image_id, round_)
+            _judge_image(project, judge, evaluation, image_id, round_)
             done += 1
             report(Progress(round_, "evaluate", done, total))
         rows += evaluation.rows()
-    if together is not None:
+        if split in tests:
+            together.merge(evaluation)
+    if len(tests) > 1:
         rows += together.rows()
     elapsed = time.perf_counter() - started
     rows.append(MetricRow("all", "all", "all", "evaluation_seconds", elapsed, total))
@@ -96,7 +95,7 @@ def _evaluation(project: Project, split: str) -> Evaluation:
 
 
 def _judge_image(
-    project: Project, judge: Predictor, wanted: list[Evaluation], image_id: str, round_: int
+    project: Project, judge: Predictor, evaluation: Evaluation, image_id: str, round_: int
 ) -> None:
     mask = project.source.read_mask(image_id)
     assert mask is not None, "roles give validation and test only to images with a mask"
@@ -110,5 +109,4 @@ def _judge_image(
     mean_probs = prediction.sums.mean_probs.float().cpu().numpy()
     boundary = prediction.boundary_probs
     boundary_probs = None if boundary is None else boundary.float().cpu().numpy()
-    for evaluation in wanted:
-        evaluation.update(project.images[image_id].group, mean_probs, boundary_probs, mask)
+    evaluation.update(project.images[image_id].group, mean_probs, boundary_probs, mask)
