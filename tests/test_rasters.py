@@ -226,10 +226,11 @@ def test_values_of_deep_masks_are_read_as_they_are() -> None:
     assert decode_values(tiff(np.array([[70_000]], np.int32)), "x").tolist() == [[70_000]]
 
 
-def test_palette_mask_is_read_by_its_indices() -> None:
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+def test_palette_mask_is_read_by_its_indices(form: str) -> None:
     image = Image.fromarray(np.array([[0, 2]], np.uint8), "P")
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
-    content = stored(image, "PNG")
+    content = stored(image, form)
     assert has_palette(content, "x")
     assert decode_values(content, "x").tolist() == [[0, 2]]
 
@@ -293,6 +294,18 @@ def test_deep_tiff_with_damaged_pixels_is_refused() -> None:
     content[place : place + 200] = b"\xff" * 200
     with pytest.raises(SourceError, match="cannot read 'x' as an image"):
         decode_raw(bytes(content), "x")
+
+
+def test_deep_tiff_in_a_compression_that_cannot_be_unpacked_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: object) -> None:
+        raise ValueError("LZW requires another package")
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    content = tiff(np.zeros((4, 5, 3), np.uint16), photometric="rgb")
+    with pytest.raises(SourceError, match=r"16 bits .* of 'x' \(LZW requires.*without compression"):
+        decode_raw(content, "x")
 
 
 def test_several_pages_are_refused() -> None:

@@ -2,7 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askmask.config import DataConfig
@@ -91,6 +91,7 @@ def test_validation_may_be_empty() -> None:
     assert assign_roles(FIXED[:2], rules(), seed=0).validation == ()
 
 
+@settings(max_examples=40)
 @given(
     start=st.integers(1, 30),
     validation=st.integers(0, 10),

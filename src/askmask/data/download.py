@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import itertools
 import os
 import re
 import time
@@ -72,17 +73,17 @@ def download(
         wanted.verify(target)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    for attempt in range(attempts):
+    for attempt in itertools.count(1):
         try:
             _transfer(wanted, progress)
             break
         except _Broken as error:
-            if attempt + 1 == attempts:
+            if attempt >= attempts:
                 raise DownloadError(
-                    f"the transfer of {url!r} broke {attempts} times ({error}). "
+                    f"the transfer of {url!r} broke {attempt} times ({error}). "
                     "Run the command again: it goes on where it stopped."
                 ) from error
-            time.sleep(wait_seconds * 2**attempt)
+            time.sleep(wait_seconds * 2 ** (attempt - 1))
     _publish(wanted)
 
 

@@ -377,7 +377,10 @@ def _decode_deep_tiff(content: bytes, where: str) -> npt.NDArray[np.int32]:
             values: npt.NDArray[np.int32] = np.asarray(page.asarray()).astype(np.int32)
             planar = page.axes.startswith("S")
     except (*_UNREADABLE, tifffile.TiffFileError) as error:
-        raise _unreadable(where, error) from error
+        raise SourceError(
+            f"cannot read the 16 bits per channel of {where!r} ({error}). "
+            "Save it as TIFF without compression, or with 8 bits."
+        ) from error
     return np.moveaxis(values, 0, 2) if planar else values
 
 

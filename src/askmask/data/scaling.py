@@ -43,7 +43,8 @@ def shrink_image(image: Pixels, scale: float) -> Pixels:
     Returns
     -------
     (H', W', 3) uint8
-        Each pixel is the mean of the pixels whose centres it covers, rounded.
+        Each pixel is the mean of the pixels whose centres it covers, rounded along each axis in
+        turn: within 1 of the exact mean.
     """
     height, width = scaled_size(image.shape[0], image.shape[1], scale)
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BOX)
