@@ -65,10 +65,10 @@ class Upsampling(nn.Module):
     ) -> Float[Tensor, "B C H W"]:
         """Output at `size` (H, W); `features` must cover it, see `covering_side`."""
         _, _, height, width = features.shape
-        pixels = features.flatten(2)  # (B, D, h * w)
-        patches = self.weight.flatten(1).t() @ pixels  # (B, C * 24 * 24, h * w)
+        pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h * w, D), no copy
+        patches = pixels @ self.weight.flatten(1)  # (B, h * w, C * 24 * 24)
         whole = functional.fold(
-            patches,
+            patches.transpose(1, 2),
             ((height - 1) * _STRIDE + _KERNEL, (width - 1) * _STRIDE + _KERNEL),
             _KERNEL,
             stride=_STRIDE,
