@@ -24,7 +24,7 @@ def source() -> MemorySource:
     image = (
         np.arange(HEIGHT * WIDTH * 3, dtype=np.uint32).astype(np.uint8).reshape(HEIGHT, WIDTH, 3)
     )
-    info = ImageInfo("slide/1", HEIGHT, WIDTH)
+    info = ImageInfo("slide/1", HEIGHT, WIDTH, has_mask=False)
     return MemorySource(ClassMap(("ground", "a", "b")), {"slide/1": (info, image, None)})
 
 

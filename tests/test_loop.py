@@ -8,7 +8,7 @@ import pytest
 
 from askmask.cache import Cache
 from askmask.config import Config
-from askmask.errors import ProjectError, TrainingFailed, UnknownName
+from askmask.errors import ConfigError, ProjectError, TrainingFailed, UnknownName
 from askmask.loop import Loop
 from askmask.oracle import MaskOracle
 from askmask.progress import Progress
@@ -180,6 +180,17 @@ def test_unknown_strategy_is_refused_before_anything_happens(
     with (
         Project.create(tmp_path / "p", disc_config(query={"acquisition": "bald"})) as project,
         pytest.raises(UnknownName, match="mutual_information"),
+    ):
+        Loop(project)
+
+
+def test_strategy_that_needs_more_samples_is_refused_before_anything_happens(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    config = disc_config(query={"acquisition": "mutual_information"}, sampling={"samples": 1})
+    with (
+        Project.create(tmp_path / "p", config) as project,
+        pytest.raises(ConfigError, match="expected at least 2 samples for 'mutual_information'"),
     ):
         Loop(project)
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from askmask.acquisition import RANDOM, check_acquisition, score_map
+from askmask.acquisition import ACQUISITIONS, RANDOM, check_acquisition, score_map
 from askmask.cache import Cache
 from askmask.compute import configure
-from askmask.errors import ProjectError
+from askmask.config import Config
+from askmask.errors import ConfigError, ProjectError
 from askmask.fitting import fit_round, load_judge, load_predictor
 from askmask.judging import judge_round
 from askmask.oracle import Oracle
@@ -52,7 +53,7 @@ class Loop:
         on_progress: Listener = silent,
         cache: Cache | None = None,
     ) -> None:
-        check_acquisition(project.config.query.acquisition)
+        _check_samples(project.config)
         self.project = project
         self.device = configure(project.config)
         self._report = on_progress
@@ -243,3 +244,15 @@ class Loop:
             score_map(config.query.acquisition, prediction.sums).cpu().numpy()
         )
         return score
+
+
+def _check_samples(config: Config) -> None:
+    """Refuse a strategy that does not exist or needs more samples than are drawn."""
+    name, sampling = config.query.acquisition, config.sampling
+    check_acquisition(name)
+    drawn = sampling.members if sampling.method == "ensemble" else sampling.samples
+    if name != RANDOM and drawn < ACQUISITIONS[name].min_samples:
+        raise ConfigError(
+            f"expected at least {ACQUISITIONS[name].min_samples} samples for {name!r}, got "
+            f"sampling.samples={drawn!r}. Draw more, or choose another acquisition function."
+        )

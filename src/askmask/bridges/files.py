@@ -115,7 +115,7 @@ def read_answers(folder: Path, query: Query, n_classes: int, *, author: str) -> 
         path = folder / f"{item_stem(item)}_mask.png"
         if not path.is_file():
             continue
-        labels = decode_mask(path.read_bytes())
+        labels = decode_mask(path.read_bytes(), path.name)
         _check(path, labels, item, n_classes)
         answers.append(
             Answer(

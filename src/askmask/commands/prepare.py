@@ -22,8 +22,8 @@ def counting(console: Console, label: str, *, in_bytes: bool = False) -> Iterato
     with Progress(TextColumn(label), BarColumn(), amount, console=console, transient=True) as bars:
         task = bars.add_task(label, total=None)
 
-        def show(done: int, total: int | None) -> None:
-            bars.update(task, completed=done, total=total)
+        def show(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total or None)  # 0: the server does not say
 
         yield show
 

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from askmask.acquisition import SampleSums, score_map
+from askmask.acquisition import ACQUISITIONS, score_map
 from askmask.errors import ConfigError
 from askmask.fitting import load_sampler
 from askmask.judging import evaluation_parts
@@ -23,7 +23,8 @@ class SamplesRow:
     """One number of samples on one split.
 
     `rank_correlation` is Spearman's, between the image's scores (mean of the score map) at this
-    number of samples and at the largest; `seconds` is the sampling time per image so far.
+    number of samples and at the largest, NaN where the acquisition function needs more samples;
+    `seconds` is the sampling time per image so far.
     """
 
     split: str
@@ -92,32 +93,28 @@ def study_sample_counts(
                     seconds[sums.n_samples] += time.perf_counter() - started
                     probs = sums.mean_probs.cpu().numpy()
                     judges[sums.n_samples].update(None, probs, None, mask)
-                    scores[sums.n_samples].append(_score(acquisition, sums))
+                    if sums.n_samples >= ACQUISITIONS[acquisition].min_samples:
+                        score = float(score_map(acquisition, sums).mean())
+                        scores[sums.n_samples].append(score)
         for count in ordered:
-            rows += _rows(split, count, judges[count], scores, seconds[count])
+            own = (scores[count], scores[ordered[-1]])
+            rows += _rows(SamplesRow(split, count, "", 0.0, len(image_ids)), judges[count], own)
+            rows.append(
+                SamplesRow(split, count, "seconds", seconds[count] / len(image_ids), len(image_ids))
+            )
     return rows
-
-
-def _score(acquisition: str, sums: SampleSums) -> float:
-    return float(score_map(acquisition, sums).mean())
 
 
 def _rows(
-    split: str,
-    count: int,
-    judge: Evaluation,
-    scores: dict[int, list[float]],
-    seconds: float,
+    empty: SamplesRow, judge: Evaluation, scores: tuple[list[float], list[float]]
 ) -> list[SamplesRow]:
-    images = len(scores[count])
+    """Metrics of one T, and how its scores are ordered against those of the largest T."""
     rows = [
-        SamplesRow(split, count, row.metric, row.value, images)
+        replace(empty, metric=row.metric, value=row.value)
         for row in judge.rows()
         if row.metric in METRICS and (row.group, row.class_name) == ("all", "all")
     ]
-    reference = scores[max(scores)]
-    varied = images > 1 and min(np.ptp(scores[count]), np.ptp(reference)) > 0
-    correlation = float(spearmanr(scores[count], reference).statistic) if varied else float("nan")
-    rows.append(SamplesRow(split, count, "rank_correlation", correlation, images))
-    rows.append(SamplesRow(split, count, "seconds", seconds / max(images, 1), images))
-    return rows
+    own, reference = scores
+    varied = len(own) > 1 and min(np.ptp(own), np.ptp(reference)) > 0
+    correlation = float(spearmanr(own, reference).statistic) if varied else float("nan")
+    return [*rows, replace(empty, metric="rank_correlation", value=correlation)]
