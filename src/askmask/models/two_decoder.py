@@ -20,7 +20,9 @@ from askmask.models.resnet_v2 import RESNET50, Layout, ResNetV2
 
 _KERNEL: Final = 24
 _STRIDE: Final = 16
-_BEFORE: Final = _KERNEL // 2  # rows of the kernel before the pixel that a feature is centred at
+# Rows of the kernel before the pixel that a feature is centred at: each pixel is then reached by
+# the feature nearest to it, and the ceil(H / 16) features of H rows reach them all.
+_BEFORE: Final = _STRIDE // 2
 
 
 class TwoDecoderOptions(Options):
@@ -39,10 +41,10 @@ class TwoDecoderOptions(Options):
 
 
 class Upsampling(nn.Module):
-    """Transposed convolution, kernel 24 and stride 16, centred on the pixels of its features.
+    """Transposed convolution, kernel 24 and stride 16, aligned with the pixels of its features.
 
     Feature (i, j), whose receptive field is centred at the image's pixel (16 i, 16 j), reaches
-    rows 16 i - 12 ... 16 i + 11 and the like columns.
+    rows 16 i - 8 ... 16 i + 15 and the like columns.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ class Upsampling(nn.Module):
     def forward(
         self, features: Float[Tensor, "B D h w"], size: tuple[int, int]
     ) -> Float[Tensor, "B C H W"]:
-        """Output at `size` (H, W); `features` must cover it, see `covering_side`."""
+        """Output at `size` (H, W), where h = ceil(H / 16) and w = ceil(W / 16)."""
         _, _, height, width = features.shape
         pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (B, h * w, D), no copy
         patches = pixels @ self.weight.flatten(1)  # (B, h * w, C * 24 * 24)
@@ -173,9 +175,6 @@ class TwoDecoder(Model):
         """First unit of stage 3, and the logits of both branches of stage 2."""
         size = (images.shape[2], images.shape[3])
         x = self.encoder.normalization(images)
-        missing = [max(0, covering_side(side) - side) for side in size]
-        if any(missing):
-            x = functional.pad(x, (0, missing[1], 0, missing[0]))
         x = self.encoder.stem(x)
         for unit in (*self.encoder.units(1), *self.encoder.units(2)):
             x = unit(x)
@@ -218,17 +217,3 @@ class TwoDecoder(Model):
             auxiliary_foreground=branches if self.training else (),
             auxiliary_boundary=boundary_branches if self.training else (),
         )
-
-
-def covering_side(side: int) -> int:
-    """Least side >= 16 n + 1 whose features reach `side` pixels through a centred kernel.
-
-    n + 1 features sit at pixels 0, 16, ..., 16 n, and the last one reaches 11 pixels further; an
-    image that ends beyond that is padded by the 1 to 4 pixels that give it one feature more.
-
-    Examples
-    --------
-    >>> covering_side(44), covering_side(45), covering_side(48)
-    (33, 49, 49)
-    """
-    return math.ceil((side - (_KERNEL - _BEFORE)) / _STRIDE) * _STRIDE + 1

@@ -1,0 +1,27 @@
+"""Networks small enough for fast tests, of the same classes that users build."""
+
+import torch
+
+from askmask.models.resnet_v2 import Layout
+from askmask.models.two_decoder import TwoDecoder, TwoDecoderOptions
+from askmask.models.unet import UNet, UNetOptions
+
+SMALL_LAYOUT = Layout(stem=8, widths=(4, 4, 8, 8), units=(1, 2, 2, 2), expansion=2)
+
+
+def small_two_decoder(
+    n_classes: int = 2, *, dropout: float = 0.5, freeze_stages: int = 0, seed: int = 0
+) -> TwoDecoder:
+    options = TwoDecoderOptions(dropout=dropout, freeze_stages=freeze_stages)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return TwoDecoder(n_classes, options, _layout=SMALL_LAYOUT)
+
+
+def small_unet(
+    n_classes: int = 2, *, dropout: float = 0.3, norm: str = "group", seed: int = 0
+) -> UNet:
+    options = UNetOptions(base_channels=8, depth=2, dropout=dropout, norm=norm)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return UNet(n_classes, options)
