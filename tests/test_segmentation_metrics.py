@@ -175,3 +175,14 @@ def test_names_of_another_number_of_classes_are_refused() -> None:
 def test_fewer_than_two_classes_are_refused() -> None:
     with pytest.raises(ShapeError, match="at least two classes, got 1"):
         ConfusionCounts(1)
+
+
+def test_without_a_background_means_take_in_class_0() -> None:
+    predicted = np.array([[0, 0, 1, 1]])
+    labels = np.array([[0, 1, 1, 1]], np.int16)
+    counts = ConfusionCounts(2, has_background=False)
+    counts.update(predicted, labels)
+    values = {row.metric: row for row in counts.rows("test", "all", ClassMap(("house", "road")))}
+    # Dice of house: 2 / (2 + 1); of road: 4 / (4 + 1).
+    assert values["mean_dice"].value == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert values["mean_dice"].count == 4

@@ -161,12 +161,14 @@ class EvaluationConfig(_Section):
 
     `samples` 0 judges the pass without dropout, n > 0 the mean of n Monte Carlo samples.
     `calibration_bins` are equally wide; `min_object_pixels` drops smaller predicted objects;
-    objects are scored only if `objects` is true.
+    objects are scored only if `objects` is true. Class 0 is a background that means over classes
+    and objects leave out, unless `has_background` is false.
     """
 
     samples: int = Field(0, ge=0)
     calibration_bins: int = Field(10, ge=2, le=100)
     objects: bool = True
+    has_background: bool = True
     min_object_pixels: int = Field(100, ge=1)
     boundary_threshold: float = Field(0.5, gt=0, lt=1)
 

@@ -88,14 +88,14 @@ def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Pa
     for file in gallery_files(out):
         trial = file.parent.parent.name
         _, round_, _, image_id = file.stem.split("_", 3)
-        gallery.append(GalleryItem(int(round_), trial, f"{image_id}", file.read_bytes()))
+        gallery.append(GalleryItem(int(round_), trial, image_id, file.read_bytes()))
     write_report(
         out / "report.html",
         rows,
         config_yaml=dump_config(config),
         versions=versions(),
         gallery=gallery,
-        command=f"askmask simulate {shlex.quote(config.name)}.yaml --out {shlex.quote(out.name)}",
+        command=f"askmask simulate {shlex.quote(out.name)}/config.yaml --out again",
     )
     return out / "report.html"
 

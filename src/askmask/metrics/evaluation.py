@@ -125,9 +125,10 @@ class Evaluation:
 
     def _new_sums(self) -> "_Sums":
         n_classes = len(self.classes)
-        objects = {index: ObjectScores() for index in range(1, n_classes)}
+        has_background = self.config.has_background
+        objects = {index: ObjectScores() for index in range(int(has_background), n_classes)}
         return _Sums(
-            ConfusionCounts(n_classes),
+            ConfusionCounts(n_classes, has_background=has_background),
             CalibrationSums(n_classes, self.config.calibration_bins),
             objects if self.config.objects else {},
         )

@@ -14,7 +14,9 @@ class ConfusionCounts:
     Parameters
     ----------
     n_classes : int
-        Number of classes C >= 2; class 0 is the background.
+        Number of classes C >= 2.
+    has_background : bool
+        Whether class 0 is a background, which means over classes leave out.
 
     Attributes
     ----------
@@ -23,9 +25,10 @@ class ConfusionCounts:
         are in no cell.
     """
 
-    def __init__(self, n_classes: int) -> None:
+    def __init__(self, n_classes: int, *, has_background: bool = True) -> None:
         if n_classes < 2:
             raise ShapeError(f"expected at least two classes, got {n_classes!r}.")
+        self._first = 1 if has_background else 0
         self.counts: npt.NDArray[np.int64] = np.zeros((n_classes, n_classes), np.int64)
 
     @property
@@ -122,12 +125,13 @@ class ConfusionCounts:
     ) -> list[MetricRow]:
         hits, union = self._hits_and_union()
         pixels = int(self.counts.sum())
-        foreground = pixels - int(self.counts[0, 0])
-        pixel_f1 = _ratio(2 * hits[1:].sum(), (hits + union)[1:].sum())
+        first = self._first
+        foreground = pixels - int(self.counts[:first, :first].sum())
+        pixel_f1 = _ratio(2 * hits[first:].sum(), (hits + union)[first:].sum())
         accuracy = _ratio(hits.sum(), self.counts.sum())
         return [
-            MetricRow(split, group, "all", "mean_dice", _mean_of_present(dice[1:]), foreground),
-            MetricRow(split, group, "all", "mean_iou", _mean_of_present(iou[1:]), foreground),
+            MetricRow(split, group, "all", "mean_dice", _mean_of_present(dice[first:]), foreground),
+            MetricRow(split, group, "all", "mean_iou", _mean_of_present(iou[first:]), foreground),
             MetricRow(split, group, "all", "pixel_f1", float(pixel_f1), foreground),
             MetricRow(split, group, "all", "pixel_accuracy", float(accuracy), pixels),
         ]
