@@ -18,7 +18,7 @@ from askmask.experiments.results import ResultRow
 from askmask.experiments.runner import (
     FAILURE_NAME,
     collect,
-    gallery_files,
+    gallery_of_run,
     read_progress,
     simulate,
 )
@@ -88,9 +88,9 @@ def test_trials_of_one_seed_are_equal_in_round_0(tmp_path: Path, disc_config: Bu
 
 def test_first_seed_leaves_pictures_of_what_was_asked(tmp_path: Path, disc_config: Build) -> None:
     simulate(small_grid(disc_config, rounds=1, seeds=[0, 1]), tmp_path / "run")
-    pictures = list(gallery_files(tmp_path / "run"))
-    assert pictures
-    assert all("seed0" in str(path) for path in pictures)
+    pictures = gallery_of_run(tmp_path / "run")
+    assert {item.title for item in pictures} == {"mutual_information-region-seed0"}
+    assert {item.round for item in pictures} == {1}
 
 
 def test_models_of_earlier_rounds_are_deleted_unless_kept(

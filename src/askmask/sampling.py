@@ -8,7 +8,7 @@ computed at a time changes anything (the latter up to rounding). No scores here,
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,8 @@ from askmask.errors import ConfigError, ShapeError
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import KeyedNoise, NoNoise
 
-Image = npt.NDArray[np.uint8]
-"""(H, W, 3) RGB."""
+Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
+"""(H, W, 3) RGB, uint8."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,8 +269,8 @@ def _to_batch(image: Image, model: Model) -> Tensor:
             f"expected a uint8 image of shape (H, W, 3), got {image.dtype} {image.shape}. "
             f"Convert it to 8-bit RGB."
         )
-    device = next(model.parameters()).device
-    pixels = torch.tensor(image, device=device)  # a copy: arrays from files may be read-only
+    # A copy, because arrays from files may be read-only, and views may run backwards.
+    pixels = torch.from_numpy(np.array(image, order="C")).to(next(model.parameters()).device)
     return pixels.permute(2, 0, 1)[None].float().div_(255)
 
 

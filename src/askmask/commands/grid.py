@@ -81,20 +81,15 @@ def report_path(console: Console, path: Path) -> None:
 
 def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Path:
     """Write ``OUT/report.html`` and return its path."""
-    from askmask.experiments.report import GalleryItem, write_report
-    from askmask.experiments.runner import gallery_files
+    from askmask.experiments.report import write_report
+    from askmask.experiments.runner import gallery_of_run
 
-    gallery = []
-    for file in gallery_files(out):
-        trial = file.parent.parent.name
-        _, round_, _, image_id = file.stem.split("_", 3)
-        gallery.append(GalleryItem(int(round_), trial, image_id, file.read_bytes()))
     write_report(
         out / "report.html",
         rows,
         config_yaml=dump_config(config),
         versions=versions(),
-        gallery=gallery,
+        gallery=gallery_of_run(out),
         command=f"askmask simulate {shlex.quote(out.name)}/config.yaml --out again",
     )
     return out / "report.html"
@@ -102,21 +97,26 @@ def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Pa
 
 def write_project_report(root: Path) -> Path:
     """Write ``PROJECT/reports/report.html`` and return its path."""
+    from askmask.experiments.asked import draw_asked, pictures
     from askmask.experiments.collect import collect_trial
     from askmask.experiments.report import write_report
+    from askmask.loop import Loop
     from askmask.project import Project
 
     with Project.open(root) as project:
         query = project.config.query
         trial = Trial(query.acquisition, query.unit, project.config.seed)
         rows = collect_trial(project, trial, project.config)
+        loop = Loop(project)
+        for round_ in range(1, loop.round + 1):
+            draw_asked(loop, round_)
         report = root / "reports" / "report.html"
         write_report(
             report,
             rows,
             config_yaml=dump_config(project.config),
             versions=versions(),
-            gallery=[],
+            gallery=pictures(root, project.config.name),
             command=f"askmask report {shlex.quote(root.name)}",
         )
     return report

@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from askmask.cache import Cache
 from askmask.config import Config, dump_config, load_config
 from askmask.errors import ProjectError
 from askmask.executors import Executor, Processes, Serial
+from askmask.experiments.asked import draw_asked, pictures
 from askmask.experiments.collect import collect_trial, failure_row
-from askmask.experiments.gallery import gallery_png
 from askmask.experiments.grid import Trial, trials
+from askmask.experiments.report import GalleryItem
 from askmask.experiments.results import ResultRow, write_results
 from askmask.loop import Loop
 from askmask.oracle import MaskOracle
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_NAME = "progress.json"
 FAILURE_NAME = "failure.json"
-GALLERY_IMAGES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def run_trial(job: Job) -> None:
             if round_ == 0 or round_ < loop.round:
                 continue
             if job.gallery:
-                _draw_gallery(loop, round_)
+                draw_asked(loop, round_)
             if not job.config.grid.keep_models:
                 project.delete_models(round_ - 1)
         _write_json(job.root / PROGRESS_NAME, {"phase": "finished"})
@@ -157,9 +157,10 @@ def read_progress(out: Path, trial: Trial) -> dict[str, object]:
     return progress
 
 
-def gallery_files(out: Path) -> Iterator[Path]:
+def gallery_of_run(out: Path) -> list[GalleryItem]:
     """Pictures of what was asked, trial by trial, round by round."""
-    yield from sorted((out / "trials").glob("*/gallery/*.png"))
+    roots = sorted(path for path in (out / "trials").iterdir() if path.is_dir())
+    return [item for root in roots for item in pictures(root, root.name)]
 
 
 class _Recorder:
@@ -201,30 +202,6 @@ def _claim(out: Path, config: Config, *, resume: bool) -> None:
     unfinished = out / "config.unfinished"
     unfinished.write_text(dump_config(config), encoding="utf-8")
     unfinished.replace(path)
-
-
-def _draw_gallery(loop: Loop, round_: int) -> None:
-    """Picture of the best asked regions of a round, on at most `GALLERY_IMAGES` images."""
-    project = loop.project
-    query = project.store.query(round_)
-    assert query is not None, "a finished round above 0 has a query"
-    folder = project.root / "gallery"
-    folder.mkdir(exist_ok=True)
-    image_ids = list(dict.fromkeys(item.region.image_id for item in query.items))
-    for place, image_id in enumerate(image_ids[:GALLERY_IMAGES]):
-        name = image_id.replace("/", "__")  # an id may name a folder
-        path = folder / f"round_{round_:03d}_{place}_{name}.png"
-        if path.exists():
-            continue
-        picture = gallery_png(
-            project.source.read_image(image_id),
-            loop.score_map(image_id, round_),
-            [item.region for item in query.items if item.region.image_id == image_id],
-            project.store.labelled(image_id).labels,
-        )
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_bytes(picture)
-        unfinished.replace(path)
 
 
 def _write_json(path: Path, value: object) -> None:
