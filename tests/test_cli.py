@@ -104,7 +104,9 @@ def test_simulate_prints_a_summary_and_leaves_table_and_report(
     path.write_text(dump_config(disc_config(grid={"rounds": 1, "units": ["region"]})))
     assert "random-region-seed0" in call("simulate", path, "--out", tmp_path / "run", "--dry-run")
     assert not (tmp_path / "run").exists()
-    assert "mean_dice" in call("simulate", path, "--out", tmp_path / "run")
+    summary = call("simulate", path, "--out", tmp_path / "run")
+    assert "mutual_information" in summary
+    assert "obj. F1" in summary
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
     found = json.loads(call("simulate", path, "--out", tmp_path / "run", "--resume", "--json"))
     assert found["failed"] == []

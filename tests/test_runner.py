@@ -159,7 +159,14 @@ def test_progress_of_a_trial_that_has_not_started_is_empty(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("round_", "phase"),
-    [(0, "train"), (0, "evaluate"), (1, "ask"), (1, "train"), (2, "train"), (2, "evaluate")],
+    [
+        (0, "train"),
+        (1, "ask"),
+        (2, "evaluate"),
+        pytest.param(0, "evaluate", marks=pytest.mark.slow),
+        pytest.param(1, "train", marks=pytest.mark.slow),
+        pytest.param(2, "train", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_run_resumed_equals_an_uninterrupted_one(
     tmp_path: Path, disc_config: Build, uninterrupted: list[dict[str, str]], round_: int, phase: str

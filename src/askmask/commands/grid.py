@@ -19,7 +19,13 @@ from askmask.errors import ConfigError, ProjectError
 from askmask.experiments.grid import Trial, trials
 from askmask.experiments.results import ResultRow
 
-SUMMARY_METRICS = ("mean_dice", "object_f1", "nll", "brier", "ece")
+SUMMARY_METRICS = {
+    "mean_dice": "Dice",
+    "object_f1": "obj. F1",
+    "nll": "NLL",
+    "brier": "Brier",
+    "ece": "ECE",
+}
 _VERSIONS = ("askmask", "torch", "numpy", "scipy")
 
 
@@ -165,18 +171,22 @@ def summary_table(rows: Sequence[ResultRow]) -> Table:
     splits = {row.split for row in rows if row.metric}
     order = ("test", *sorted(splits - {"test", "validation"}), "validation")
     split = next((name for name in order if name in splits), "")
-    table = Table(title=f"Last round of each trial, split {split!r}, all groups")
-    for heading in ("trial", "round", "labelled", *SUMMARY_METRICS, "status"):
-        table.add_column(heading)
+    title = f"Last round of each trial, split {split!r}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
+    for heading in ("strategy", "unit", "seed", "round", "labelled", *SUMMARY_METRICS.values()):
+        table.add_column(heading, no_wrap=True)
     for trial in dict.fromkeys(row.trial for row in rows):
         own = [row for row in rows if row.trial == trial]
-        last = max(row.round for row in own)
-        final = [r for r in own if r.round == last and r.split == split and r.group == "all"]
-        values = {r.metric: r.value for r in final if r.class_name == "all"}
+        last = max(own, key=lambda row: (row.round, not row.is_failure))
+        values = {
+            row.metric: row.value
+            for row in own
+            if (row.round, row.split, row.group, row.class_name)
+            == (last.round, split, "all", "all")
+        }
         shown = [f"{values.get(metric, math.nan):.3f}" for metric in SUMMARY_METRICS]
-        failed = [row.status for row in own if row.status != "finished"]
-        fraction = f"{final[0].labelled_fraction:.3f}" if final else ""
-        table.add_row(trial, str(last), fraction, *shown, failed[0] if failed else "finished")
+        names = (last.acquisition, last.unit, str(last.seed), str(last.round))
+        table.add_row(*names, f"{last.labelled_fraction:.3f}", *shown)
     return table
 
 
