@@ -1,0 +1,46 @@
+"""What the machine can do: read off, measured, and refused where it cannot."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from askmask import doctor
+from askmask.compute import configure
+from askmask.config import Config
+from askmask.errors import ConfigError
+
+Build = Callable[..., Config]
+
+
+def test_threads_of_the_config_are_set(disc_config: Build) -> None:
+    assert configure(disc_config(threads=1)).type == "cpu"
+    assert torch.get_num_threads() == 1
+
+
+def test_no_threads_in_the_config_leaves_them_alone(disc_config: Build) -> None:
+    before = torch.get_num_threads()
+    configure(disc_config(threads=None))
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_asking_for_a_gpu_where_there_is_none_says_so(disc_config: Build) -> None:
+    with pytest.raises(ConfigError, match="expected a CUDA device .* found none"):
+        configure(disc_config(device="cuda"))
+
+
+def test_diagnosis_measures_speed_and_finds_weights(tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    weights.touch()
+    found = doctor.diagnose(weights, tmp_path)
+    assert found.weights == str(weights)
+    assert found.cores >= 1
+    assert min(found.gflops_fp32, found.gflops_bf16, found.disk_free_gib) > 0
+    assert found.bf16_pays == (found.gflops_bf16 > 1.2 * found.gflops_fp32)
+
+
+def test_absent_weights_and_packages_are_told_as_absent(tmp_path: Path) -> None:
+    assert doctor.diagnose(tmp_path / "none").weights is None
+    assert doctor._version("no-such-package-anywhere") == "not installed"
