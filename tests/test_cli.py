@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from askmask import __version__
 from askmask.cli import app, main
 from askmask.config import Config, dump_config
 from askmask.errors import AskmaskError
+from conftest import draw_discs
 
 Build = Callable[..., Config]
 README = Path(__file__).parent.parent / "README.md"
@@ -144,6 +146,31 @@ def test_prepared_folder_is_summarised(tmp_path: Path) -> None:
     text = call("prepare", "folder", tmp_path / "out", *words, "--classes", "ground,thing")
     assert "3 images" in text
     assert (tmp_path / "out" / "dataset.json").is_file()
+
+
+def test_folder_with_few_masks_becomes_a_project_that_asks_about_the_others(
+    tmp_path: Path,
+) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for number in range(6):
+        image, mask = draw_discs(number)
+        Image.fromarray(image).save(tmp_path / "images" / f"slide_{number}.png")
+        if number < 4:
+            painted = mask.labels.astype(np.uint8)
+            Image.fromarray(painted).save(tmp_path / "masks" / f"slide_{number}.png")
+    folders = ("--images", tmp_path / "images", "--masks", tmp_path / "masks", "--kind", "index")
+    names = ("--classes", "background,disc", "--allow-missing-masks")
+    text = call("prepare", "folder", tmp_path / "set", *folders, *names)
+    assert "6 images, 4 masks" in " ".join(text.split())
+    tiny = [words for words in TINY if not words.startswith("data.")]
+    text = call("init", tmp_path / "p", "--data", tmp_path / "set", *tiny, "data.validation=1")
+    assert "3 labelled images to start from, 1 kept for validation, 2 in the pool" in " ".join(
+        text.split()
+    )
+    call("train", tmp_path / "p")
+    asked = json.loads(call("ask", tmp_path / "p", "--json"))
+    assert {item["region"]["image_id"] for item in asked["items"]} <= {"slide_4", "slide_5"}
 
 
 def test_doctor_tells_versions_and_speed() -> None:

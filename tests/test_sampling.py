@@ -152,6 +152,23 @@ def test_the_prefix_runs_once_and_the_suffix_in_chunks() -> None:
     assert model.suffixes == [3, 3, 2]
 
 
+def test_a_stream_gives_the_sums_of_the_first_samples_one_by_one() -> None:
+    predictor = MonteCarloDropout(small_unet(), 4)
+    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    sums = list(predictor.stream(drawn_image(), **names))
+    probs, _ = whole_passes(small_unet(), drawn_image(), 4)
+    assert [each.n_samples for each in sums] == [1, 2, 3, 4]
+    torch.testing.assert_close(sums[1].mean_probs, probs[:2].mean(0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(sums[3].mean_probs, probs.mean(0), atol=1e-6, rtol=0)
+
+
+def test_between_the_steps_of_a_stream_model_and_gradients_are_as_before() -> None:
+    model = small_unet().train()
+    for _ in MonteCarloDropout(model, 2).stream(drawn_image(), seed=5, round_=1, image_id="image"):
+        assert model.training
+        assert torch.is_grad_enabled()
+
+
 def test_samples_differ_where_there_is_dropout_and_agree_where_there_is_none() -> None:
     sums = predict(MonteCarloDropout(small_unet(), 6), drawn_image()).sums
     certain = predict(MonteCarloDropout(small_unet(dropout=0.0), 6), drawn_image()).sums
