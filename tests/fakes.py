@@ -70,6 +70,9 @@ class MemoryTrainingSet:
     def read(self, image_id: str) -> TrainingImage:
         return self._items[image_id]
 
+    def labelled_pixels(self, image_id: str) -> int:
+        return int(self._items[image_id].answered().sum())
+
 
 def drawn_training_image(seed: int, side: int = 64) -> TrainingImage:
     """A drawn disc, every pixel labelled; its contour is the disc's outermost ring."""

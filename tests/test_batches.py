@@ -17,9 +17,9 @@ from fakes import MemoryTrainingSet, drawn_training_image, drawn_training_set
 CONFIG = TrainingConfig(batch_size=3, crop=32)
 
 
-def maker(images: TrainingSet, **changes: object) -> BatchMaker:
+def maker(images: TrainingSet, config: TrainingConfig = CONFIG, **changes: object) -> BatchMaker:
     key = {"seed": 5, "round_": 2, "attempt": 0, "n_classes": 2, "boundary": True} | changes
-    return BatchMaker(images, CONFIG, **key)
+    return BatchMaker(images, config, **key)
 
 
 def without_boundary(item: TrainingImage) -> TrainingImage:
@@ -57,6 +57,29 @@ def test_every_image_comes_once_before_any_comes_again() -> None:
     epochs = [ids[0:5], ids[5:10], ids[10:15]]
     assert all(len(set(epoch)) == 5 for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def half_labelled() -> MemoryTrainingSet:
+    """A whole image of 64 x 64 labelled pixels, and one with a third as many."""
+    whole, part = drawn_training_image(0), drawn_training_image(1)
+    labels, weight = part.labels.copy(), part.weight.copy()
+    rows = 21  # 64 / 3, rounded down
+    labels[rows:], weight[rows:] = -1, 0
+    return MemoryTrainingSet(
+        {"whole": whole, "part": TrainingImage(part.image, labels, part.boundary, weight)}
+    )
+
+
+def test_image_is_drawn_as_often_as_it_has_labelled_pixels() -> None:
+    make = maker(half_labelled())
+    ids = [make.image_id(position) for position in range(400)]
+    assert ids.count("part") == pytest.approx(400 * 21 / (21 + 64), abs=25)
+
+
+def test_images_are_drawn_equally_often_on_request() -> None:
+    make = maker(half_labelled(), TrainingConfig(batch_size=2, crop=32, draw="images"))
+    ids = [make.image_id(position) for position in range(400)]
+    assert ids.count("part") == 200
 
 
 def test_batch_without_a_contour_decoder_needs_no_contour_target() -> None:

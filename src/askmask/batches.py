@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
@@ -43,6 +44,10 @@ class TrainingSet(Protocol):
         """Image, labels, contour target and weights of one image."""
         ...
 
+    def labelled_pixels(self, image_id: str) -> int:
+        """Pixels of an image that somebody labelled; pseudo-labels do not count."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
@@ -70,7 +75,7 @@ class BatchMaker:
     images : TrainingSet
         Where crops come from.
     config : TrainingConfig
-        `batch_size`, `crop`, `min_labelled_fraction` and `augment` are read.
+        `batch_size`, `crop`, `min_labelled_fraction`, `draw` and `augment` are read.
     n_classes : int
         Labels are below it.
     boundary : bool
@@ -87,11 +92,29 @@ class BatchMaker:
     round_: int
     attempt: int
 
+    _ends: npt.NDArray[np.float64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Lay the images side by side on [0, 1], each as long as its share of the draws."""
+        shares = np.ones(len(self.images.image_ids))
+        if self.config.draw == "pixels":
+            pixels = [self.images.labelled_pixels(image_id) for image_id in self.images.image_ids]
+            shares = np.maximum(np.array(pixels, np.float64), 1.0)  # 0 is told when it is read
+        object.__setattr__(self, "_ends", np.cumsum(shares) / shares.sum())
+
     def image_id(self, position: int) -> str:
-        """Image at a position of the whole training: each comes once before any comes again."""
-        epoch, place = divmod(position, len(self.images.image_ids))
+        """Image at a position of the whole training.
+
+        An epoch is as many positions as there are images; its draws are spread evenly over [0, 1]
+        (systematic sampling), so equal shares mean that each image comes once before any comes
+        again, and an image with twice the share comes twice as often.
+        """
+        n_images = len(self.images.image_ids)
+        epoch, place = divmod(position, n_images)
         generator = numpy_generator(self.seed, "order", self.round_, self.attempt, epoch)
-        return self.images.image_ids[int(generator.permutation(len(self.images.image_ids))[place])]
+        stratum = int(generator.permutation(n_images)[place])
+        point = (stratum + generator.uniform(0.01, 0.99)) / n_images  # clear of rounded borders
+        return self.images.image_ids[int(np.searchsorted(self._ends, point, side="right"))]
 
     def __call__(self, step: int) -> Batch:
         """Batch of a step, on the CPU, images channels last.

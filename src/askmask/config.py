@@ -73,11 +73,14 @@ class TrainingConfig(_Section):
     The learning rate is multiplied by `decay_factor` every `decay_steps` steps (smoothly, as an
     exponential) after a linear `warmup_steps`; null means constant. `auxiliary_decay_steps`: the
     weight of the branches' losses is 0.1 ** floor(step / auxiliary_decay_steps); null keeps 1.
+    `draw`: images are drawn for a crop by their labelled ``"pixels"``, so that an image with one
+    small region does not take the place of a whole one, or all ``"images"`` equally often.
     """
 
     steps: int = Field(600, ge=1)
     batch_size: int = Field(5, ge=1)
     crop: int = Field(256, ge=32)
+    draw: Literal["pixels", "images"] = "pixels"
     min_labelled_fraction: float = Field(0.05, ge=0, le=1)
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)

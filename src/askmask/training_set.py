@@ -83,6 +83,10 @@ class LabelledSet:
                 self._cached_bytes -= _bytes(oldest)
             return item
 
+    def labelled_pixels(self, image_id: str) -> int:
+        """Pixels of an image with an answer."""
+        return int(self._store.labelled(image_id, until=self._until).labelled.sum())
+
     def _compose(self, image_id: str) -> TrainingImage:
         mask = self._store.labelled(image_id, until=self._until)
         boundary = boundary_target(mask) if self._boundary else None
