@@ -142,6 +142,12 @@ class TwoDecoder(Model):
         Dropout and freezing.
     _layout : Layout
         Sizes of the encoder; tests take small ones.
+
+    Notes
+    -----
+    Train it with Adam's epsilon at 1e-3, as the paper does. A step of Adam with 1e-8 moves all
+    2048 inputs of a branch by the learning rate, and its last ReLU soon shuts for good: on GlaS,
+    at a learning rate of 1e-3, the branch of stage 4 was 0 everywhere within 40 steps.
     """
 
     has_boundary = True
