@@ -148,6 +148,10 @@ class TwoDecoder(Model):
     Train it with Adam's epsilon at 1e-3, as the paper does. A step of Adam with 1e-8 moves all
     2048 inputs of a branch by the learning rate, and its last ReLU soon shuts for good: on GlaS,
     at a learning rate of 1e-3, the branch of stage 4 was 0 everywhere within 40 steps.
+
+    Judge it by Monte Carlo samples, too. Its batch norms learn statistics of activations that nine
+    dropouts have spread out, so a pass without dropout is off their scale (Li et al. 2019,
+    arXiv:1801.05134): after 90 steps on GlaS its Dice was 0.19, that of 5 samples 0.78.
     """
 
     has_boundary = True
