@@ -162,7 +162,9 @@ class QueryConfig(_Section):
 class EvaluationConfig(_Section):
     """How a model is judged.
 
-    `samples` 0 judges the pass without dropout, n > 0 the mean of n Monte Carlo samples.
+    `samples` 0 judges the pass without dropout, n > 0 the mean of n Monte Carlo samples. A network
+    whose batch norms lie behind its dropout (``two_decoder_resnet50``) needs n > 0: their
+    statistics are those of activations with dropout.
     `calibration_bins` are equally wide; `min_object_pixels` drops smaller predicted objects;
     objects are scored only if `objects` is true. Class 0 is a background that means over classes
     and objects leave out, unless `has_background` is false.

@@ -251,7 +251,7 @@ def _pseudo_labels(fit: _Fit) -> dict[str, Labels]:
     project = fit.project
     if project.config.training.pseudo_label_weight == 0 or fit.round == 0:
         return {}
-    judge = Deterministic(_load_models(project, fit.round - 1, fit.device)[0])
+    judge = load_judge(project, fit.round - 1, fit.device)
     predict = partial(judge.predict, seed=project.config.seed, round_=fit.round, boundary=False)
     labels: dict[str, Labels] = {}
     for image_id in project.store.labelled_images(until=fit.until):

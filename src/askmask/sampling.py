@@ -231,7 +231,7 @@ class _Stream:
         self._boundary: Tensor | None = None
 
     def add(self, outputs: Outputs) -> None:
-        sums = _sums(outputs.foreground)
+        sums = SampleSums.of(outputs.foreground.softmax(1))
         self._sums = sums if self._sums is None else self._sums + sums
         if outputs.boundary is not None:
             # Softmax of two classes: the second one's probability is a sigmoid of the difference.
@@ -242,19 +242,6 @@ class _Stream:
         assert self._sums is not None
         mean = None if self._boundary is None else self._boundary / self._sums.n_samples
         return Prediction(self._sums, mean)
-
-
-def _sums(logits: Float[Tensor, "S C H W"]) -> SampleSums:
-    """Sums of the samples with these logits; those of `SampleSums.of`, sooner."""
-    probs = logits.softmax(1)
-    winner = probs.max(1).indices  # the first of several equal ones; argmax is 15 times slower
-    votes = [(winner == c).sum(0, dtype=probs.dtype) for c in range(probs.shape[1])]
-    return SampleSums(
-        sum_probs=probs.sum(0),
-        sum_entropy=torch.special.entr(probs).sum((0, 1)),
-        votes=torch.stack(votes),
-        n_samples=probs.shape[0],
-    )
 
 
 def _repeat(features: Features, n_samples: int) -> Features:
