@@ -162,6 +162,32 @@ def test_a_stream_gives_the_sums_of_the_first_samples_one_by_one() -> None:
     torch.testing.assert_close(sums[3].mean_probs, probs.mean(0), atol=1e-6, rtol=0)
 
 
+def test_sums_of_parts_of_the_samples_add_up_to_the_sums_of_all() -> None:
+    predictor = MonteCarloDropout(small_unet(), 5)
+    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    parts = [predictor.sums(drawn_image(), part, **names) for part in (range(2), range(2, 5))]
+    added = parts[0] + parts[1]
+    whole = predict(predictor, drawn_image()).sums
+    assert added.n_samples == 5
+    torch.testing.assert_close(added.sum_probs, whole.sum_probs, atol=5e-6, rtol=0)
+    torch.testing.assert_close(added.sum_entropy, whole.sum_entropy, atol=5e-6, rtol=0)
+    assert torch.equal(added.votes, whole.votes)
+
+
+def test_samples_beyond_the_stated_number_can_be_asked_for() -> None:
+    probs, _ = whole_passes(small_unet(), drawn_image(), 9)
+    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    sums = MonteCarloDropout(small_unet(), 2).sums(drawn_image(), range(7, 9), **names)
+    torch.testing.assert_close(sums.mean_probs, probs[7:].mean(0), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("samples", [range(0), range(-1, 2)])
+def test_no_sample_and_negative_ones_are_refused(samples: range) -> None:
+    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    with pytest.raises(ConfigError, match="one or more samples >= 0, got range"):
+        MonteCarloDropout(small_unet(), 2).sums(drawn_image(), samples, **names)
+
+
 def test_between_the_steps_of_a_stream_model_and_gradients_are_as_before() -> None:
     model = small_unet().train()
     for _ in MonteCarloDropout(model, 2).stream(drawn_image(), seed=5, round_=1, image_id="image"):

@@ -110,11 +110,36 @@ class MonteCarloDropout:
         self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
     ) -> Prediction:
         """Predict an image from S dropout masks; see `Predictor.predict`."""
-        steps = self._stream(image, seed, round_, image_id, boundary=boundary, chunk=self._chunk)
-        total = next(steps)
-        for total in steps:  # noqa: B007 - only the last one counts
-            pass
-        return total.prediction()
+        names = (seed, round_, image_id)
+        return self._predict(image, range(self._n_samples), names, boundary=boundary)
+
+    def sums(
+        self, image: Image, samples: range, *, seed: int, round_: int, image_id: str
+    ) -> SampleSums:
+        """Sums of some of the samples of an image, to be added to those of others.
+
+        ``sums(image, range(0, a)) + sums(image, range(a, b))`` is ``sums(image, range(0, b))`` up
+        to rounding: sample s is the same whoever asks for it, and may lie beyond `n_samples`.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8 array
+            RGB, H and W >= 32.
+        samples : range
+            Which samples; at least one, none negative.
+        seed, round_, image_id
+            Name the draws, see `askmask.seeds`.
+
+        Raises
+        ------
+        ConfigError
+            If `samples` is empty or has a negative one.
+        ShapeError
+            If the image is no such array.
+        """
+        if not samples or min(samples) < 0:
+            raise ConfigError(f"expected one or more samples >= 0, got {samples!r}.")
+        return self._predict(image, samples, (seed, round_, image_id), boundary=False).sums
 
     def stream(
         self, image: Image, *, seed: int, round_: int, image_id: str
@@ -123,26 +148,32 @@ class MonteCarloDropout:
 
         Arguments as in `predict`; the last sums are those of `predict`, up to rounding.
         """
-        for total in self._stream(image, seed, round_, image_id, boundary=False, chunk=1):
+        chunks = [range(sample, sample + 1) for sample in range(self._n_samples)]
+        for total in self._stream(image, chunks, (seed, round_, image_id), boundary=False):
             yield total.prediction().sums
+
+    def _predict(
+        self, image: Image, samples: range, names: tuple[int, int, str], *, boundary: bool
+    ) -> Prediction:
+        starts = range(0, len(samples), self._chunk)
+        chunks = [samples[start : start + self._chunk] for start in starts]
+        *_, total = self._stream(image, chunks, names, boundary=boundary)
+        return total.prediction()
 
     def _stream(
         self,
         image: Image,
-        seed: int,
-        round_: int,
-        image_id: str,
+        chunks: Sequence[range],
+        names: tuple[int, int, str],
         *,
         boundary: bool,
-        chunk: int,
     ) -> Iterator["_Stream"]:
-        """Running sums after each chunk of samples."""
+        """Running sums after each chunk of samples; `names` are seed, round and image id."""
         total = _Stream()
         with _inference(self._model):
             features = self._model.prefix(_to_batch(image, self._model))
-        for start in range(0, self._n_samples, chunk):
-            samples = range(start, min(start + chunk, self._n_samples))
-            noise = KeyedNoise(seed, round_, image_id, samples)
+        for samples in chunks:
+            noise = KeyedNoise(*names, samples)
             with _inference(self._model):  # left while the caller has its turn
                 repeated = _repeat(features, len(samples))
                 total.add(self._model.suffix(repeated, noise, boundary=boundary))
