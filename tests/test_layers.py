@@ -35,6 +35,7 @@ LAYERS = {
     "metrics": 1.5,
     "regions": 1.5,
     "acquisition": 1.5,
+    "recalibration": 1.5,
     "store": 1.4,
     "ledger": 1.35,
     "database": 1.3,

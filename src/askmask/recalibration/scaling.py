@@ -1,0 +1,231 @@
+"""Temperature and vector scaling: one multiplication and shift of each class's logits.
+
+Fitted such that the *mean* over the Monte Carlo samples is calibrated, applied to each sample: a
+mean of calibrated samples would be underconfident (Rahaman & Thiery 2021, arXiv:2007.08792), and
+a map of the mean alone would leave the samples' entropies, and so mutual information, behind.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+from scipy.optimize import minimize, minimize_scalar
+from torch import Tensor
+
+from askmask.errors import AskmaskError, ShapeError
+
+LIMITS = (0.05, 20.0)
+"""Temperatures that a fit may return; it ends at a limit where every pixel is right, or none."""
+
+_GRID = 25  # temperatures looked at before the finest search, evenly spaced in log T
+_RIDGE = 1e-6  # nats; keeps vector scaling finite where the classes separate perfectly
+_CHUNK = 1 << 22  # logits in float64 at a time: 32 MB
+
+
+@dataclass(frozen=True, slots=True)
+class LogitScaling:
+    """Logits z become scale * z + shift, class by class, before the softmax.
+
+    Attributes
+    ----------
+    method : str
+        ``"temperature"``: all scales are 1 / T, no shift. ``"vector"``: a scale and shift a class.
+    scale, shift : tuples of C floats
+
+    References
+    ----------
+    Guo et al. 2017, arXiv:1706.04599, sections 4.2 and 5; before each Monte Carlo sample's
+    softmax: Laves et al. 2019, arXiv:1909.13550.
+
+    Examples
+    --------
+    >>> LogitScaling.of_temperature(2.0, n_classes=2)(torch.tensor([[4.0, -2.0]]))
+    tensor([[ 2., -1.]])
+    """
+
+    method: str
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+
+    @classmethod
+    def of_temperature(cls, temperature: float, n_classes: int) -> "LogitScaling":
+        """Division of all logits by a temperature > 0."""
+        return cls("temperature", (1 / temperature,) * n_classes, (0.0,) * n_classes)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.scale)
+
+    @property
+    def temperature(self) -> float | None:
+        """T, if this is temperature scaling."""
+        return 1 / self.scale[0] if self.method == "temperature" else None
+
+    def __call__(self, logits: Float[Tensor, "B C *space"]) -> Float[Tensor, "B C *space"]:
+        """Scaled logits; `logits` is not modified.
+
+        Raises
+        ------
+        ShapeError
+            If there are not C classes.
+        """
+        if logits.shape[1] != self.n_classes:
+            raise ShapeError(
+                f"expected logits of {self.n_classes} classes, got {tuple(logits.shape)}. "
+                "Fit the recalibration to this network."
+            )
+        if self.method == "temperature":
+            return logits * self.scale[0]
+        shape = (1, -1, *(1 for _ in logits.shape[2:]))
+        scale = logits.new_tensor(self.scale).view(shape)
+        return torch.addcmul(logits.new_tensor(self.shift).view(shape), logits, scale)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogitSample:
+    """Logits of some labelled pixels, with their labels.
+
+    Attributes
+    ----------
+    logits : (S, C, n) float32 tensor
+        Of S Monte Carlo samples, on the CPU.
+    labels : (n,) int64 tensor
+        True classes in [0, C).
+    weight : float
+        Labelled pixels of the image that each of the n stands for.
+    """
+
+    logits: Float[Tensor, "S C n"]
+    labels: Int64[Tensor, " n"]
+    weight: float = 1.0
+
+
+def pooled_nll(images: Sequence[LogitSample], scaling: LogitScaling | None = None) -> float:
+    """NLL of the mean over samples, in nats per pixel, after a scaling if one is given."""
+    n_classes = _classes(images)
+    chosen = scaling or LogitScaling.of_temperature(1.0, n_classes)
+    return _Objective(images).value(np.array([*chosen.scale, *chosen.shift]))
+
+
+def fit_temperature(images: Sequence[LogitSample]) -> LogitScaling:
+    """Temperature with the smallest NLL of the samples' mean.
+
+    For one sample the NLL is convex in 1 / T; for more it need not be, so the best of a grid over
+    `LIMITS` is refined.
+
+    Parameters
+    ----------
+    images : sequence of LogitSample
+        At least one pixel, all with the same S and C.
+
+    Raises
+    ------
+    ShapeError
+        If there is no pixel.
+    AskmaskError
+        If logits are not finite.
+    """
+    n_classes = _classes(images)
+    objective = _Objective(images)
+
+    def nll(log_temperature: float) -> float:
+        scale = np.full(n_classes, math.exp(-log_temperature))
+        return objective.value(np.concatenate([scale, np.zeros(n_classes)]))
+
+    grid = np.linspace(math.log(LIMITS[0]), math.log(LIMITS[1]), _GRID)
+    best = int(np.argmin([_finite(nll(point)) for point in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, _GRID - 1)]
+    found = minimize_scalar(nll, bounds=(low, high), method="bounded", options={"xatol": 1e-7})
+    # the search never tries its ends, where perfectly separated pixels have their optimum
+    candidates = [float(found.x), float(low), float(high)]
+    return LogitScaling.of_temperature(math.exp(min(candidates, key=nll)), n_classes)
+
+
+def fit_vector(images: Sequence[LogitSample]) -> LogitScaling:
+    """Scale and shift of each class with the smallest NLL of the samples' mean (L-BFGS).
+
+    A ridge of 1e-6 towards the identity keeps it finite on separable pixels. The shifts sum to 0:
+    a shift of all classes alike changes nothing. Arguments and errors as in `fit_temperature`.
+    """
+    n_classes = _classes(images)
+    objective = _Objective(images)
+    start = fit_temperature(images)
+    identity = np.array([1.0] * n_classes + [0.0] * n_classes)
+
+    def penalised(
+        parameters: Float64[np.ndarray, " n"],
+    ) -> tuple[float, Float64[np.ndarray, " n"]]:
+        value, gradient = objective.value_and_gradient(parameters)
+        away = parameters - identity
+        return value + _RIDGE * float(away @ away), gradient + 2 * _RIDGE * away
+
+    found = minimize(
+        penalised,
+        np.array([*start.scale, *start.shift]),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 200, "ftol": 1e-12, "gtol": 1e-8},
+    )
+    _finite(float(found.fun))
+    scale, shift = found.x[:n_classes], found.x[n_classes:]
+    return LogitScaling("vector", tuple(scale.tolist()), tuple((shift - shift.mean()).tolist()))
+
+
+class _Objective:
+    """Weighted mean NLL of the samples' mean, as a function of scales and shifts."""
+
+    def __init__(self, images: Sequence[LogitSample]) -> None:
+        self._images = [image for image in images if image.labels.numel()]
+        self._total = sum(image.weight * image.labels.numel() for image in self._images)
+
+    def value(self, parameters: Float64[np.ndarray, " n"]) -> float:
+        with torch.no_grad():
+            return sum(float(part) for part in self._parts(torch.from_numpy(parameters)))
+
+    def value_and_gradient(
+        self, parameters: Float64[np.ndarray, " n"]
+    ) -> tuple[float, Float64[np.ndarray, " n"]]:
+        leaf = torch.from_numpy(parameters.copy()).requires_grad_()
+        total, gradient = 0.0, np.zeros_like(parameters)
+        for part in self._parts(leaf):  # one after another, so that no graph outlives its chunk
+            total += float(part.detach())
+            gradient += torch.autograd.grad(part, leaf)[0].numpy()
+        return total, gradient
+
+    def _parts(self, parameters: Tensor) -> Iterator[Tensor]:
+        """Contributions of chunks of pixels to the mean NLL."""
+        n_classes = parameters.numel() // 2
+        scale = parameters[:n_classes].view(1, -1, 1)
+        shift = parameters[n_classes:].view(1, -1, 1)
+        for image in self._images:
+            n_samples, _, n_pixels = image.logits.shape
+            step = max(1, _CHUNK // (n_samples * n_classes))
+            for start in range(0, n_pixels, step):
+                logits = image.logits[:, :, start : start + step].double() * scale + shift
+                labels = image.labels[start : start + step].expand(n_samples, 1, -1)
+                true = logits.log_softmax(1).gather(1, labels)[:, 0]  # (S, n)
+                pooled = true.logsumexp(0) - math.log(n_samples)
+                yield -pooled.sum() * image.weight / self._total
+
+
+def _classes(images: Sequence[LogitSample]) -> int:
+    """Number of classes; refuses a fit to nothing."""
+    if not any(image.labels.numel() for image in images):
+        raise ShapeError(
+            "expected labelled pixels to fit a recalibration to, got none. "
+            "Keep images for validation: data.validation."
+        )
+    return int(images[0].logits.shape[1])
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise AskmaskError(
+            f"expected finite logits to fit a recalibration to, got an NLL of {value!r}. "
+            "The model diverged; train it again."
+        )
+    return value
