@@ -75,6 +75,8 @@ class TrainingConfig(_Section):
     weight of the branches' losses is 0.1 ** floor(step / auxiliary_decay_steps); null keeps 1.
     `draw`: images are drawn for a crop by their labelled ``"pixels"``, so that an image with one
     small region does not take the place of a whole one, or all ``"images"`` equally often.
+    `boundary_radius`: how far a contour target reaches from the edge of an object, in pixels; 3 in
+    the paper at full resolution.
     """
 
     steps: int = Field(600, ge=1)
@@ -92,6 +94,7 @@ class TrainingConfig(_Section):
     decay_steps: int | None = Field(None, ge=1)
     warmup_steps: int = Field(0, ge=0)
     boundary_weight: float = Field(1.0, ge=0)
+    boundary_radius: float = Field(3.0, ge=0)
     auxiliary_decay_steps: int | None = Field(None, ge=1)
     gradient_clip: float | None = Field(None, gt=0)
     ema_decay: float = Field(0.999, ge=0, lt=1)

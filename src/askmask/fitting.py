@@ -201,7 +201,7 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
     images = LabelledSet(
         project.source,
         project.store,
-        boundary=model.has_boundary,
+        boundary_radius=config.training.boundary_radius if model.has_boundary else None,
         until=fit.until,
         pseudo_labels=_pseudo_labels(fit),
         pseudo_label_weight=config.training.pseudo_label_weight,

@@ -28,8 +28,8 @@ class LabelledSet:
         Where images come from.
     store : Store
         Where answers are kept.
-    boundary : bool
-        Whether to compute contour targets.
+    boundary_radius : float or None
+        How far contour targets reach from an object's edge, in pixels; None computes none.
     until : int, optional
         Number of the newest answer to take in; by default all of them.
     pseudo_labels : mapping of str to (H, W) int16 array, optional
@@ -48,13 +48,13 @@ class LabelledSet:
         source: Source,
         store: Store,
         *,
-        boundary: bool,
+        boundary_radius: float | None,
         until: int | None = None,
         pseudo_labels: Mapping[str, Labels] | None = None,
         pseudo_label_weight: float = 0.0,
     ) -> None:
         self._source = source
-        self._boundary = boundary
+        self._boundary_radius = boundary_radius
         self._pseudo_labels = pseudo_labels or {}
         self._weight = pseudo_label_weight
         self._store = store
@@ -89,7 +89,8 @@ class LabelledSet:
 
     def _compose(self, image_id: str) -> TrainingImage:
         mask = self._store.labelled(image_id, until=self._until)
-        boundary = boundary_target(mask) if self._boundary else None
+        radius = self._boundary_radius
+        boundary = None if radius is None else boundary_target(mask, radius)
         weight = mask.labelled.astype(np.float32)
         labels = mask.labels
         if self._weight > 0 and image_id in self._pseudo_labels:

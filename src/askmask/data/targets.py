@@ -9,7 +9,7 @@ from askmask.errors import ConfigError
 from askmask.records import UNLABELLED, Mask
 
 
-def boundary_target(mask: Mask, radius: int = 3) -> Int16[np.ndarray, "H W"]:
+def boundary_target(mask: Mask, radius: float = 3.0) -> Int16[np.ndarray, "H W"]:
     """Contour raster of a mask: 1 on a contour, 0 elsewhere, `UNLABELLED` where nobody labelled.
 
     A pixel lies on a contour if the Sobel magnitude of the instance raster (of the class raster
@@ -20,7 +20,7 @@ def boundary_target(mask: Mask, radius: int = 3) -> Int16[np.ndarray, "H W"]:
     ----------
     mask : Mask
         Labels of one image or region; may be partly labelled. Not modified.
-    radius : int
+    radius : float
         Radius in pixels, Euclidean, of the disk that thickens the contour; 0 leaves the Sobel
         edge, which is two pixels wide.
 
@@ -48,9 +48,9 @@ def boundary_target(mask: Mask, radius: int = 3) -> Int16[np.ndarray, "H W"]:
     Examples
     --------
     >>> labels = np.array([[0, 0, 0, 1, 1, 1]], dtype=np.int16)
-    >>> boundary_target(Mask(labels), radius=0)
+    >>> boundary_target(Mask(labels), radius=0.0)
     array([[0, 0, 1, 1, 0, 0]], dtype=int16)
-    >>> boundary_target(Mask(labels), radius=1)
+    >>> boundary_target(Mask(labels), radius=1.0)
     array([[0, 1, 1, 1, 1, 0]], dtype=int16)
     """
     if radius < 0:
@@ -86,7 +86,7 @@ def _sobel_edge(values: Float64[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     return edge
 
 
-def _thickened(edge: Bool[np.ndarray, "H W"], radius: int) -> Bool[np.ndarray, "H W"]:
+def _thickened(edge: Bool[np.ndarray, "H W"], radius: float) -> Bool[np.ndarray, "H W"]:
     """Dilation by a disk: pixels whose distance to the edge is at most `radius`."""
     if radius == 0 or not edge.any():
         return edge
