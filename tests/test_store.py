@@ -18,12 +18,18 @@ from askmask.labelled import Piece, compose, mask_digest
 from askmask.records import UNLABELLED, Answer, ImageInfo, Mask
 from askmask.store import Store
 from labelled_strategies import IMAGE, boundary_edges, newest_labels, pieces
+from people_contract import PeopleContract
 from store_contract import FIRST, IMAGES, LEFT, RIGHT, StoreContract, filled
 
 NAME = "askmask.db"
 
 
 class TestStore(StoreContract):
+    def open_store(self, path: Path) -> Store:
+        return Store(path / NAME)
+
+
+class TestPeopleAtTheStore(PeopleContract):
     def open_store(self, path: Path) -> Store:
         return Store(path / NAME)
 

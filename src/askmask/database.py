@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from askmask.errors import StoreError
+from askmask.errors import StoreBusy, StoreError, StoreFull
 from askmask.schema import APPLICATION_ID, MIGRATIONS, Migration, migrate, version_of
 
 BUSY_SECONDS: Final = 30.0
@@ -48,8 +48,14 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, that other writers wait for; rolled back if the block raises."""
+        """One transaction, that other writers wait for; rolled back if the block raises.
+
+        Inside another one of the same thread it is a part of that one.
+        """
         with self._using() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
             # A deferred transaction that read first could not wait: it would fail as locked.
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -76,10 +82,20 @@ class Database:
             try:
                 yield self._connection
             except sqlite3.Error as error:
-                raise StoreError(
+                raise _kind_of(error)(
                     f"expected to use the database {str(self.path)!r}, but: {error}. "
                     "Nothing of this step was written; when the cause is gone, repeat it."
                 ) from error
+
+
+def _kind_of(error: sqlite3.Error) -> type[StoreError]:
+    """Return the class that says what a caller can do: wait, or free the disk."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return StoreBusy
+    if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}:
+        return StoreFull
+    return StoreError
 
 
 def connect(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3.Connection:

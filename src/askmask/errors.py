@@ -12,6 +12,10 @@
     ├── WeightsError     (ValueError)         a weights file does not fit the network
     ├── ProjectError     (RuntimeError)       a project is not in the state that the command needs
     ├── StoreError       (RuntimeError)       the database cannot be read or written
+    │   ├── StoreBusy                         another process holds the database
+    │   ├── StoreFull                         the disk is full or may not be written
+    │   ├── UnknownItem                       a region that nobody asked
+    │   └── ReusedId                          an answer's id that another answer has
     └── TrainingFailed   (RuntimeError)       a training diverged and the rule allows no restart
 """
 
@@ -69,6 +73,22 @@ class ProjectError(AskmaskError, RuntimeError):
 
 class StoreError(AskmaskError, RuntimeError):
     """The database cannot be read or written."""
+
+
+class StoreBusy(StoreError):
+    """Another process held the database for too long."""
+
+
+class StoreFull(StoreError):
+    """The disk is full, or may not be written."""
+
+
+class UnknownItem(StoreError):
+    """A region that nobody asked."""
+
+
+class ReusedId(StoreError):
+    """An answer came with the id of another answer."""
 
 
 class TrainingFailed(AskmaskError, RuntimeError):

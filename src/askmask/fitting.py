@@ -85,6 +85,7 @@ def fit_round(
             model=project.model_path(round_).name,
             labelled_digest=digest,
             started_at=started_at,
+            newest_answer=until,
         )
         project.store.add_training(record)
         if record.status == "finished":

@@ -17,7 +17,8 @@ class TrainingRecord:
 
     `status` is ``"finished"`` or ``"failed"``, then `reason` says why; `attempt` counts the
     restarts that the config's rule allows, from 0; `loss` is the last one (NaN if there is none);
-    `model` the file name of the weights; `labelled_digest` what it was fitted to.
+    `model` the file name of the weights; `labelled_digest` what it was fitted to, and
+    `newest_answer` the number of the newest answer that it read (None in old databases).
     """
 
     round: int
@@ -30,6 +31,7 @@ class TrainingRecord:
     model: str
     labelled_digest: str
     started_at: str
+    newest_answer: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def add_training(database: Database, record: TrainingRecord) -> None:
     with database.writing() as connection:
         connection.execute(
             "INSERT INTO trainings (round, attempt, status, reason, steps, loss, elapsed_seconds,"
-            " model, labelled_digest, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " model, labelled_digest, started_at, newest_answer)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             astuple(record),
         )
 
@@ -78,7 +81,7 @@ def trainings(database: Database) -> tuple[TrainingRecord, ...]:
     """Every training, oldest first."""
     rows = database.rows(
         "SELECT round, attempt, status, reason, steps, loss, elapsed_seconds, model,"
-        " labelled_digest, started_at FROM trainings ORDER BY id"
+        " labelled_digest, started_at, newest_answer FROM trainings ORDER BY id"
     )
     return tuple(TrainingRecord(*_with_nan(row, 5)) for row in rows)
 

@@ -163,13 +163,26 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+class AnswerKind(StrEnum):
+    """What a person said of a region: its labels, that he cannot tell, or that it is spoilt."""
+
+    LABELS = "labels"
+    UNSURE = "unsure"
+    ARTEFACT = "artefact"
+
+
+def unlabelled_mask(region: Region) -> Mask:
+    """Mask of a region's size without any label."""
+    return Mask(np.full((region.height, region.width), UNLABELLED, np.int16))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """Labels for a region, with their provenance; answers are only ever appended.
 
     `round` is the round that asked (0 for the start set), `author` who answered, `tool` with
     what, `seconds` the measured time spent (None if nobody measured), `model` the file name of
-    the model that asked.
+    the model that asked. An answer of another `kind` than labels has a mask without labels.
     """
 
     region: Region
@@ -180,9 +193,15 @@ class Answer:
     answered_at: str = field(default_factory=utc_now)
     seconds: float | None = None
     model: str | None = None
+    kind: AnswerKind = AnswerKind.LABELS
 
     def __post_init__(self) -> None:
-        """Check that the mask has the region's size."""
+        """Check that the mask has the region's size, and labels only if they are the answer."""
+        if self.kind is not AnswerKind.LABELS and self.mask.labelled.any():
+            raise ShapeError(
+                f"expected no labels in an answer of kind {self.kind.value!r} for "
+                f"{self.region!r}, got some. Use unlabelled_mask(region)."
+            )
         expected = (self.region.height, self.region.width)
         if self.mask.labels.shape != expected:
             raise ShapeError(

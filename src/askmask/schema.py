@@ -173,7 +173,125 @@ _EVALUATIONS_OF_TRAININGS = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _EVALUATIONS_OF_TRAININGS)
+_PEOPLE = Migration(
+    3,
+    "people at work: leases, receipts, withdrawn regions, tokens, and what the worker does",
+    (
+        # How far a training had read: what came later is new to it.
+        "ALTER TABLE trainings ADD COLUMN newest_answer INTEGER",
+        # What a client said beside an answer to an asked region. `base`: the newest answer that
+        # the person had seen; is_conflict: another one had come meanwhile.
+        """
+        CREATE TABLE receipts (
+            answer INTEGER PRIMARY KEY REFERENCES answers (id),
+            client_id TEXT NOT NULL UNIQUE,
+            base INTEGER REFERENCES answers (id),
+            is_conflict INTEGER NOT NULL CHECK (is_conflict IN (0, 1))
+        ) STRICT
+        """,
+        """
+        CREATE TRIGGER receipts_are_not_changed BEFORE UPDATE ON receipts
+        BEGIN SELECT RAISE (ABORT, 'receipts are only appended, never changed'); END
+        """,
+        """
+        CREATE TRIGGER receipts_are_not_deleted BEFORE DELETE ON receipts
+        BEGIN SELECT RAISE (ABORT, 'receipts are only appended, never deleted'); END
+        """,
+        # Asked, then asked no more: neither pending nor kept from the next query.
+        """
+        CREATE TABLE withdrawals (
+            round INTEGER NOT NULL,
+            rank INTEGER NOT NULL,
+            withdrawn_by TEXT NOT NULL,
+            withdrawn_at TEXT NOT NULL,
+            PRIMARY KEY (round, rank),
+            FOREIGN KEY (round, rank) REFERENCES query_items (round, rank)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE leases (
+            round INTEGER NOT NULL,
+            rank INTEGER NOT NULL,
+            holder TEXT NOT NULL,
+            until REAL NOT NULL,
+            PRIMARY KEY (round, rank),
+            FOREIGN KEY (round, rank) REFERENCES query_items (round, rank)
+        ) STRICT
+        """,
+        # What the page shows of an asked region: drawn by the worker, read by the server.
+        """
+        CREATE TABLE pieces (
+            round INTEGER NOT NULL,
+            rank INTEGER NOT NULL,
+            row INTEGER NOT NULL,
+            col INTEGER NOT NULL,
+            height INTEGER NOT NULL,
+            width INTEGER NOT NULL,
+            low REAL,
+            high REAL,
+            confidence REAL,
+            scores BLOB,
+            prediction BLOB,
+            PRIMARY KEY (round, rank),
+            FOREIGN KEY (round, rank) REFERENCES query_items (round, rank)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE tokens (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL CHECK (role IN ('annotate', 'admin')),
+            digest BLOB NOT NULL UNIQUE,
+            made_at TEXT NOT NULL,
+            revoked_at TEXT
+        ) STRICT
+        """,
+        """
+        CREATE TABLE sessions (
+            digest BLOB PRIMARY KEY,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL CHECK (role IN ('annotate', 'admin')),
+            token INTEGER REFERENCES tokens (id),
+            started_at TEXT NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE commands (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            acquisition TEXT,
+            given_by TEXT NOT NULL,
+            given_at TEXT NOT NULL,
+            state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'refused')),
+            message TEXT NOT NULL DEFAULT ''
+        ) STRICT
+        """,
+        """
+        CREATE TABLE worker (
+            only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+            state TEXT NOT NULL,
+            round INTEGER NOT NULL,
+            done INTEGER NOT NULL,
+            total INTEGER NOT NULL,
+            message TEXT NOT NULL,
+            process INTEGER NOT NULL,
+            started_at TEXT NOT NULL,
+            heartbeat REAL NOT NULL
+        ) STRICT
+        """,
+        # What changed, for whoever watches: a page that missed some fetches them anew.
+        """
+        CREATE TABLE events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL CHECK (kind IN ('item', 'query', 'rounds')),
+            round INTEGER NOT NULL,
+            rank INTEGER
+        ) STRICT
+        """,
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _EVALUATIONS_OF_TRAININGS, _PEOPLE)
 """Every step, oldest first, numbered from 1 without a gap."""
 
 

@@ -23,16 +23,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from askmask import ledger
-from askmask.data.rasters import decode_instances, decode_mask, encode_instances, encode_mask
-from askmask.database import Database, Row
-from askmask.errors import ShapeError, StoreError
-from askmask.labelled import Piece, compose, gain, grown, mask_digest
+from askmask import answers, ledger
+from askmask.access import Access
+from askmask.answers import MASK_TOOL
+from askmask.control import Control
+from askmask.database import Database
+from askmask.errors import StoreError
+from askmask.labelled import compose, mask_digest
 from askmask.ledger import RoundCost, TrainingRecord
 from askmask.records import (
     Answer,
@@ -45,11 +46,9 @@ from askmask.records import (
     Unit,
     utc_now,
 )
+from askmask.worklist import Worklist
 
 __all__ = ["MASK_TOOL", "RoundCost", "Store", "TrainingRecord"]
-
-MASK_TOOL: Final = "mask"
-"""`Answer.tool` of answers cut from a whole-image mask: their object ids are kept as they are."""
 
 
 class Store:
@@ -60,6 +59,15 @@ class Store:
     path : Path
         The file, made if it is absent; its folder must exist.
 
+    Attributes
+    ----------
+    worklist : Worklist
+        The asked regions as people work on them.
+    access : Access
+        Tokens and sessions.
+    control : Control
+        What people ask of the worker, and what it tells them.
+
     Raises
     ------
     StoreError
@@ -69,6 +77,9 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = Database(path)
+        self.worklist = Worklist(self._database)
+        self.access = Access(self._database)
+        self.control = Control(self._database)
         self._digests: dict[str, tuple[int, bytes]] = {}  # newest answer's number, digest
 
     def add_images(self, infos: Iterable[ImageInfo]) -> None:
@@ -132,7 +143,7 @@ class Store:
                 (query.round, query.acquisition, unit, query.model, seconds, utc_now()),
             )
             for item in query.items:
-                self._check_inside(item.region)
+                answers.check_inside(self._database, item.region)
                 connection.execute(
                     "INSERT INTO query_items (round, rank, image_id, row, col, height, width,"
                     " score, new_pixels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -147,7 +158,7 @@ class Store:
         if not rows:
             return None
         acquisition, unit, model, elapsed_seconds = rows[0]
-        items = self._items(round_=round_)
+        items = answers.items(self._database, round_=round_)
         return Query(round_, acquisition, Unit(unit), items, model, elapsed_seconds)
 
     def newest_query(self) -> Query | None:
@@ -156,26 +167,29 @@ class Store:
         return None if newest is None else self.query(newest)
 
     def unanswered(self, round_: int) -> tuple[QueryItem, ...]:
-        """Items of a round's query, best first, without an answer of that round to that region."""
-        return self._items(round_=round_, open_only=True)
+        """Items of a round's query, best first, without an answer of that round to that region.
+
+        Withdrawn ones are left out.
+        """
+        return answers.items(self._database, round_=round_, open_only=True)
 
     def pending(self, image_id: str) -> tuple[Region, ...]:
-        """Regions of an image that were asked in any round and not answered in that round."""
-        return tuple(item.region for item in self._items(image_id=image_id, open_only=True))
+        """Regions of an image that were asked in any round, not answered in it, not withdrawn."""
+        open_items = answers.items(self._database, image_id=image_id, open_only=True)
+        return tuple(item.region for item in open_items)
 
     def asked(self, image_id: str) -> npt.NDArray[np.bool_]:
         """Pixels that need not be asked: labelled, or in a region of any query.
 
         A pixel that was asked and answered with "I do not know" counts as asked, so that it does
-        not come again and again.
+        not come again and again; a region that was withdrawn before anybody answered does not.
 
         Returns
         -------
         (H, W) bool array
         """
-        whole = self._whole(image_id)
-        asked = compose(whole, self._pieces(whole, with_instances=False)).labelled
-        for item in self._items(image_id=image_id):
+        asked = self._compose(image_id, with_instances=False).labelled
+        for item in answers.items(self._database, image_id=image_id, standing_only=True):
             asked[item.region.slices] = True
         return asked
 
@@ -189,46 +203,24 @@ class Store:
         ShapeError
             If the region reaches beyond its image, or a label or object id is out of range.
         """
-        region, mask = answer.region, answer.mask
-        labels = encode_mask(mask.labels)
-        instances = None if mask.instances is None else encode_instances(mask.instances)
-        with self._database.writing() as connection:
-            image = self._check_inside(region)
-            older = self._pieces(grown(region, image), with_instances=False)
-            added = gain(image, Piece(region, mask), older)
-            cursor = connection.execute(
-                "INSERT INTO answers (round, image_id, row, col, height, width, author, tool,"
-                " answered_at, seconds, model, new_pixels, new_boundary, labels, instances)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    *(answer.round, *astuple(region), answer.author, answer.tool),
-                    *(answer.answered_at, answer.seconds, answer.model),
-                    *(added.pixels, added.boundary_length, labels, instances),
-                ),
-            )
-            number = cursor.lastrowid
-        assert number is not None, "an INSERT sets the number of its row"
-        return number
+        return answers.add_answer(self._database, answer)
 
-    def answers(self, image_id: str | None = None, round_: int | None = None) -> Iterator[Answer]:
-        """Answers, oldest first, of one image or round if given; read one at a time."""
+    def answers(
+        self, image_id: str | None = None, round_: int | None = None, *, all_kinds: bool = False
+    ) -> Iterator[Answer]:
+        """Answers, oldest first, of one image or round if given; read one at a time.
+
+        Those without labels (kinds "unsure" and "artefact") come only with `all_kinds`.
+        """
         numbers = self._database.rows(
-            "SELECT id FROM answers WHERE kind = 'labels' AND ifnull(image_id = ?, 1)"
+            "SELECT id FROM answers WHERE (? OR kind = 'labels') AND ifnull(image_id = ?, 1)"
             " AND ifnull(round = ?, 1) ORDER BY id",
-            image_id,
-            round_,
+            *(all_kinds, image_id, round_),
         )
         for (number,) in numbers:
-            ((*place, labels, instances, round_of, author, tool, when, seconds, model),) = (
-                self._database.rows(
-                    "SELECT image_id, row, col, height, width, labels, instances, round, author,"
-                    " tool, answered_at, seconds, model FROM answers WHERE id = ?",
-                    number,
-                )
-            )
-            region = Region(*place)
-            mask = _mask(region, labels, instances)
-            yield Answer(region, mask, round_of, author, tool, when, seconds, model)
+            answer = answers.answer(self._database, number)
+            assert answer is not None, "answers are never deleted"
+            yield answer
 
     def newest_answer(self) -> int:
         """Return the number of the newest answer; 0 before the first."""
@@ -242,8 +234,7 @@ class Store:
         StoreError
             If the image is not known.
         """
-        whole = self._whole(image_id)
-        return compose(whole, self._pieces(whole, until=until))
+        return self._compose(image_id, until=until)
 
     def labelled_images(self, until: int | None = None) -> tuple[str, ...]:
         """Ids of the images with at least one label."""
@@ -327,65 +318,14 @@ class Store:
     ) -> None:
         self.close()
 
-    def _items(
-        self, *, round_: int | None = None, image_id: str | None = None, open_only: bool = False
-    ) -> tuple[QueryItem, ...]:
-        rows = self._database.rows(
-            "SELECT rank, score, new_pixels, image_id, row, col, height, width"
-            " FROM query_items AS item"
-            " WHERE ifnull(round = ?, 1) AND ifnull(image_id = ?, 1) AND NOT (? AND EXISTS ("
-            " SELECT 1 FROM answers AS answer WHERE answer.round = item.round AND"
-            " (answer.image_id, answer.row, answer.col, answer.height, answer.width)"
-            " = (item.image_id, item.row, item.col, item.height, item.width)"
-            ")) ORDER BY round, rank",
-            *(round_, image_id, open_only),
+    def _compose(
+        self, image_id: str, *, until: int | None = None, with_instances: bool = True
+    ) -> Mask:
+        whole = answers.whole_image(self._database, image_id)
+        newest_first = answers.pieces(
+            self._database, whole, until=until, with_instances=with_instances
         )
-        return tuple(QueryItem(row[0], Region(*row[3:]), *row[1:3]) for row in rows)
-
-    def _pieces(
-        self, window: Region, *, with_instances: bool = True, until: int | None = None
-    ) -> Iterator[Piece]:
-        """Answers that reach into a window, newest first; decoded when they are needed."""
-        rows = self._database.rows(
-            "SELECT image_id, row, col, height, width, tool, labels, iif(?, instances, NULL)"
-            " FROM answers WHERE image_id = ? AND kind = 'labels' AND row < ? AND col < ?"
-            " AND row + height > ? AND col + width > ? AND id <= ifnull(?, id) ORDER BY id DESC",
-            *(with_instances, window.image_id),
-            *(window.row + window.height, window.col + window.width, window.row, window.col),
-            until,
-        )
-        return map(_piece, rows)
-
-    def _whole(self, image_id: str) -> Region:
-        rows = self._database.rows("SELECT height, width FROM images WHERE image_id = ?", image_id)
-        if not rows:
-            raise StoreError(
-                f"expected an image that the database {str(self.path)!r} knows, got {image_id!r}. "
-                "Add it with add_images first."
-            )
-        return Region(image_id, 0, 0, *rows[0])
-
-    def _check_inside(self, region: Region) -> Region:
-        """Return the whole image of a region that lies in it."""
-        image = self._whole(region.image_id)
-        if region.row + region.height > image.height or region.col + region.width > image.width:
-            raise ShapeError(
-                f"expected a region inside image {region.image_id!r} of shape "
-                f"{(image.height, image.width)}, got {region!r}. Answer only what was asked."
-            )
-        return image
-
-
-def _piece(row: Row) -> Piece:
-    *place, tool, labels, instances = row
-    region = Region(*place)
-    return Piece(region, _mask(region, labels, instances), keeps_ids=tool == MASK_TOOL)
-
-
-def _mask(region: Region, labels: bytes, instances: bytes | None) -> Mask:
-    where = f"answer for {region!r}"
-    ids = None if instances is None else decode_instances(instances, where)
-    return Mask(decode_mask(labels, where), ids)
+        return compose(whole, newest_first)
 
 
 def _refuse_other_query(kept: Query, query: Query) -> None:

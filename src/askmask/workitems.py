@@ -1,0 +1,92 @@
+"""The words of people at work: what an asked region went through, as frozen records."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from askmask.records import QueryItem, Region
+
+
+class ItemState(StrEnum):
+    """What came of an asked region; the kind of the newest answer if there is one."""
+
+    OPEN = "open"
+    LABELS = "labels"
+    UNSURE = "unsure"
+    ARTEFACT = "artefact"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds a region, and until when in seconds since 1970."""
+
+    holder: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """An answer to an asked region, without its labels.
+
+    `image` is the image's number; `base` the number of the newest answer that its author had seen
+    (None: none, or not told); `is_conflict`: another one had come meanwhile.
+    """
+
+    number: int
+    round: int
+    rank: int
+    image: int
+    kind: str
+    author: str
+    tool: str
+    answered_at: str
+    seconds: float | None
+    base: int | None
+    new_pixels: int
+    is_conflict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PieceFacts:
+    """What is shown of a region and its surroundings, in `window`.
+
+    `low` and `high` are the scores that are 0 and 255 in the drawn map; `confidence` is the mean
+    over the region of the probability of the predicted class.
+    """
+
+    window: Region
+    low: float | None
+    high: float | None
+    confidence: float | None
+    has_scores: bool
+    has_prediction: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """An asked region with all that happened to it; `image` is the image's number."""
+
+    round: int
+    item: QueryItem
+    image: int
+    acquisition: str
+    model: str | None
+    state: ItemState
+    lease: Lease | None
+    newest: GivenAnswer | None
+    answers: int
+    piece: PieceFacts | None
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the newest answer did not know of the one before it."""
+        return self.newest is not None and self.newest.is_conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came of `Worklist.give`; `is_new` is false for a repetition."""
+
+    number: int
+    is_new: bool
+    is_conflict: bool
