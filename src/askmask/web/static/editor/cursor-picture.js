@@ -1,0 +1,75 @@
+/** What the tool in hand shows on the upper canvas: brush ring, polygon so far, cross, superpixel. */
+
+export function drawTool(context, { viewer, editor, pointer, keyboard, colour }) {
+  const at = keyboard.isOn ? keyboard.at : pointer.at;
+  if (editor.tool === "polygon") drawPolygon(context, viewer, editor.polygon, at, colour);
+  if (!at || !editor.raster) return;
+  const { x, y } = viewer.place(at.row, at.col);
+  if (editor.tool === "superpixel") drawPatch(context, viewer, editor, at);
+  else if (editor.tool === "brush" || editor.tool === "eraser") {
+    ring(context, x, y, (editor.size / 2) * viewer.viewport.scale, colour);
+  }
+  if (keyboard.isOn) cross(context, x, y);
+}
+
+function ring(context, x, y, radius, colour) {
+  for (const [style, width] of [
+    ["rgb(0 0 0 / 0.75)", 3],
+    [colour, 1.5],
+  ]) {
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.beginPath();
+    context.arc(x, y, Math.max(2, radius), 0, 2 * Math.PI);
+    context.stroke();
+  }
+}
+
+function cross(context, x, y) {
+  for (const [style, width] of [
+    ["#000", 4],
+    ["#fff", 1.5],
+  ]) {
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.beginPath();
+    for (const [dx, dy] of [[0, 1], [1, 0], [0, -1], [-1, 0]]) {
+      context.moveTo(x + dx * 4, y + dy * 4);
+      context.lineTo(x + dx * 14, y + dy * 14);
+    }
+    context.stroke();
+  }
+}
+
+function drawPolygon(context, viewer, corners, at, colour) {
+  if (corners.length === 0) return;
+  const places = [...corners, ...(at ? [at] : [])].map(({ row, col }) => viewer.place(row, col));
+  context.beginPath();
+  places.forEach(({ x, y }) => context.lineTo(x, y));
+  context.closePath();
+  context.fillStyle = "rgb(255 255 255 / 0.15)";
+  context.fill("evenodd");
+  context.strokeStyle = "#000";
+  context.lineWidth = 3;
+  context.stroke();
+  context.strokeStyle = colour;
+  context.lineWidth = 1.5;
+  context.stroke();
+  const first = places[0];
+  ring(context, first.x, first.y, 5, "#fff");
+}
+
+/** Fill the superpixel under the cursor, pixel by pixel. */
+function drawPatch(context, viewer, editor, at) {
+  const { superpixels, raster } = editor;
+  const [row, col] = [Math.floor(at.row), Math.floor(at.col)];
+  if (!superpixels || !raster.contains(row, col)) return;
+  const id = superpixels[row * raster.width + col];
+  const { scale } = viewer.viewport;
+  context.fillStyle = "rgb(255 255 255 / 0.45)";
+  for (let i = 0; i < superpixels.length; i++) {
+    if (superpixels[i] !== id) continue;
+    const { x, y } = viewer.place(Math.floor(i / raster.width), i % raster.width);
+    context.fillRect(x, y, Math.ceil(scale), Math.ceil(scale));
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The region being labelled: its raster, its history, the tool in hand.
+ *
+ * Sizes are diameters in pixels of the image, so a brush covers the same tissue at any zoom.
+ *
+ * Events: "paint" (detail: the box that changed), "step" (a step was kept, undone or redone),
+ * "tool" (tool, class or size changed). Positions are (row, col) in the region.
+ */
+
+import { difference } from "./history.js";
+import {
+  floodFill,
+  paintPolygon,
+  paintSegment,
+  paintSuperpixels,
+  unite,
+  UNLABELLED,
+} from "./raster.js";
+
+export const TOOLS = ["brush", "eraser", "polygon", "fill", "superpixel", "move"];
+const SIZES = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 26, 34, 44, 56, 72, 96, 128, 192, 256];
+const SMALLEST_PATCH = 4;
+
+export class Editor extends EventTarget {
+  constructor() {
+    super();
+    this.tool = "brush";
+    this.value = 1;
+    this.size = 12;
+    this.patchSize = 12;
+    this.superpixels = null; // Int32Array of the region's shape, when they are computed
+    this.close();
+  }
+
+  open({ raster, history, first, tools = [] }) {
+    Object.assign(this, { raster, history, first, superpixels: null, polygon: [], stroke: null });
+    this.used = new Set(tools);
+    this.emit("tool");
+  }
+
+  close() {
+    Object.assign(this, { raster: null, history: null, polygon: [], stroke: null });
+  }
+
+  emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  setTool(tool) {
+    this.cancel();
+    this.tool = tool;
+    this.emit("tool");
+  }
+
+  setClass(value) {
+    this.value = value;
+    if (this.tool === "eraser") this.setTool("brush");
+    this.emit("tool");
+  }
+
+  /** Diameter of the brush, or the spacing of superpixels while they are in hand. */
+  setSize(size) {
+    const rounded = Math.min(SIZES.at(-1), Math.max(1, Math.round(size)));
+    if (this.tool === "superpixel") {
+      this.patchSize = Math.max(SMALLEST_PATCH, rounded);
+      this.superpixels = null;
+    } else {
+      this.size = rounded;
+    }
+    this.emit("tool");
+  }
+
+  /** Next larger or smaller size. */
+  stepSize(direction) {
+    const now = this.tool === "superpixel" ? this.patchSize : this.size;
+    const larger = SIZES.find((size) => size > now) ?? SIZES.at(-1);
+    const smaller = SIZES.findLast((size) => size < now) ?? 1;
+    this.setSize(direction > 0 ? larger : smaller);
+  }
+
+  /** What the tool in hand writes. */
+  get ink() {
+    return this.tool === "eraser" ? UNLABELLED : this.value;
+  }
+
+  get isDrawing() {
+    return this.stroke !== null;
+  }
+
+  get isEdited() {
+    return this.history !== null && this.history.done > 0;
+  }
+
+  /** Begin a stroke of a brush, the eraser, or superpixels; `radius` may follow a pen's pressure. */
+  beginStroke(at, radius = this.size / 2) {
+    this.stroke = { before: this.raster.clone(), box: null, last: at, ids: new Set() };
+    this.extendStroke(at, radius);
+  }
+
+  extendStroke(to, radius = this.size / 2) {
+    const { stroke } = this;
+    const box =
+      this.tool === "superpixel"
+        ? this.paintPatch(stroke, to)
+        : paintSegment(this.raster, stroke.last, to, radius, this.ink);
+    stroke.last = to;
+    stroke.box = unite(stroke.box, box);
+    if (box) this.emit("paint", box);
+  }
+
+  paintPatch(stroke, at) {
+    const [row, col] = [Math.floor(at.row), Math.floor(at.col)];
+    if (!this.superpixels || !this.raster.contains(row, col)) return null;
+    const id = this.superpixels[row * this.raster.width + col];
+    if (stroke.ids.has(id)) return null;
+    stroke.ids.add(id);
+    return paintSuperpixels(this.raster, this.superpixels, new Set([id]), this.ink);
+  }
+
+  endStroke() {
+    const { stroke } = this;
+    this.stroke = null;
+    if (stroke) this.keep(stroke.before, stroke.box, this.tool);
+  }
+
+  /** Take back what is half done: a stroke, or a polygon's corners. */
+  cancel() {
+    const had = this.stroke !== null || this.polygon.length > 0;
+    if (this.stroke) {
+      this.raster.data.set(this.stroke.before.data);
+      if (this.stroke.box) this.emit("paint", this.stroke.box);
+    }
+    this.stroke = null;
+    this.polygon = [];
+    if (had) this.emit("tool");
+    return had;
+  }
+
+  addCorner(at) {
+    this.polygon.push(at);
+    this.emit("tool");
+  }
+
+  removeCorner() {
+    this.polygon.pop();
+    this.emit("tool");
+  }
+
+  closePolygon() {
+    const corners = this.polygon;
+    this.polygon = [];
+    this.emit("tool");
+    if (corners.length < 3) return false;
+    this.change("polygon", (raster) => paintPolygon(raster, corners, this.value));
+    return true;
+  }
+
+  fill(at) {
+    const [row, col] = [Math.floor(at.row), Math.floor(at.col)];
+    this.change("fill", (raster) => floodFill(raster, row, col, this.value));
+  }
+
+  /** Give every pixel without a label the class in hand. */
+  fillUnlabelled() {
+    const { value } = this;
+    this.change("fill", ({ data, width, height }) => {
+      for (let i = 0; i < data.length; i++) if (data[i] === UNLABELLED) data[i] = value;
+      return { top: 0, left: 0, bottom: height, right: width };
+    });
+  }
+
+  /** Back to what the region was filled with at first; can be undone. */
+  reset() {
+    this.change("reset", (raster) => {
+      raster.data.set(this.first);
+      return { top: 0, left: 0, bottom: raster.height, right: raster.width };
+    });
+  }
+
+  change(tool, work) {
+    const before = this.raster.clone();
+    this.keep(before, work(this.raster), tool);
+  }
+
+  keep(before, box, tool) {
+    const kept = this.history.push(difference(before, this.raster, box));
+    if (!kept) return;
+    this.used.add(tool);
+    this.emit("paint", box);
+    this.emit("step", { kept: true });
+  }
+
+  undo() {
+    if (this.polygon.length > 0) {
+      this.removeCorner();
+      return true;
+    }
+    return this.travel(this.history.undo(this.raster));
+  }
+
+  redo() {
+    return this.travel(this.history.redo(this.raster));
+  }
+
+  travel(box) {
+    if (!box) return false;
+    this.emit("paint", box);
+    this.emit("step", { kept: false });
+    return true;
+  }
+}

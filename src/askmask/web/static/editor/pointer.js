@@ -1,0 +1,149 @@
+/**
+ * Mouse, pen and touch on the canvas, turned into strokes, corners, panning and zooming.
+ *
+ * The tool works with the main button, a pen, or one finger; the other buttons pan, two fingers
+ * pan and zoom, the wheel zooms.
+ */
+
+const LEAST_CORNER_DISTANCE = 3; // screen pixels between the corners of a polygon drawn by dragging
+const CLOSING_DISTANCE = 9;
+const ERASER_BUTTON = 32;
+
+export class Pointer {
+  constructor(viewer, editor) {
+    this.viewer = viewer;
+    this.editor = editor;
+    this.down = new Map(); // pointer id -> last event position
+    this.panning = false;
+    this.at = null;
+    this.usePressure = true;
+    const canvas = viewer.overlay;
+    canvas.addEventListener("pointerdown", (event) => this.press(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", (event) => this.lift(event));
+    canvas.addEventListener("pointercancel", (event) => this.abandon(event));
+    canvas.addEventListener("pointerleave", () => this.leave());
+    canvas.addEventListener("dblclick", () => this.finishPolygon());
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+  }
+
+  press(event) {
+    if (!this.viewer.scene) return;
+    const { overlay } = this.viewer;
+    overlay.focus({ preventScroll: true });
+    overlay.setPointerCapture(event.pointerId);
+    this.down.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    if (this.down.size > 1) {
+      this.editor.cancel();
+      this.panning = true;
+      return;
+    }
+    const isMain = event.button === 0 || event.button === 5;
+    this.panning = !isMain || this.editor.tool === "move";
+    if (!this.panning) this.use(event);
+  }
+
+  use(event) {
+    const { editor, viewer } = this;
+    const at = viewer.locate(event);
+    if (event.buttons & ERASER_BUTTON) editor.setTool("eraser");
+    if (editor.tool === "fill") editor.fill(at);
+    else if (editor.tool === "polygon") this.corner(event, at);
+    else editor.beginStroke(at, this.radius(event));
+  }
+
+  corner(event, at) {
+    const { polygon } = this.editor;
+    const isClosing = polygon.length > 2 && this.distance(polygon[0], at) < CLOSING_DISTANCE;
+    if (isClosing) this.editor.closePolygon();
+    else this.editor.addCorner(at);
+  }
+
+  distance(a, b) {
+    return Math.hypot(a.row - b.row, a.col - b.col) * this.viewer.viewport.scale;
+  }
+
+  /** A pen that presses lightly paints thinly; everything else paints as set. */
+  radius(event) {
+    const radius = this.editor.size / 2;
+    if (event.pointerType !== "pen" || !this.usePressure || event.pressure === 0) return radius;
+    return radius * (0.4 + 0.6 * Math.min(1, event.pressure * 1.5));
+  }
+
+  move(event) {
+    if (!this.viewer.scene) return;
+    this.at = this.viewer.locate(event);
+    const last = this.down.get(event.pointerId);
+    if (last && this.panning) this.drag(event, last);
+    else if (last) this.draw(event);
+    this.viewer.redrawCursor();
+  }
+
+  draw(event) {
+    const { editor, viewer } = this;
+    if (editor.tool === "polygon") {
+      const last = editor.polygon.at(-1);
+      const far = last && this.distance(last, this.at) >= LEAST_CORNER_DISTANCE;
+      if (far) editor.addCorner(this.at);
+      return;
+    }
+    if (!editor.isDrawing) return;
+    const events = event.getCoalescedEvents?.() ?? [];
+    for (const part of events.length > 0 ? events : [event]) {
+      editor.extendStroke(viewer.locate(part), this.radius(part));
+    }
+  }
+
+  /** Pan with one pointer; with two, pan and zoom about their middle. */
+  drag(event, last) {
+    const now = { x: event.clientX, y: event.clientY };
+    const others = [...this.down].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
+    const share = 1 / (others.length + 1);
+    this.viewer.pan((now.x - last.x) * share, (now.y - last.y) * share);
+    if (others.length > 0) {
+      const [other] = others;
+      const before = Math.hypot(last.x - other.x, last.y - other.y);
+      const after = Math.hypot(now.x - other.x, now.y - other.y);
+      const frame = this.viewer.overlay.getBoundingClientRect();
+      const middle = { x: (now.x + other.x) / 2 - frame.left, y: (now.y + other.y) / 2 - frame.top };
+      if (before > 0) this.viewer.zoom(after / before, middle.x, middle.y);
+    }
+    this.down.set(event.pointerId, now);
+  }
+
+  lift(event) {
+    this.down.delete(event.pointerId);
+    if (this.down.size === 0) this.panning = false;
+    if (this.editor.isDrawing) this.editor.endStroke();
+  }
+
+  abandon(event) {
+    this.down.delete(event.pointerId);
+    if (this.down.size === 0) this.panning = false;
+    if (this.editor.isDrawing) this.editor.cancel();
+  }
+
+  leave() {
+    this.at = null;
+    this.viewer.redrawCursor();
+  }
+
+  /** A double click sets its place twice before it closes the polygon. */
+  finishPolygon() {
+    const { editor } = this;
+    if (editor.tool !== "polygon") return;
+    const [a, b] = editor.polygon.slice(-2);
+    if (b && this.distance(a, b) < LEAST_CORNER_DISTANCE) editor.removeCorner();
+    editor.closePolygon();
+  }
+
+  wheel(event) {
+    event.preventDefault();
+    if (!this.viewer.scene) return;
+    const frame = this.viewer.overlay.getBoundingClientRect();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    const factor = Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002));
+    this.viewer.zoom(factor, event.clientX - frame.left, event.clientY - frame.top);
+  }
+}

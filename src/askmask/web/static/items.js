@@ -1,0 +1,75 @@
+/** The asked regions as the server knows them, brought up to date by its news. */
+
+import { get } from "./api.js";
+import { keyOf } from "./dom.js";
+import { news } from "./events.js";
+
+const GATHER_MS = 250; // several changes at once cost one call
+
+export class Items extends EventTarget {
+  constructor() {
+    super();
+    this.list = [];
+    this.rounds = [];
+    this.byKey = new Map();
+    this.change = -1;
+    this.timer = null;
+    for (const kind of ["items", "query", "reload"]) {
+      news.addEventListener(kind, () => this.refreshSoon());
+    }
+    news.addEventListener("hello", ({ detail }) => {
+      if (detail.change !== this.change) this.refreshSoon();
+    });
+  }
+
+  refreshSoon() {
+    this.timer ??= setTimeout(() => this.refresh().catch(() => {}), GATHER_MS);
+  }
+
+  async refresh() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    const { items, rounds, change } = await get("/items");
+    Object.assign(this, { list: items, rounds, change });
+    this.byKey = new Map(items.map((item) => [keyOf(item), item]));
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Take over one item that a reply brought. */
+  update(item) {
+    const { prefill, ...rest } = item;
+    const index = this.list.findIndex((other) => keyOf(other) === keyOf(item));
+    if (index < 0) return;
+    this.list[index] = rest;
+    this.byKey.set(keyOf(item), rest);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  get(item) {
+    return this.byKey.get(keyOf(item));
+  }
+
+  /** Items in the order after one, round again, without that one. */
+  after(item) {
+    const index = item ? this.list.findIndex((other) => keyOf(other) === keyOf(item)) : -1;
+    return [...this.list.slice(index + 1), ...this.list.slice(0, Math.max(0, index))];
+  }
+
+  get newestRound() {
+    return this.rounds.at(-1) ?? null;
+  }
+}
+
+/** One word for the state of an item, and what it is called for people. */
+export function stateOf(item, outbox) {
+  if (outbox.holds(item)) return ["sending", "to be sent"];
+  if (item.conflict) return ["conflict", "conflict"];
+  if (item.state === "open" && item.lease && !item.lease.mine) return ["leased", item.lease.name];
+  return {
+    open: ["open", "open"],
+    labels: ["labels", "labelled"],
+    unsure: ["unsure", "unsure"],
+    artefact: ["artefact", "artefact"],
+    withdrawn: ["withdrawn", "withdrawn"],
+  }[item.state];
+}

@@ -1,0 +1,103 @@
+/** The page begins here: log in, fetch the project, show the view that the address names. */
+
+import { connection, get, watchForReturn } from "./api.js";
+import { byId } from "./dom.js";
+import { listen, news } from "./events.js";
+import { toggleHelp } from "./help.js";
+import { Items } from "./items.js";
+import { bindKeys } from "./keys.js";
+import { banner } from "./notices.js";
+import { Outbox } from "./outbox.js";
+import { askPerson, logIn, logOut } from "./session.js";
+import { bindThemeButton } from "./theme.js";
+import { Header } from "./views/header.js";
+import { LabelView } from "./views/label.js";
+import { ReviewView } from "./views/review.js";
+import { StatusView } from "./views/status.js";
+
+const VIEWS = ["label", "review", "status"];
+
+/** What every part of the page may know. Event "worker": what the worker does has changed. */
+class App extends EventTarget {
+  async start() {
+    this.me = await logIn();
+    this.project = await get("/project");
+    this.items = new Items();
+    this.outbox = new Outbox(this.project.id ?? this.project.name, this.me.name);
+    this.worker = null;
+    news.addEventListener("worker", ({ detail }) => this.setWorker(detail));
+    this.outbox.addEventListener("sent", ({ detail }) => this.items.update(detail.item));
+    connection.addEventListener("reached", () => this.items.refreshSoon());
+    await Promise.all([this.items.refresh(), this.outbox.load()]);
+    this.views = { label: new LabelView(this), review: new ReviewView(this), status: new StatusView(this) };
+    new Header(this);
+    this.bind();
+    listen();
+    this.route();
+  }
+
+  setWorker(worker) {
+    this.worker = worker;
+    this.dispatchEvent(new Event("worker"));
+  }
+
+  bind() {
+    byId("person").textContent = this.me.name;
+    byId("person").addEventListener("click", () => this.changePerson());
+    byId("help").addEventListener("click", toggleHelp);
+    window.addEventListener("hashchange", () => this.route());
+    connection.addEventListener("unauthorised", ({ detail }) => this.logInAgain(detail));
+    const own = { help: toggleHelp, view: (key) => this.go(VIEWS[Number(key.at(-1)) - 1]) };
+    bindKeys((action) => own[action] ?? this.view.actions?.[action]);
+  }
+
+  get view() {
+    return this.views[this.viewName];
+  }
+
+  go(name) {
+    location.hash = `#/${name}`;
+  }
+
+  route() {
+    const name = location.hash.replace("#/", "");
+    const next = VIEWS.includes(name) ? name : "label";
+    if (next === this.viewName) return;
+    this.view?.exit?.();
+    this.viewName = next;
+    for (const view of VIEWS) {
+      byId(`view-${view}`).hidden = view !== next;
+      const link = document.querySelector(`nav [data-view=${view}]`);
+      if (view === next) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    this.view.enter();
+  }
+
+  /** Open a region in the label view, from anywhere. */
+  openRegion(item) {
+    this.views.label.wanted = item;
+    if (this.viewName === "label") this.view.enter();
+    else this.go("label");
+  }
+
+  async changePerson() {
+    this.views.label.leave();
+    await logOut().catch(() => {});
+    location.reload();
+  }
+
+  /** The session ended under us: nothing is lost, the same person goes on after logging in. */
+  async logInAgain(error) {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    const me = await askPerson(error.body.token_required === true, "Please log in again; your work is kept.");
+    this.isAsking = false;
+    if (me.name !== this.me.name) location.reload();
+    else this.outbox.flush();
+  }
+}
+
+bindThemeButton(byId("theme"));
+watchForReturn();
+new App().start().catch((error) => banner("start", `The page could not start: ${error.message}`, { bad: true }));

@@ -1,0 +1,130 @@
+/**
+ * Answers on their way to the server. An answer leaves this browser's database only when the
+ * server has said that it is kept; until then it is sent again and again under the same id.
+ */
+
+import { connection, itemPath, post } from "./api.js";
+import { readAll, transaction } from "./db.js";
+import { forget } from "./drafts.js";
+import { keyOf } from "./dom.js";
+
+const LONGEST_WAIT_SECONDS = 15;
+
+export class Outbox extends EventTarget {
+  /** Only answers of this project by this person are sent: a port may serve another one tomorrow. */
+  constructor(project, person) {
+    super();
+    this.project = project;
+    this.person = person;
+    this.entries = [];
+    this.wait = 1;
+    this.timer = null;
+    this.sending = null;
+    connection.addEventListener("reached", () => this.flush());
+  }
+
+  async load() {
+    await this.refresh();
+    this.flush();
+  }
+
+  async refresh() {
+    const all = await readAll("outbox");
+    this.entries = all
+      .filter((entry) => entry.project === this.project && entry.person === this.person)
+      .sort((a, b) => a.createdAt - b.createdAt);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  get waiting() {
+    return this.entries.filter((entry) => entry.state === "waiting");
+  }
+
+  get refused() {
+    return this.entries.filter((entry) => entry.state === "refused");
+  }
+
+  /** Whether an answer to this item is still here. */
+  holds(item) {
+    return this.entries.some((entry) => keyOf(entry) === keyOf(item));
+  }
+
+  /** Keep an answer and drop the draft it came from, both or neither; then send. */
+  async add(item, body, draftKey) {
+    const { project, person } = this;
+    const { round, rank } = item;
+    const entry = { id: body.id, project, person, round, rank, body, createdAt: Date.now(), state: "waiting" };
+    await transaction(["outbox", "drafts", "steps"], "readwrite", (stores) => {
+      stores.outbox.put(entry);
+      if (draftKey) forget(stores, draftKey);
+    });
+    this.entries.push(entry);
+    this.dispatchEvent(new Event("change"));
+    this.flush();
+  }
+
+  /** Try the refused ones again. */
+  async retry() {
+    for (const entry of this.refused) entry.state = "waiting";
+    await this.flush();
+  }
+
+  /** Send what waits, oldest first, from one tab at a time. */
+  flush() {
+    this.sending ??= this.alone(() => this.sendAll()).finally(() => {
+      this.sending = null;
+    });
+    return this.sending;
+  }
+
+  alone(work) {
+    if (!navigator.locks) return work(); // off this host without https; the ids still protect
+    return navigator.locks.request(`askmask-outbox-${this.project}`, work);
+  }
+
+  async sendAll() {
+    clearTimeout(this.timer);
+    await this.refresh();
+    while (this.waiting.length > 0) {
+      if (!(await this.send(this.waiting[0]))) return;
+    }
+    this.wait = 1;
+  }
+
+  /** Send one answer; returns whether to go on with the next. */
+  async send(entry) {
+    try {
+      const reply = await post(`${itemPath(entry)}/answers`, entry.body);
+      await this.remove(entry);
+      this.dispatchEvent(new CustomEvent("sent", { detail: reply }));
+      return true;
+    } catch (error) {
+      if (error.status === 401) return false;
+      if (error.isTemporary || error.status === undefined) {
+        this.again();
+        return false;
+      }
+      await this.refuse(entry, error.message);
+      return true;
+    }
+  }
+
+  again() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.flush(), this.wait * 1000);
+    this.wait = Math.min(this.wait * 2, LONGEST_WAIT_SECONDS);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  async remove(entry) {
+    await transaction(["outbox"], "readwrite", (stores) => stores.outbox.delete(entry.id));
+    this.entries = this.entries.filter((other) => other.id !== entry.id);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  async refuse(entry, message) {
+    Object.assign(entry, { state: "refused", message });
+    await transaction(["outbox"], "readwrite", (stores) => stores.outbox.put(entry));
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Which region comes next, and having it here before it is needed.
+ *
+ * The server decides; when it is gone, the regions fetched ahead are opened in the order it asked.
+ */
+
+import { get, itemPath, post } from "./api.js";
+import { keyOf } from "./dom.js";
+
+const AHEAD = 4;
+const MOST_TURNS = 50;
+
+export class Upcoming {
+  /** `warm(item)` may load what an item needs to be shown. */
+  constructor(app, work, warm) {
+    Object.assign(this, { app, work, warm });
+    this.fetched = new Map(); // key -> item with prefill
+  }
+
+  /**
+   * Next region after one (null: the first), as `{item, isHeld}`; null if nothing is free.
+   *
+   * Regions that another tab has, and those answered here but not yet sent, are passed over.
+   * Throws an ApiError if the server is gone and nothing was fetched ahead.
+   */
+  async next(after) {
+    const passed = new Set();
+    let from = after;
+    for (let turn = 0; turn < MOST_TURNS; turn++) {
+      const item = await this.ask(from);
+      if (!item || passed.has(keyOf(item))) return null;
+      if (!this.app.outbox.holds(item) && (await this.work.hold(item))) return { item, isHeld: true };
+      passed.add(keyOf(item));
+      from = item;
+    }
+    return null;
+  }
+
+  async ask(from) {
+    try {
+      return await post("/items/next", { after: from ? { round: from.round, rank: from.rank } : null }, { timeoutSeconds: 6 });
+    } catch (error) {
+      if (!error.isTemporary) throw error;
+      const kept = this.fromFetched(from);
+      if (kept) return kept;
+      throw error;
+    }
+  }
+
+  /** Next open region among those fetched ahead, in the order of asking. */
+  fromFetched(from) {
+    const { items, outbox } = this.app;
+    const open = (item) => item.state === "open" && !outbox.holds(item) && !(item.lease && !item.lease.mine);
+    const found = items.after(from).find((item) => open(item) && this.fetched.has(keyOf(item)));
+    return found ? this.fetched.get(keyOf(found)) : null;
+  }
+
+  /** One region by its number, leased; from the server, or as fetched before if it is gone. */
+  async take(place) {
+    try {
+      return await post(`${itemPath(place)}/lease`, {}, { timeoutSeconds: 6 });
+    } catch (error) {
+      const kept = this.fetched.get(keyOf(place));
+      if (error.isTemporary && kept) return kept;
+      throw error;
+    }
+  }
+
+  /** Fetch the open regions that come after one; failures wait for the next time. */
+  async fetchAhead(from) {
+    const { items, outbox } = this.app;
+    const open = items.after(from).filter((item) => item.state === "open" && !outbox.holds(item));
+    const wanted = open.slice(0, AHEAD);
+    const keep = new Set([...wanted, ...(from ? [from] : [])].map(keyOf));
+    for (const key of this.fetched.keys()) if (!keep.has(key)) this.fetched.delete(key);
+    for (const item of wanted) {
+      if (this.fetched.has(keyOf(item))) continue;
+      try {
+        const whole = await get(itemPath(item));
+        this.fetched.set(keyOf(item), whole);
+        this.warm(whole);
+      } catch {
+        return;
+      }
+    }
+  }
+
+  /** Keep a region that is open now, so that coming back to it needs no server. */
+  remember(item) {
+    this.fetched.set(keyOf(item), item);
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The image with its region on two canvases: the picture below, the cursor above.
+ *
+ * Everything is drawn at most once a frame. The viewer knows no tools and no server.
+ */
+
+import { fit, keepInSight, pan, toImage, toScreen, visibleTiles, zoomAt } from "./viewport.js";
+import { LabelLayer } from "./layers.js";
+
+const DIM = 0.55;
+
+export class Viewer extends EventTarget {
+  constructor(picture, overlay, tiles) {
+    super();
+    this.canvas = picture;
+    this.overlay = overlay;
+    this.tiles = tiles;
+    this.viewport = { scale: 1, row: 0, col: 0 };
+    this.scene = null;
+    this.options = { labels: 0.4, showLabels: true, scores: 0.6, showScores: false };
+    this.drawCursor = () => {};
+    this.stale = { picture: false, overlay: false };
+    tiles.addEventListener("load", () => this.redraw());
+    new ResizeObserver(() => this.resize()).observe(picture);
+  }
+
+  /**
+   * Show a region: `{image: {number, width, height, tile, levels}, region: {top, ...}, raster,
+   * classes, piece, neighbours}`; null shows nothing.
+   */
+  show(scene) {
+    this.scene = scene;
+    this.scores = null;
+    this.labels = scene && new LabelLayer(scene.raster, scene.classes, this.options.labels);
+    if (scene) this.fitRegion();
+    this.redraw();
+  }
+
+  get size() {
+    return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
+  }
+
+  fitRegion() {
+    this.moveTo(fit(this.scene.region, this.size.width, this.size.height));
+  }
+
+  fitImage() {
+    const { width, height } = this.scene.image;
+    const whole = { top: 0, left: 0, bottom: height, right: width };
+    this.moveTo(fit(whole, this.size.width, this.size.height, 0.02));
+  }
+
+  moveTo(viewport) {
+    if (!this.scene) return;
+    this.viewport = keepInSight(viewport, this.scene.image, this.size.width, this.size.height);
+    const { scale, row, col } = this.viewport;
+    Object.assign(this.overlay.dataset, { scale, row, col });
+    this.redraw();
+    this.dispatchEvent(new Event("move"));
+  }
+
+  zoom(factor, x = this.size.width / 2, y = this.size.height / 2) {
+    this.moveTo(zoomAt(this.viewport, factor, x, y));
+  }
+
+  pan(dx, dy) {
+    this.moveTo(pan(this.viewport, dx, dy));
+  }
+
+  /** Bring a position of the image onto the screen, if it is not well inside. */
+  reveal(row, col) {
+    const { x, y } = toScreen(this.viewport, row, col);
+    const { width, height } = this.size;
+    const margin = 40;
+    const dx = x < margin ? margin - x : x > width - margin ? width - margin - x : 0;
+    const dy = y < margin ? margin - y : y > height - margin ? height - margin - y : 0;
+    if (dx || dy) this.pan(dx, dy);
+  }
+
+  /** Position of a pointer in the region, as {row, col}. */
+  locate(event) {
+    const frame = this.overlay.getBoundingClientRect();
+    const at = toImage(this.viewport, event.clientX - frame.left, event.clientY - frame.top);
+    const { top, left } = this.scene.region;
+    return { row: at.row - top, col: at.col - left };
+  }
+
+  /** Screen position of a place in the region. */
+  place(row, col) {
+    const { top, left } = this.scene.region;
+    return toScreen(this.viewport, row + top, col + left);
+  }
+
+  setOption(name, value) {
+    this.options[name] = value;
+    if (name === "labels") this.labels?.setOpacity(value);
+    this.redraw();
+  }
+
+  setScores(canvas) {
+    this.scores = canvas;
+    this.redraw();
+  }
+
+  /** The raster changed inside a box. */
+  changed(box) {
+    if (box) this.labels.paint(box);
+    this.redraw();
+  }
+
+  redraw() {
+    this.stale.picture = true;
+    this.redrawCursor();
+  }
+
+  redrawCursor() {
+    if (!this.stale.overlay) requestAnimationFrame(() => this.draw());
+    this.stale.overlay = true;
+  }
+
+  resize() {
+    const ratio = window.devicePixelRatio || 1;
+    for (const canvas of [this.canvas, this.overlay]) {
+      canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
+      canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+    }
+    if (this.scene && !this.wasShown) this.fitRegion();
+    this.wasShown = this.size.width > 0;
+    this.redraw();
+  }
+
+  draw() {
+    const { picture } = this.stale;
+    this.stale = { picture: false, overlay: false };
+    const ratio = window.devicePixelRatio || 1;
+    if (picture) this.drawPicture(this.fresh(this.canvas, ratio));
+    const context = this.fresh(this.overlay, ratio);
+    if (this.scene) this.drawCursor(context);
+  }
+
+  fresh(canvas, ratio) {
+    const context = canvas.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    return context;
+  }
+
+  drawPicture(context) {
+    if (!this.scene || this.size.width === 0) return;
+    const { scene, options, viewport } = this;
+    context.imageSmoothingEnabled = viewport.scale < 3; // beyond, people want to see the pixels
+    this.drawTiles(context);
+    if (options.showScores && this.scores && scene.piece) {
+      context.globalAlpha = options.scores;
+      this.drawAt(context, this.scores, scene.piece.row, scene.piece.col, scene.piece);
+      context.globalAlpha = 1;
+    }
+    this.dimContext(context);
+    if (options.showLabels) {
+      context.imageSmoothingEnabled = false;
+      this.drawAt(context, this.labels.canvas, scene.region.top, scene.region.left, scene.raster);
+    }
+    this.drawBoxes(context);
+  }
+
+  drawAt(context, picture, row, col, { width, height }) {
+    const { x, y } = toScreen(this.viewport, row, col);
+    const { scale } = this.viewport;
+    context.drawImage(picture, x, y, width * scale, height * scale);
+  }
+
+  /** Coarse tiles first: they stand in until the fine ones have come. */
+  drawTiles(context) {
+    const { image } = this.scene;
+    const wanted = visibleTiles(this.viewport, image, this.size, image.tile, image.levels);
+    const level = wanted.length ? wanted[0].level : 0;
+    this.tiles.get(image.number, { level: image.levels - 1, row: 0, col: 0 });
+    for (const tile of wanted) this.tiles.get(image.number, tile);
+    for (let coarse = image.levels - 1; coarse >= level; coarse--) {
+      const shrunk = { ...this.viewport, scale: Math.min(this.viewport.scale, 2 ** -coarse) };
+      const screen = this.seen(shrunk.scale);
+      for (const tile of visibleTiles(shrunk, image, screen, image.tile, image.levels)) {
+        if (tile.level === coarse) this.drawTile(context, tile);
+      }
+    }
+  }
+
+  /** Screen that shows at another scale what is seen now. */
+  seen(scale) {
+    const factor = scale / this.viewport.scale;
+    return { width: this.size.width * factor, height: this.size.height * factor };
+  }
+
+  drawTile(context, tile) {
+    const { image } = this.scene;
+    const picture = this.tiles.peek(image.number, tile);
+    if (!picture) return;
+    const step = 2 ** tile.level;
+    const [row, col] = [tile.row * image.tile * step, tile.col * image.tile * step];
+    const size = {
+      width: Math.min(picture.naturalWidth * step, image.width - col),
+      height: Math.min(picture.naturalHeight * step, image.height - row),
+    };
+    this.drawAt(context, picture, row, col, size);
+  }
+
+  dimContext(context) {
+    const { region } = this.scene;
+    const a = toScreen(this.viewport, region.top, region.left);
+    const b = toScreen(this.viewport, region.bottom, region.right);
+    context.beginPath();
+    context.rect(0, 0, this.size.width, this.size.height);
+    context.rect(a.x, a.y, b.x - a.x, b.y - a.y);
+    context.fillStyle = `rgb(12 15 20 / ${DIM})`;
+    context.fill("evenodd");
+  }
+
+  drawBoxes(context) {
+    context.lineWidth = 1;
+    context.setLineDash([4, 4]);
+    for (const box of this.scene.neighbours ?? []) {
+      this.strokeBox(context, box, "rgb(255 255 255 / 0.6)", 0);
+    }
+    context.setLineDash([]);
+    this.strokeBox(context, this.scene.region, "rgb(0 0 0 / 0.7)", 1.5);
+    this.strokeBox(context, this.scene.region, "#fff", 0.5);
+  }
+
+  strokeBox(context, box, colour, outwards) {
+    const a = toScreen(this.viewport, box.top, box.left);
+    const b = toScreen(this.viewport, box.bottom, box.right);
+    context.strokeStyle = colour;
+    context.strokeRect(
+      a.x - outwards,
+      a.y - outwards,
+      b.x - a.x + 2 * outwards,
+      b.y - a.y + 2 * outwards,
+    );
+  }
+}

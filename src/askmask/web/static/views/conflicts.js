@@ -1,0 +1,54 @@
+/** Regions that two people answered without seeing each other's: both answers, side by side. */
+
+import { freshId, get, itemPath } from "../api.js";
+import { h, keyOf, moment, place, show } from "../dom.js";
+import { toast } from "../notices.js";
+import { maskPicture } from "./masks.js";
+
+export class ConflictPanel {
+  constructor(app) {
+    this.app = app;
+    this.shown = "";
+    this.list = h("div", {});
+    this.element = h("section", { class: "panel", "aria-labelledby": "conflicts-title" }, h("h2", { id: "conflicts-title" }, "Conflicts"), this.list);
+  }
+
+  async update() {
+    const items = this.app.items.list.filter((item) => item.conflict && !this.app.outbox.holds(item));
+    const state = items.map((item) => `${keyOf(item)}@${item.answer.number}`).join();
+    if (state === this.shown && this.list.childElementCount > 0) return;
+    this.shown = state;
+    if (items.length === 0) {
+      show(this.list, h("p", { class: "muted" }, "None: nobody answered a region that somebody else had answered meanwhile."));
+      return;
+    }
+    const blocks = await Promise.all(items.slice(0, 20).map((item) => this.block(item)));
+    show(this.list, blocks);
+  }
+
+  async block(item) {
+    const { answers } = await get(`${itemPath(item)}/answers`);
+    const figures = answers.map((answer) => this.figure(item, answer, answer.number === item.answer.number));
+    return h("div", { "data-conflict": keyOf(item) }, h("h3", {}, `Region ${place(item)}, image ${item.image_id}`), h("div", { class: "masks" }, figures));
+  }
+
+  figure(item, answer, isNewest) {
+    const name = `${answer.author}'s answer`;
+    const text = answer.kind === "labels" ? "" : ` (${answer.kind})`;
+    return h(
+      "figure",
+      {},
+      maskPicture(item, answer.runs, this.app.project.classes, name),
+      h("figcaption", {}, `${answer.author}${text}`, h("br"), moment(answer.answered_at), isNewest ? " · counts now" : ""),
+      h("button", { type: "button", class: "small", onclick: () => this.settle(item, answer) }, "Use this one"),
+    );
+  }
+
+  /** Settle by answering again with the chosen labels, knowing the newest answer. */
+  async settle(item, answer) {
+    const body = { id: freshId(), kind: answer.kind, seconds: null, tool: "review", base: item.answer.number };
+    if (answer.kind === "labels") body.runs = answer.runs;
+    await this.app.outbox.add(item, body, null);
+    toast(`Region ${place(item)}: ${answer.author}'s answer counts from now on; the others are kept.`);
+  }
+}

@@ -1,0 +1,88 @@
+/** The head of the page: progress of the query, whether everything is saved, what the worker does. */
+
+import { connection, isReached } from "../api.js";
+import { byId } from "../dom.js";
+import { banner } from "../notices.js";
+
+export class Header {
+  constructor(app) {
+    this.app = app;
+    byId("project-name").textContent = app.project.name;
+    document.title = `${app.project.name} · askmask`;
+    for (const [target, kind] of [
+      [app.items, "change"],
+      [app.outbox, "change"],
+      [connection, "lost"],
+      [connection, "reached"],
+    ]) {
+      target.addEventListener(kind, () => this.update());
+    }
+    app.addEventListener("worker", () => this.worker());
+    this.update();
+    this.worker();
+  }
+
+  update() {
+    this.progress();
+    this.saved();
+  }
+
+  progress() {
+    const { items, outbox } = this.app;
+    const round = items.newestRound;
+    byId("progress-text").textContent = round ? "" : "nothing asked yet";
+    if (!round) return;
+    const held = items.list.filter((item) => item.round === round.round && item.state === "open" && outbox.holds(item)).length;
+    const total = round.asked - round.withdrawn;
+    const done = total - round.open + held;
+    byId("progress-text").textContent = `Round ${round.round}: ${done} of ${total}`;
+    byId("progress-text").title = budgetText(this.app.project.budget);
+    const bar = byId("progress-bar");
+    bar.setAttribute("aria-valuemax", total);
+    bar.setAttribute("aria-valuenow", done);
+    bar.firstElementChild.style.width = `${total ? (100 * done) / total : 0}%`;
+  }
+
+  saved() {
+    const { waiting, refused } = this.app.outbox;
+    const element = byId("saved");
+    const text = waiting.length === 0 ? "All saved" : `${waiting.length} to be sent`;
+    if (element.textContent !== text) element.textContent = text;
+    element.classList.toggle("waiting", waiting.length > 0);
+    this.banners(waiting, refused);
+  }
+
+  banners(waiting, refused) {
+    const lost = `The server does not answer. Go on: your work is kept in this browser (${waiting.length} to be sent) and sent when the server is back.`;
+    banner("server", isReached() ? null : lost);
+    const last = refused.at(-1);
+    const buttons = [
+      ["Try again", () => this.app.outbox.retry()],
+      ["Save to a file", () => saveFile(refused)],
+    ];
+    const text = last ? `${refused.length} answer(s) were refused and are kept in this browser: ${last.message}` : null;
+    banner("refused", text, { bad: true, buttons });
+  }
+
+  worker() {
+    const { worker } = this.app;
+    if (!worker) return;
+    const part = worker.total > 0 && worker.state === "training" ? ` ${Math.floor((100 * worker.done) / worker.total)} %` : "";
+    byId("worker-state").textContent = `model: ${worker.state}${part}`;
+  }
+}
+
+function budgetText({ regions, pixels, images }) {
+  if (regions) return `Budget of a round: ${regions} regions`;
+  if (images) return `Budget of a round: ${images} images`;
+  return pixels ? `Budget of a round: ${pixels.toLocaleString("en")} pixels` : "";
+}
+
+function saveFile(entries) {
+  const blob = new Blob([JSON.stringify(entries, null, 1)], { type: "application/json" });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = "askmask-answers.json";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

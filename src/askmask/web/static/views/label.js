@@ -1,0 +1,252 @@
+/** The view in which regions are labelled: it joins work, editor, viewer, panel and strip. */
+
+import { get, scoresUrl } from "../api.js";
+import { byId, duration, keyOf } from "../dom.js";
+import { drawTool } from "../editor/cursor-picture.js";
+import { Editor } from "../editor/editor.js";
+import { KeyboardCursor } from "../editor/keyboard-cursor.js";
+import { Pointer } from "../editor/pointer.js";
+import { UNLABELLED } from "../editor/raster.js";
+import { banner, say, toast } from "../notices.js";
+import { Upcoming } from "../upcoming.js";
+import { heatCanvas } from "../viewer/layers.js";
+import { Tiles } from "../viewer/tiles.js";
+import { fit, visibleTiles } from "../viewer/viewport.js";
+import { Viewer } from "../viewer/viewer.js";
+import { Work } from "../work.js";
+import { labelActions } from "./label-actions.js";
+import { Panel } from "./panel.js";
+import { RegionInfo } from "./region-info.js";
+import { Strip } from "./strip.js";
+import { SuperpixelSource } from "./superpixel-source.js";
+import { Waiting } from "./waiting.js";
+
+export class LabelView {
+  constructor(app) {
+    this.app = app;
+    this.images = new Map();
+    this.wanted = null; // region that another view wants to see here
+    this.visited = [];
+    this.tiles = new Tiles();
+    this.editor = new Editor();
+    this.viewer = new Viewer(byId("picture"), byId("canvas"), this.tiles);
+    this.pointer = new Pointer(this.viewer, this.editor);
+    this.keyboard = new KeyboardCursor(this.viewer, this.editor, say);
+    this.work = new Work(app, this.editor);
+    this.upcoming = new Upcoming(app, this.work, (item) => this.warm(item));
+    this.superpixels = new SuperpixelSource(this.tiles);
+    this.info = new RegionInfo(app, this.work, this.viewer);
+    this.waiting = new Waiting(app);
+    this.actions = labelActions(this);
+    this.panel = new Panel(app, this.editor, this.viewer, this.actions);
+    this.strip = new Strip(app, (item) => this.openPlace(item));
+    this.viewer.drawCursor = (context) => drawTool(context, { ...this, colour: this.colour });
+    this.bind();
+  }
+
+  bind() {
+    const { app, editor, viewer, work, actions } = this;
+    editor.addEventListener("paint", ({ detail }) => viewer.changed(detail));
+    editor.addEventListener("tool", () => this.toolChanged());
+    work.addEventListener("lost", ({ detail }) => {
+      const text = `A stroke could not be kept in this browser (${detail?.message}). Answer this region before you close the page.`;
+      banner("draft", text, { bad: true });
+    });
+    app.items.addEventListener("change", () => {
+      if (work.item) work.hear(app.items.get(work.item));
+      else if (this.isWaiting) this.tryAgain();
+    });
+    for (const id of ["accept", "unsure", "artefact", "skip", "back", "reset"]) {
+      byId(id).addEventListener("click", () => actions[id]());
+    }
+    byId("zoom-in").addEventListener("click", actions.zoomIn);
+    byId("zoom-out").addEventListener("click", actions.zoomOut);
+    byId("zoom-fit").addEventListener("click", actions.fitRegion);
+    byId("view-label").addEventListener("click", (event) => {
+      const wasPointer = event.detail > 0; // a button pressed by mouse must not keep the Space key
+      if (wasPointer && event.target.closest("button")) byId("canvas").focus({ preventScroll: true });
+    });
+  }
+
+  /** The view came to the front: go on where this tab was, else take the next region. */
+  async enter() {
+    this.viewer.resize();
+    this.strip.update();
+    const { wanted } = this;
+    this.wanted = null;
+    if (wanted) return this.openPlace(wanted);
+    if (this.work.item) return this.strip.setCurrent(this.work.item);
+    const place = this.work.lastPlace();
+    if (place && this.app.items.get(place)) return this.openPlace(place, { quietly: true });
+    return this.openNext(null);
+  }
+
+  /** Open the next free region; the newest call wins. */
+  async openNext(after) {
+    const turn = this.nextTurn();
+    try {
+      const found = await this.upcoming.next(after);
+      if (turn !== this.turn) return;
+      if (found) await this.open(found.item, found.isHeld);
+      else this.wait(null);
+    } catch (error) {
+      if (turn === this.turn) this.wait(error);
+    }
+  }
+
+  /** Open one region of the strip, also an answered one. */
+  async openPlace(place, { quietly = false } = {}) {
+    if (this.work.item && keyOf(place) === keyOf(this.work.item)) return;
+    const turn = this.nextTurn();
+    try {
+      const item = await this.upcoming.take(place);
+      if (turn !== this.turn) return;
+      this.leave();
+      await this.open(item, await this.work.hold(item));
+    } catch (error) {
+      if (!quietly) toast(error.message);
+      if (!this.work.item) await this.openNext(null);
+    }
+  }
+
+  /** Give back the region in hand, if there is one; its draft stays. */
+  leave() {
+    if (!this.work.item) return;
+    this.work.leave();
+    this.work.close();
+  }
+
+  nextTurn() {
+    this.turn = (this.turn ?? 0) + 1;
+    return this.turn;
+  }
+
+  async open(item, isHeld) {
+    const image = await this.imageOf(item);
+    await this.work.open(item, isHeld);
+    this.isWaiting = false;
+    this.waiting.hide();
+    this.keyboard.at = null;
+    this.viewer.show(this.sceneOf(item, image));
+    this.upcoming.remember(item);
+    this.loadScores(item);
+    this.toolChanged();
+    this.strip.setCurrent(item);
+    this.info.show(item);
+    byId("canvas").dataset.item = keyOf(item);
+    if (document.activeElement === document.body) byId("canvas").focus({ preventScroll: true });
+    setTimeout(() => this.upcoming.fetchAhead(item), 200);
+  }
+
+  async imageOf(item) {
+    if (!this.images.has(item.image)) this.images.set(item.image, await get(`/images/${item.image}`));
+    return this.images.get(item.image);
+  }
+
+  sceneOf(item, image) {
+    const others = this.app.items.list.filter((other) => other.image === item.image && keyOf(other) !== keyOf(item));
+    return {
+      image,
+      region: boxOf(item),
+      raster: this.editor.raster,
+      classes: this.app.project.classes,
+      piece: item.piece,
+      neighbours: others.map(boxOf),
+    };
+  }
+
+  async loadScores(item) {
+    if (!item.piece?.scores) return;
+    const canvas = await heatCanvas(scoresUrl(item));
+    if (this.work.item && keyOf(this.work.item) === keyOf(item)) this.viewer.setScores(canvas);
+  }
+
+  /** Load the picture of a region before it is opened. */
+  async warm(item) {
+    const image = await this.imageOf(item).catch(() => null);
+    if (!image) return;
+    const viewport = fit(boxOf(item), this.viewer.size.width, this.viewer.size.height);
+    const tiles = visibleTiles(viewport, image, this.viewer.size, image.tile, image.levels);
+    for (const tile of tiles.slice(0, 12)) this.tiles.get(image.number, tile);
+  }
+
+  wait(error) {
+    this.leave();
+    this.isWaiting = true;
+    this.viewer.show(null);
+    this.info.show(null);
+    this.strip.setCurrent(null);
+    delete byId("canvas").dataset.item;
+    this.waiting.show(error);
+  }
+
+  tryAgain() {
+    const isFree = (item) => item.state === "open" && !this.app.outbox.holds(item) && !(item.lease && !item.lease.mine);
+    if (this.app.items.list.some(isFree)) this.openNext(null);
+  }
+
+  get colour() {
+    const cls = this.app.project.classes[this.editor.value];
+    return this.editor.ink === UNLABELLED || !cls ? "#ffffff" : cls.color;
+  }
+
+  toolChanged() {
+    const { editor } = this;
+    byId("canvas").dataset.tool = editor.tool;
+    byId("canvas").dataset.corners = editor.polygon.length;
+    if (editor.tool === "superpixel" && editor.raster && !editor.superpixels) this.needPatches();
+    this.viewer.redrawCursor();
+  }
+
+  async needPatches() {
+    const { raster } = this.editor;
+    const spacing = this.editor.patchSize;
+    try {
+      const ids = await this.superpixels.compute(this.viewer.scene.image, this.viewer.scene.region, spacing);
+      if (!ids || raster !== this.editor.raster) return;
+      this.editor.superpixels = ids;
+      byId("canvas").dataset.patches = spacing;
+      this.viewer.redrawCursor();
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  /** Accept, unsure, artefact: kept here at once, sent, and on to the next. */
+  async answer(kind) {
+    const { work } = this;
+    if (!work.item || this.isAnswering) return;
+    const item = work.item;
+    const obstacle = kind === "labels" ? work.obstacle() : null;
+    if (obstacle) {
+      toast(obstacle);
+      return;
+    }
+    this.isAnswering = true;
+    try {
+      await this.giveAnswer(kind, item);
+    } catch (error) {
+      toast(`The answer could not be kept in this browser (${error.message}). The region stays open.`);
+      return;
+    } finally {
+      this.isAnswering = false;
+    }
+    await this.openNext(item);
+  }
+
+  async giveAnswer(kind, item) {
+    const seconds = this.work.timer.seconds;
+    this.visited.push(item);
+    if (kind === "labels" && this.work.isRepeat) {
+      this.leave();
+      return;
+    }
+    await this.work.answer(kind);
+    const names = { labels: "Accepted", unsure: "Marked unsure", artefact: "Marked as artefact" };
+    say(`${names[kind]}, ${duration(seconds)}.`);
+  }
+}
+
+function boxOf(item) {
+  return { top: item.row, left: item.col, bottom: item.row + item.height, right: item.col + item.width };
+}

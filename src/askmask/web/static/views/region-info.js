@@ -1,0 +1,76 @@
+/** The line above the picture: which region, why it was asked, how long it took; and the legend. */
+
+import { byId, duration, h, place, show, words } from "../dom.js";
+import { heat } from "../viewer/layers.js";
+import { percent } from "./panel.js";
+
+export class RegionInfo {
+  constructor(app, work, viewer) {
+    Object.assign(this, { app, work, viewer });
+    setInterval(() => this.tick(), 1000);
+    work.addEventListener("notice", ({ detail }) => this.notice(detail));
+    work.addEventListener("close", () => this.notice(null));
+  }
+
+  show(item) {
+    this.item = item;
+    show(byId("region-info"), item ? this.parts(item) : []);
+    const label = item ? `Region ${place(item)} of image ${item.image_id}` : "No region";
+    byId("canvas").setAttribute("aria-label", label);
+    byId("reset").disabled = !item;
+    this.tick();
+    this.legend();
+  }
+
+  parts(item) {
+    const { rounds } = this.app.items;
+    const round = rounds.find((row) => row.round === item.round);
+    const parts = [
+      h("strong", {}, `Region ${item.rank + 1}${round ? ` of ${round.asked}` : ""}`),
+      h("span", {}, `round ${item.round}`),
+      h("span", {}, `image ${item.image_id}`),
+      h("span", { title: "Why it was asked: the score of the region" }, `${words(item.acquisition)} ${Number(item.score).toPrecision(3)}`),
+    ];
+    const sure = item.piece?.confidence;
+    if (sure !== null && sure !== undefined) parts.push(h("span", { title: "Mean probability of the predicted class" }, `confidence ${percent(sure)}`));
+    parts.push(h("span", {}, this.origin(item)));
+    return parts;
+  }
+
+  origin(item) {
+    if (item.answer) return `${item.answer.kind === "labels" ? "labelled" : item.answer.kind} by ${item.answer.author}`;
+    return { prediction: "filled by the model", answer: "answered", none: "empty: no model yet" }[item.prefill?.from ?? "none"];
+  }
+
+  notice(text) {
+    byId("region-notice").hidden = text === null;
+    byId("region-notice").textContent = text ?? "";
+  }
+
+  tick() {
+    const { timer } = this.work;
+    const idle = timer?.idle ? " (paused)" : "";
+    byId("region-time").textContent = timer && this.item ? `${duration(Math.round(timer.seconds))}${idle}` : "";
+  }
+
+  /** Colours of the uncertainty overlay, with the scores that they stand for. */
+  legend() {
+    const { item } = this;
+    const isShown = this.viewer.options.showScores && item !== null;
+    byId("legend").hidden = !isShown;
+    if (!isShown) return;
+    if (!item.piece?.scores) {
+      show(byId("legend"), "This region has no score map.");
+      return;
+    }
+    const bar = h("canvas", { width: 120, height: 1 });
+    const context = bar.getContext("2d");
+    for (let i = 0; i < 120; i++) {
+      context.fillStyle = `rgb(${heat(i / 119).join(" ")})`;
+      context.fillRect(i, 0, 1, 1);
+    }
+    const number = (value) => (value === null ? "–" : Number(value.toPrecision(2)).toString());
+    const parts = [words(item.acquisition), number(item.piece.low), bar, number(item.piece.high)];
+    show(byId("legend"), parts.map((part) => h("span", {}, part)));
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * The region in hand: its lease, its draft in the browser, its time, and the answer at the end.
+ *
+ * Events: "open", "close", "notice" (detail: a sentence, or null), "lost" (a draft could not be kept).
+ */
+
+import { call, freshId, itemPath, post } from "./api.js";
+import { keyOf } from "./dom.js";
+import { Draft } from "./drafts.js";
+import { History } from "./editor/history.js";
+import { Raster, UNLABELLED } from "./editor/raster.js";
+import { decodeRuns, encodeRuns } from "./editor/rle.js";
+import { holdRegion, letGo } from "./tabs.js";
+import { ActiveTimer } from "./timer.js";
+
+const HEARTBEAT_MS = 30000;
+const LAST = "askmask-last-region"; // per tab: a reload comes back to it
+
+export class Work extends EventTarget {
+  constructor(app, editor) {
+    super();
+    this.app = app;
+    this.editor = editor;
+    this.item = null;
+    editor.addEventListener("step", ({ detail }) => this.keep(detail.kept));
+    for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
+      document.addEventListener(kind, () => this.timer?.touch(), { passive: true, capture: true });
+    }
+    document.addEventListener("visibilitychange", () => this.watch());
+    window.addEventListener("pagehide", () => this.leave());
+    setInterval(() => this.renew(), HEARTBEAT_MS);
+  }
+
+  keyFor(item) {
+    return `${this.app.project.id ?? this.app.project.name}|${this.app.me.name}|${keyOf(item)}`;
+  }
+
+  /** Region that this tab had open before it was loaded again, as {round, rank}. */
+  lastPlace() {
+    const kept = sessionStorage.getItem(LAST)?.split("|") ?? [];
+    const [round, rank] = (kept.at(-1) ?? "").split("/").map(Number);
+    const place = { round, rank };
+    return kept.length === 3 && sessionStorage.getItem(LAST) === this.keyFor(place) ? place : null;
+  }
+
+  /** Hold a region against this browser's other tabs; false if one of them has it. */
+  hold(item) {
+    return holdRegion(this.keyFor(item));
+  }
+
+  /** Open an item that came with its prefill; `isHeld` says whether no other tab has it. */
+  async open(item, isHeld) {
+    const key = isHeld ? this.keyFor(item) : `${this.keyFor(item)}|${freshId()}`;
+    const base = item.answer?.number ?? null;
+    const kept = await Draft.restore(key);
+    const raster = filled(item);
+    this.item = item;
+    this.draft = kept?.draft ?? Draft.begin(key, raster, { base });
+    this.timer = new ActiveTimer(this.draft.record.seconds);
+    this.editor.open({
+      raster: kept?.raster ?? raster,
+      history: kept?.history ?? new History(),
+      first: raster.data.slice(),
+      tools: this.draft.record.tools,
+    });
+    sessionStorage.setItem(LAST, this.keyFor(item));
+    this.dispatchEvent(new Event("open"));
+    this.notice(this.openingNotice(isHeld, base));
+  }
+
+  openingNotice(isHeld, base) {
+    if (!isHeld) {
+      return "This region is also open in another tab. Both answers will be kept; the newer counts.";
+    }
+    if (this.draft.record.base !== base) return this.newerAnswer(this.item.answer);
+    if (this.item.conflict) {
+      return "Two answers disagree here; both are kept. What you accept now settles it (compare them under Review).";
+    }
+    if (this.editor.isEdited) return "Your strokes from before are back.";
+    return null;
+  }
+
+  newerAnswer(answer) {
+    return `${answer.author} has answered this region since you began. Yours will be kept beside it and shown as a conflict.`;
+  }
+
+  notice(text) {
+    this.dispatchEvent(new CustomEvent("notice", { detail: text }));
+  }
+
+  /** The server's news about the region in hand. */
+  hear(item) {
+    if (!this.item || !item) return;
+    const base = this.draft.record.base ?? null;
+    const newest = item.answer?.number ?? null;
+    if (newest !== base && !this.app.outbox.holds(item)) this.notice(this.newerAnswer(item.answer));
+    this.item = { ...this.item, ...item, prefill: this.item.prefill };
+  }
+
+  keep(isNew) {
+    const { draft, editor } = this;
+    const progress = { seconds: this.timer.seconds, tools: [...editor.used] };
+    const written = isNew ? draft.keepStep(editor.history, progress) : draft.keepProgress(editor.history, progress);
+    written.catch((error) => this.dispatchEvent(new CustomEvent("lost", { detail: error })));
+  }
+
+  watch() {
+    if (document.hidden) this.timer?.stop();
+    else this.renew();
+  }
+
+  async renew() {
+    if (!this.item || document.hidden) return;
+    try {
+      await post(`${itemPath(this.item)}/lease`);
+    } catch (error) {
+      if (error.status !== 409) return;
+      this.notice(`${error.message} Go on: both answers will be kept.`);
+    }
+  }
+
+  /** Why the region cannot be accepted as it is; null if it can. */
+  obstacle() {
+    const { editor } = this;
+    if (editor.polygon.length > 0) return "Close the polygon first (double click, or Enter), or drop it (Esc).";
+    if (editor.raster.data.every((value) => value === UNLABELLED)) {
+      return "Nothing is labelled yet. Label something, or press U if you are not sure.";
+    }
+    return null;
+  }
+
+  /** Whether accepting would only repeat the answer that stands. */
+  get isRepeat() {
+    return this.item.state === "labels" && !this.item.conflict && !this.editor.isEdited && this.item.prefill?.from === "answer";
+  }
+
+  /** Keep the answer in the browser and let it be sent; the region is closed. */
+  async answer(kind) {
+    const { editor, draft, item } = this;
+    if (editor.isDrawing) editor.endStroke();
+    const body = {
+      id: freshId(),
+      kind,
+      seconds: Math.round(this.timer.seconds * 100) / 100,
+      tool: [...editor.used].sort().join("+") || (kind === "labels" ? "accept" : "mark"),
+      base: draft.record.base ?? null,
+    };
+    if (kind === "labels") body.runs = Array.from(encodeRuns(editor.raster.data));
+    await draft.queue;
+    await this.app.outbox.add(item, body, draft.record.key);
+    this.close();
+  }
+
+  /** Leave the region without an answer: the draft stays, the lease is given back. */
+  leave() {
+    if (!this.item) return;
+    if (this.editor.isDrawing) this.editor.endStroke();
+    if (this.editor.isEdited) this.draft.keepProgress(this.editor.history, { seconds: this.timer.seconds });
+    call("DELETE", `${itemPath(this.item)}/lease`, undefined, { keepalive: true }).catch(() => {});
+  }
+
+  close() {
+    letGo();
+    this.item = null;
+    this.timer = null;
+    this.editor.close();
+    this.dispatchEvent(new Event("close"));
+  }
+}
+
+function filled(item) {
+  const { width, height, prefill } = item;
+  const data =
+    prefill && prefill.from !== "none"
+      ? decodeRuns(prefill.runs, width * height)
+      : new Uint8Array(width * height).fill(UNLABELLED);
+  return new Raster(width, height, data);
+}
