@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,23 @@ class Candidate:
             )
 
 
+_DEFAULT_REGIONS: Final = 20  # per round, as in the paper
+_DEFAULT_IMAGES: Final = 5
+
+
+def budget_count(config: RegionConfig | ImageConfig) -> int:
+    """Regions or images that a query holds, where its budget is no number of pixels.
+
+    Examples
+    --------
+    >>> budget_count(RegionConfig(budget_regions=7)), budget_count(ImageConfig())
+    (7, 5)
+    """
+    if isinstance(config, RegionConfig):
+        return config.budget_regions or _DEFAULT_REGIONS
+    return config.budget_images or _DEFAULT_IMAGES
+
+
 def region_candidates(
     image_id: str,
     score: Float[np.ndarray, "H W"],
@@ -63,13 +81,14 @@ def region_candidates(
     available : (H, W) bool array
         Pixels that are valid, not labelled and not pending. Not modified.
     config : RegionConfig
-        Size, stride and overlap; the budget is not used here.
+        Size, stride, overlap and budget.
 
     Returns
     -------
     list of Candidate
         Without windows that hold no available pixel; with overlap ``forbid``, without those that
-        overlap a better one of the list. Empty if nothing is available.
+        overlap a better one of the list; at most as many as the budget has regions, since no
+        further one can be chosen. Empty if nothing is available.
 
     Raises
     ------
@@ -124,7 +143,7 @@ def random_region_candidates(
     >>> len(random_region_candidates("a", available, config, seed=0, round_=1))
     4
     """
-    new_pixels = window_sums(available, config.size, config.stride)
+    new_pixels = _new_pixels(available, config)
     generator = numpy_generator(seed, "random region", round_, image_id)
     minus_log = generator.standard_exponential(new_pixels.shape)  # -log u
     area = _window_area(available, config)
@@ -202,15 +221,17 @@ def random_image_candidate(
 
 def _counted_score(
     image_id: str, score: npt.NDArray[np.floating], available: Available
-) -> Float64[np.ndarray, "H W"]:
-    """Score where available, 0 elsewhere; whatever stands in the other pixels is never read."""
+) -> Float[np.ndarray, "H W"]:
+    """Score where available, 0 elsewhere: `score` itself if all is, so not to be modified."""
     if score.shape != available.shape:
         raise ShapeError(
             f"expected score and available pixels of one shape, got {score.shape} and "
             f"{available.shape} for image {image_id!r}."
         )
-    counted = np.zeros(score.shape)
-    np.copyto(counted, score, where=available)
+    counted = score if available.all() else np.where(available, score, score.dtype.type(0))
+    # One sum tells whether all is finite; only a wrong map, or a huge sum, is looked at closer.
+    if math.isfinite(counted.sum(dtype=np.float64)):
+        return counted
     bad = int(np.count_nonzero(~np.isfinite(counted)))
     if bad:
         raise AskmaskError(
@@ -226,6 +247,17 @@ def _window_area(available: Available, config: RegionConfig) -> int:
     return int(height * width)
 
 
+def _new_pixels(available: Available, config: RegionConfig) -> Float64[np.ndarray, "rows cols"]:
+    """Available pixels of each window; without counting them where all are."""
+    if not available.all():
+        return window_sums(available, config.size, config.stride)
+    rows, cols = (
+        len(window_origins(length, size, config.stride))
+        for length, size in zip(available.shape, config.size, strict=True)
+    )
+    return np.full((rows, cols), float(_window_area(available, config)))
+
+
 def _window_candidates(
     image_id: str,
     scores: Float64[np.ndarray, "rows cols"],
@@ -233,7 +265,7 @@ def _window_candidates(
     config: RegionConfig,
 ) -> list[Candidate]:
     """Windows with a new pixel, best first, without overlap unless it is allowed."""
-    new_pixels = window_sums(available, config.size, config.stride)
+    new_pixels = _new_pixels(available, config)
     rows, cols = (
         window_origins(length, size, config.stride)
         for length, size in zip(available.shape, config.size, strict=True)
@@ -241,8 +273,10 @@ def _window_candidates(
     height, width = np.minimum(config.size, available.shape).tolist()
     order = np.argsort(-scores, axis=None, kind="stable")  # equal scores stay in (row, col) order
     order = order[new_pixels.ravel()[order] > 0]
+    limit = budget_count(config) if config.budget_pixels is None else None
     if config.overlap == "forbid":
-        order = without_overlap(order, rows, cols, (height, width))
+        order = without_overlap(order, rows, cols, (height, width), limit)
+    order = order[:limit]
     kept = available.copy() if config.overlap == "allow" else None
     places = zip(*np.unravel_index(order, scores.shape), strict=True)
     return [

@@ -11,10 +11,8 @@ import numpy.typing as npt
 from askmask.config import ImageConfig, RegionConfig
 from askmask.errors import ShapeError
 from askmask.records import QueryItem, Region
-from askmask.regions.candidates import Candidate
+from askmask.regions.candidates import Candidate, budget_count
 
-_DEFAULT_REGIONS: Final = 20  # per round, as in the paper
-_DEFAULT_IMAGES: Final = 5
 _ROOM: Final = 1024  # candidates held beyond those that can still be chosen
 
 
@@ -55,7 +53,7 @@ def select(
     merged = itertools.chain.from_iterable(candidates)
     union = isinstance(config, RegionConfig) and config.overlap == "allow"
     if config.budget_pixels is None:
-        chosen = heapq.nsmallest(_budget_count(config), merged, key=_order)
+        chosen = heapq.nsmallest(budget_count(config), merged, key=_order)
     elif union:
         chosen = _stream(merged, config.budget_pixels, _within_union)
     else:
@@ -73,12 +71,6 @@ def select(
 def _order(candidate: Candidate) -> tuple[float, Region]:
     """Sort key: best score first, then image id, row, column (regions compare in that order)."""
     return -candidate.score, candidate.region
-
-
-def _budget_count(config: RegionConfig | ImageConfig) -> int:
-    if isinstance(config, RegionConfig):
-        return config.budget_regions or _DEFAULT_REGIONS
-    return config.budget_images or _DEFAULT_IMAGES
 
 
 def _stream(

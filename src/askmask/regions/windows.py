@@ -1,5 +1,7 @@
 """Windows of one image: where they lie, their sums, and a greedy choice without overlap."""
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Int, Shaped
@@ -75,7 +77,7 @@ def window_sums(
     array([[12., 16.],
            [24., 28.]])
     """
-    columns = _sums_along_rows(values.astype(np.float64), size[0], stride)  # (rows, W)
+    columns = _sums_along_rows(values, size[0], stride)  # (rows, W)
     return _sums_along_rows(columns.T, size[1], stride).T
 
 
@@ -84,6 +86,7 @@ def without_overlap(
     rows: npt.NDArray[np.int_],
     cols: npt.NDArray[np.int_],
     size: tuple[int, int],
+    limit: int | None = None,
 ) -> npt.NDArray[np.intp]:
     """Greedy choice in a given order.
 
@@ -95,11 +98,13 @@ def without_overlap(
         First pixels of the windows, ascending, as from `window_origins`.
     size : (int, int)
         Rows and columns of a window.
+    limit : int, optional
+        How many to choose at most.
 
     Returns
     -------
     (k,) int array
-        The members of `order`, in that order, that overlap no earlier member of the result.
+        The first members of `order`, in that order, that overlap no earlier member of the result.
 
     Examples
     --------
@@ -114,8 +119,10 @@ def without_overlap(
     bottom = np.searchsorted(rows, rows + size[0])
     left = np.searchsorted(cols, cols - size[1], side="right")
     right = np.searchsorted(cols, cols + size[1])
-    chosen = []
+    chosen: list[int] = []
     for index in order.tolist():
+        if len(chosen) == limit:
+            break
         if flags[index]:
             continue
         chosen.append(index)
@@ -125,12 +132,17 @@ def without_overlap(
 
 
 def _sums_along_rows(
-    values: Float64[np.ndarray, "L M"], size: int, stride: int
+    values: Shaped[np.ndarray, "L M"], size: int, stride: int
 ) -> Float64[np.ndarray, "n M"]:
     """Window sums along the first axis."""
+    if values.dtype == np.bool_:
+        values = values.view(np.uint8)  # numpy adds numbers several times faster than truths
     origins = window_origins(values.shape[0], size, stride)
     ends = origins + min(size, values.shape[0])
     borders = np.unique(np.concatenate([origins, ends]))
-    cells = np.add.reduceat(values, borders[:-1], axis=0)  # (cells, M)
+    # One sum for each cell, cast on the way: twice as fast as reduceat on a float64 copy.
+    cells = np.stack(
+        [values[a:b].sum(0, dtype=np.float64) for a, b in itertools.pairwise(borders)]
+    )  # (cells, M)
     first, last = np.searchsorted(borders, origins), np.searchsorted(borders, ends)
     return np.stack([cells[a:b].sum(0) for a, b in zip(first, last, strict=True)])
