@@ -364,6 +364,14 @@ class PeopleContract:
         gone = WorkerState("training", 2, 30, 600, "", 123, "now", time.time() - 3600)
         assert not gone.is_alive
 
+    def test_newest_value_of_a_fact_counts(self, store: Store) -> None:
+        assert store.control.fact("strategies") is None
+
+        for names in (["random"], ["margin", "random"]):
+            store.control.tell_fact("strategies", names)
+
+        assert store.control.fact("strategies") == ["margin", "random"]
+
     def test_changes_are_events_in_order(self, store: Store) -> None:
         before = store.control.newest_event()
         store.worklist.lease(1, 2, "Ada")

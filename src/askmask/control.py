@@ -3,10 +3,11 @@
 The worker and the server share nothing but the database, so either may die and come back.
 """
 
+import json
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from askmask.database import Database
 from askmask.records import utc_now
@@ -123,6 +124,18 @@ class Control:
             "SELECT state, round, done, total, message, process, started_at, heartbeat FROM worker"
         )
         return WorkerState(*rows[0]) if rows else None
+
+    def tell_fact(self, name: str, value: object) -> None:
+        """Keep what only the worker knows, as JSON; the newest value counts."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value))
+            )
+
+    def fact(self, name: str) -> Any:  # Any: whatever JSON holds
+        """Value of a fact; None if it was never told."""
+        rows = self._database.rows("SELECT value FROM facts WHERE name = ?", name)
+        return json.loads(rows[0][0]) if rows else None
 
     def note(self, kind: str, round_: int, rank: int | None = None) -> None:
         """Append an event of kind ``"item"``, ``"query"`` or ``"rounds"``."""

@@ -279,6 +279,10 @@ _PEOPLE = Migration(
             heartbeat REAL NOT NULL
         ) STRICT
         """,
+        # What only the worker knows, and the server tells: the strategies, for one.
+        """
+        CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT
+        """,
         # What changed, for whoever watches: a page that missed some fetches them anew.
         """
         CREATE TABLE events (

@@ -110,6 +110,10 @@ class PreparedSource:
             for entry in self._entries.values()
         )
 
+    def image_path(self, image_id: str) -> Path:
+        """File of an image, for who reads parts of it."""
+        return self._root / self._entry(image_id).image
+
     def read_image(self, image_id: str) -> Pixels:
         """Read an image as (H, W, 3) uint8 RGB."""
         entry = self._entry(image_id)

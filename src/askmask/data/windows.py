@@ -1,0 +1,221 @@
+"""Parts of images at any scale: what a viewer needs of an image too large to be sent whole.
+
+Level z of an image is the image shrunk by 2^z, averaged over area; a tile is a square of `TILE`
+pixels of a level. A tiled or stripped TIFF is read in parts, so its size does not matter; another
+file is decoded whole, and the decoded images used last are kept.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from askmask.data.prepared import PreparedSource
+from askmask.data.source import Pixels, Source
+from askmask.errors import SourceError
+from askmask.records import ImageInfo, Region
+
+TILE: Final = 512
+CACHE_BYTES: Final = 256 * 2**20
+_BAND_BYTES: Final = 32 * 2**20  # of full-size pixels held at once while shrinking
+_OVERVIEW_SIDE: Final = 2048
+_TIFF_SUFFIXES: Final = frozenset({".tif", ".tiff"})
+
+
+class Pyramid:
+    """Tiles and windows of the images of a source; for several threads.
+
+    Parameters
+    ----------
+    source : Source
+        Where the images come from.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._infos = {info.image_id: info for info in source.images()}
+        self._kept: OrderedDict[tuple[str, int], Pixels] = OrderedDict()
+        self._kept_bytes = 0
+        self._lock = threading.Lock()
+
+    def tile(self, image_id: str, level: int, row: int, col: int) -> Pixels:
+        """Tile `row`, `col` of a level; smaller at the lower and right edge.
+
+        Raises
+        ------
+        SourceError
+            If there is no such image, level or tile, or the image cannot be read.
+        """
+        info = self._info(image_id)
+        factor = 2**level if 0 <= level < levels(info) else 0
+        height, width = shrunk(info, factor) if factor else (0, 0)
+        if not (0 <= row * TILE < height and 0 <= col * TILE < width):
+            raise SourceError(
+                f"expected a tile of image {image_id!r} with {levels(info)} levels, got level "
+                f"{level}, row {row}, column {col}. Level 0 has {-(-info.height // TILE)} x "
+                f"{-(-info.width // TILE)} tiles."
+            )
+        rows = min(TILE, height - row * TILE) * factor
+        cols = min(TILE, width - col * TILE) * factor
+        top, left = row * TILE * factor, col * TILE * factor
+        region = Region(
+            image_id, top, left, min(rows, info.height - top), min(cols, info.width - left)
+        )
+        return self.shrunk(region, factor)
+
+    def shrunk(self, region: Region, factor: int) -> Pixels:
+        """Part of an image at 1/`factor` of its size, averaged over area.
+
+        `factor` is a power of two, and the region starts at multiples of it.
+        """
+        info = self._info(region.image_id)
+        coarse = _overview_factor(info)
+        if coarse > 1 and factor >= coarse:
+            top, left = region.row // coarse, region.col // coarse
+            bottom = -(-(region.row + region.height) // coarse)
+            right = -(-(region.col + region.width) // coarse)
+            part = self._whole(info, coarse)[top:bottom, left:right]
+            return _reduced(part, factor // coarse)
+        return self._read(region, factor)
+
+    def _read(self, region: Region, factor: int) -> Pixels:
+        """As `shrunk`, from the file."""
+        path = self._tiff(region.image_id)
+        if path is None:
+            whole = self._whole(self._info(region.image_id), 1)
+            return _reduced(whole[region.slices], factor)
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            bands = [_reduced(_segments(page, band), factor) for band in _bands(region, factor)]
+        return np.concatenate(bands)
+
+    def _whole(self, info: ImageInfo, factor: int) -> Pixels:
+        """Whole image at a scale, kept for the next time; not to be changed."""
+        key = (info.image_id, factor)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        if factor == 1:
+            pixels = self._source.read_image(info.image_id)
+        else:
+            pixels = self._read(info.whole, factor)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = pixels
+                self._kept_bytes += pixels.nbytes
+            while self._kept_bytes > CACHE_BYTES and len(self._kept) > 1:
+                _, oldest = self._kept.popitem(last=False)
+                self._kept_bytes -= oldest.nbytes
+        return pixels
+
+    def _tiff(self, image_id: str) -> Path | None:
+        """Path of the image if it can be read in parts."""
+        if not isinstance(self._source, PreparedSource):
+            return None
+        path = self._source.image_path(image_id)
+        if path.suffix.lower() not in _TIFF_SUFFIXES:
+            return None
+        try:
+            with tifffile.TiffFile(path) as file:
+                return path if _is_plain(file.pages[0]) else None
+        except (OSError, ValueError) as error:
+            raise SourceError(
+                f"cannot read {path.name!r} ({error}). Prepare the data set again."
+            ) from error
+
+    def _info(self, image_id: str) -> ImageInfo:
+        if image_id not in self._infos:
+            raise SourceError(
+                f"no image {image_id!r} among {len(self._infos)}. Take the ids from images()."
+            )
+        return self._infos[image_id]
+
+
+def levels(info: ImageInfo) -> int:
+    """Count the levels of an image; the last one fits into a tile."""
+    count = 1
+    while max(shrunk(info, 2 ** (count - 1))) > TILE:
+        count += 1
+    return count
+
+
+def shrunk(info: ImageInfo, factor: int) -> tuple[int, int]:
+    """Rows and columns of an image at 1/`factor` of its size."""
+    return -(-info.height // factor), -(-info.width // factor)
+
+
+def _overview_factor(info: ImageInfo) -> int:
+    factor = 1
+    while max(shrunk(info, factor)) > _OVERVIEW_SIDE:
+        factor *= 2
+    return factor
+
+
+def _reduced(pixels: Pixels, factor: int) -> Pixels:
+    if factor == 1:
+        return pixels.copy()
+    return np.asarray(Image.fromarray(pixels).reduce(factor))
+
+
+def _bands(region: Region, factor: int) -> Iterator[Region]:
+    """Cut a region into bands of rows that are small enough to be held, and whole blocks high."""
+    fitting = max(_BAND_BYTES // (3 * region.width * factor), 1) * factor
+    for row in range(0, region.height, fitting):
+        height = min(fitting, region.height - row)
+        yield Region(region.image_id, region.row + row, region.col, height, region.width)
+
+
+def _is_plain(page: Any) -> bool:  # Any: tifffile's pages have no types
+    """Whether pixels are 8-bit grey or RGB as they are shown, in one plane."""
+    is_grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+    is_rgb = page.samplesperpixel == 3 and page.photometric in {
+        tifffile.PHOTOMETRIC.RGB,
+        tifffile.PHOTOMETRIC.YCBCR,
+    }
+    is_plane = page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+    return bool(page.dtype == np.uint8 and is_plane and (is_grey or is_rgb))
+
+
+def _segments(page: Any, window: Region) -> Pixels:  # Any: as above
+    """Pixels of a window, from the tiles or strips that reach into it."""
+    out = np.zeros((window.height, window.width, 3), np.uint8)
+    chunk_height, chunk_width = page.chunks[:2]
+    across = -(-page.imagewidth // chunk_width)
+    handle = page.parent.filehandle
+    for row in range(window.row // chunk_height, -(-(window.row + window.height) // chunk_height)):
+        for col in range(window.col // chunk_width, -(-(window.col + window.width) // chunk_width)):
+            index = row * across + col
+            count = page.databytecounts[index]
+            if count == 0:
+                continue  # a sparse file leaves black tiles out
+            handle.seek(page.dataoffsets[index])
+            try:
+                decoded, *_ = page.decode(
+                    handle.read(count),
+                    index,
+                    jpegtables=page.jpegtables,
+                    jpegheader=page.jpegheader,
+                )
+            except Exception as error:
+                raise SourceError(
+                    f"cannot read a part of {page.parent.filename!r} ({error}). Save it with "
+                    "deflate or without compression, or install imagecodecs."
+                ) from error
+            _paste(out, decoded[0], (row * chunk_height, col * chunk_width), window)
+    return out
+
+
+def _paste(out: Pixels, chunk: Pixels, corner: tuple[int, int], window: Region) -> None:
+    """Write the part of a chunk that lies in the window; grey goes into all three channels."""
+    top, left = max(corner[0], window.row), max(corner[1], window.col)
+    bottom = min(corner[0] + chunk.shape[0], window.row + window.height)
+    right = min(corner[1] + chunk.shape[1], window.col + window.width)
+    out[top - window.row : bottom - window.row, left - window.col : right - window.col] = chunk[
+        top - corner[0] : bottom - corner[0], left - corner[1] : right - corner[1]
+    ]
