@@ -284,6 +284,18 @@ class StoreContract:
         assert (store.labelled(FIRST.image_id).labels[LEFT.slices] == 1).all()
         assert store.asked(FIRST.image_id)[LEFT.slices].all()
 
+    def test_labels_of_a_region_are_those_of_its_part_of_the_image(self, store: Store) -> None:
+        store.add_answer(filled(LEFT, 1))
+        store.add_answer(filled(Region(FIRST.image_id, 4, 3, 2, 2), 0))
+        region = Region(FIRST.image_id, 3, 2, 3, 4)
+
+        labels = store.labelled_region(region).labels
+
+        whole = store.labelled(FIRST.image_id).labels
+        np.testing.assert_array_equal(labels, whole[region.slices])
+        with pytest.raises(ShapeError, match="inside image"):
+            store.labelled_region(Region(FIRST.image_id, 0, 0, 7, 1))
+
     def test_unanswered_image_is_unlabelled(self, store: Store) -> None:
         mask = store.labelled(FIRST.image_id)
 

@@ -66,7 +66,7 @@ NO_TORCH = (
     "errors",
     "config",
     "seeds",
-    "web",
+    "web.app",
     "bridges",
     "oracle",
 )

@@ -50,9 +50,6 @@ KINDS: dict[str, Callable[[Path, np.ndarray], PreparedSource | MemorySource]] = 
     "strips": lambda path, pixels: tiff_source(
         path / "d", pixels, rowsperstrip=37, photometric="rgb"
     ),
-    "planes": lambda path, pixels: tiff_source(
-        path / "d", np.moveaxis(pixels, 2, 0), photometric="rgb", planarconfig="separate"
-    ),
 }
 
 

@@ -196,6 +196,21 @@ class GridConfig(_Section):
     keep_models: bool = False
 
 
+class ServeConfig(_Section):
+    """When the worker behind the page trains and asks, and how long a region is kept.
+
+    It trains when `train_after` regions were answered since the last training, or nothing is left
+    to answer, and asks the next query when fewer than `ask_below` regions are open.
+    `lease_seconds`: how long a region waits for a person who gives no sign of life;
+    `idle_seconds`: without a movement for so long, time is not counted.
+    """
+
+    train_after: int = Field(10, ge=1)
+    ask_below: int = Field(5, ge=1)
+    lease_seconds: float = Field(120.0, gt=0)
+    idle_seconds: float = Field(20.0, gt=0)
+
+
 class Config(_Section):
     """Every setting of a run; see the sections."""
 
@@ -210,6 +225,7 @@ class Config(_Section):
     query: QueryConfig = QueryConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     grid: GridConfig = GridConfig()
+    serve: ServeConfig = ServeConfig()
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:

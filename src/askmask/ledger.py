@@ -86,6 +86,15 @@ def trainings(database: Database) -> tuple[TrainingRecord, ...]:
     return tuple(TrainingRecord(*_with_nan(row, 5)) for row in rows)
 
 
+def answers_since_training(database: Database) -> int:
+    """Count the answers with labels that no finished training has read."""
+    rows = database.rows(
+        "SELECT count(*) FROM answers WHERE kind = 'labels' AND id > ("
+        " SELECT ifnull(max(newest_answer), 0) FROM trainings WHERE status = 'finished')"
+    )
+    return int(rows[0][0])
+
+
 def newest_model(database: Database) -> str | None:
     """File name of the newest model whose training finished."""
     rows = database.rows(

@@ -236,6 +236,19 @@ class Store:
         """
         return self._compose(image_id, until=until)
 
+    def labelled_region(self, region: Region) -> Mask:
+        """Newest label of every pixel of a region; reads no answer that does not reach into it.
+
+        Raises
+        ------
+        StoreError
+            If the image is not known.
+        ShapeError
+            If the region reaches beyond it.
+        """
+        answers.check_inside(self._database, region)
+        return compose(region, answers.pieces(self._database, region))
+
     def labelled_images(self, until: int | None = None) -> tuple[str, ...]:
         """Ids of the images with at least one label."""
         rows = self._database.rows(
@@ -249,6 +262,11 @@ class Store:
         """Count the pixels that have a label, each once."""
         sql = "SELECT ifnull(sum(new_pixels), 0) FROM answers WHERE id <= ifnull(?, id)"
         return int(self._database.rows(sql, until)[0][0])
+
+    def labelled_pixels_of_images(self) -> dict[str, int]:
+        """Count the pixels that have a label, by the id of their image."""
+        sql = "SELECT image_id, sum(new_pixels) FROM answers GROUP BY image_id"
+        return dict(self._database.rows(sql))
 
     def labelled_digest(self, until: int | None = None) -> str:
         """32 hex digits that are equal where the labelled sets are.
@@ -286,6 +304,10 @@ class Store:
     def trainings(self) -> tuple[TrainingRecord, ...]:
         """Every training, oldest first."""
         return ledger.trainings(self._database)
+
+    def answers_since_training(self) -> int:
+        """Count the answers with labels that no finished training has read."""
+        return ledger.answers_since_training(self._database)
 
     def newest_model(self) -> str | None:
         """File name of the newest model whose training finished; None before the first."""

@@ -241,6 +241,10 @@ class Worklist:
         )
         return (rows[0][0], rows[0][1]) if rows else None
 
+    def asked_at(self) -> dict[int, str]:
+        """When each round's query was asked."""
+        return dict(self._database.rows("SELECT round, asked_at FROM queries"))
+
     def people(self) -> tuple[tuple[str, int, float], ...]:
         """Who answered asked regions, how often, and in how many measured seconds."""
         rows = self._database.rows(

@@ -1,0 +1,341 @@
+"""Asked regions over the API: lists, leases, answers, conflicts, pictures."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from askmask.project import Project
+from served import API, SIDE, Build, add_piece, add_query, answer_body, client_of, make_project
+
+
+@pytest.fixture
+def project(tmp_path: Path, disc_config: Build) -> Iterator[Project]:
+    with make_project(tmp_path / "p", disc_config()) as project:
+        yield project
+
+
+@pytest.fixture
+def ada(project: Project) -> TestClient:
+    return client_of(project)
+
+
+@pytest.fixture
+def grace(project: Project) -> TestClient:
+    return client_of(project, "Grace")
+
+
+def test_items_come_with_counts_by_round(project: Project, ada: TestClient) -> None:
+    add_query(project, 2, count=2)
+
+    reply = ada.get(f"{API}/items").json()
+
+    places = [(item["round"], item["rank"]) for item in reply["items"]]
+    assert places == [(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1)]
+    first = reply["items"][0]
+    assert (first["state"], first["lease"], first["answer"], first["piece"]) == (
+        "open",
+        *[None] * 3,
+    )
+    assert (first["height"], first["width"], first["acquisition"]) == (SIDE, SIDE, "margin")
+    counts = [(r["round"], r["asked"], r["open"], r["labels"]) for r in reply["rounds"]]
+    assert counts == [(1, 4, 4, 0), (2, 2, 2, 0)]
+    assert reply["change"] == project.store.control.newest_event()
+
+
+def test_items_are_narrowed_by_round_and_state(project: Project, ada: TestClient) -> None:
+    add_query(project, 2, count=2)
+    ada.post(f"{API}/items/1/0/answers", json=answer_body(1))
+    ada.post(f"{API}/items/1/1/answers", json=answer_body(2, kind="artefact", runs=None))
+
+    def ranks(query: str) -> list[tuple[int, int]]:
+        items = ada.get(f"{API}/items?{query}").json()["items"]
+        return [(item["round"], item["rank"]) for item in items]
+
+    assert ranks("round=2") == [(2, 0), (2, 1)]
+    assert ranks("state=done") == [(1, 0), (1, 1)]
+    assert ranks("state=open&round=1") == [(1, 2), (1, 3)]
+    assert ranks("state=conflict") == ranks("state=withdrawn") == []
+
+
+def test_withdrawn_items_are_left_out_unless_asked_for(project: Project, ada: TestClient) -> None:
+    project.store.worklist.withdraw("Ada")
+
+    assert ada.get(f"{API}/items").json()["items"] == []
+    assert len(ada.get(f"{API}/items?state=withdrawn").json()["items"]) == 4
+    assert ada.get(f"{API}/items").json()["rounds"][0]["withdrawn"] == 4
+
+
+def test_two_people_are_led_to_different_regions(ada: TestClient, grace: TestClient) -> None:
+    first = ada.post(f"{API}/items/next", json={}).json()
+    second = grace.post(f"{API}/items/next", json={}).json()
+
+    assert (first["rank"], second["rank"]) == (0, 1)
+    assert first["lease"]["mine"]
+    assert first["lease"]["seconds_left"] > 100
+    seen_by_grace = grace.get(f"{API}/items/1/0").json()["lease"]
+    assert (seen_by_grace["name"], seen_by_grace["mine"]) == ("Ada", False)
+
+
+def test_next_region_after_the_last_is_none(ada: TestClient, grace: TestClient) -> None:
+    for rank in range(4):
+        assert grace.post(f"{API}/items/1/{rank}/lease").status_code == 200
+
+    assert ada.post(f"{API}/items/next", json={"after": None}).status_code == 204
+
+
+def test_leased_region_is_refused_to_others(ada: TestClient, grace: TestClient) -> None:
+    ada.post(f"{API}/items/1/0/lease")
+
+    refused = grace.post(f"{API}/items/1/0/lease")
+
+    assert refused.status_code == 409
+    assert refused.json()["error"]["code"] == "leased"
+    assert refused.json()["lease"]["name"] == "Ada"
+    assert ada.delete(f"{API}/items/1/0/lease").status_code == 204
+    assert grace.post(f"{API}/items/1/0/lease").status_code == 200
+
+
+def test_region_starts_from_its_prediction(project: Project, ada: TestClient) -> None:
+    assert ada.get(f"{API}/items/1/0").json()["prefill"] == {"from": "none", "runs": [255, SIDE**2]}
+
+    add_piece(project, 1, 0)
+    prefill = ada.get(f"{API}/items/1/0").json()["prefill"]
+
+    assert prefill["from"] == "prediction"
+    assert prefill["runs"] == [1, SIDE // 2, 0, SIDE // 2] * SIDE
+
+
+def test_known_labels_are_kept_over_the_prediction(project: Project, ada: TestClient) -> None:
+    add_piece(project, 1, 0)
+    ada.post(f"{API}/items/1/0/answers", json=answer_body(1, runs=[0, SIDE, 255, SIDE**2 - SIDE]))
+
+    assert ada.get(f"{API}/items/1/0").json()["prefill"] == {
+        "from": "answer",
+        "runs": [0, SIDE, 255, SIDE**2 - SIDE],
+    }
+
+
+def test_answer_is_kept_with_everything_that_was_said(project: Project, ada: TestClient) -> None:
+    ada.post(f"{API}/items/1/2/lease")
+
+    reply = ada.post(f"{API}/items/1/2/answers", json=answer_body(1, tool="brush+fill"))
+
+    assert reply.status_code == 201
+    given = reply.json()["answer"]
+    assert (given["author"], given["tool"], given["seconds"]) == ("Ada", "brush+fill", 2.5)
+    assert given["new_pixels"] == SIDE**2
+    item = reply.json()["item"]
+    assert (item["state"], item["lease"], item["answers"]) == ("labels", None, 1)
+    (kept,) = project.store.answers()
+    assert (kept.mask.labels == 1).all()
+    assert (kept.round, kept.model) == (1, "round_000.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["unsure", "artefact"])
+def test_mark_is_counted_and_leaves_no_label(project: Project, ada: TestClient, kind: str) -> None:
+    body = answer_body(1, kind=kind, tool="key")
+    del body["runs"]
+
+    reply = ada.post(f"{API}/items/1/0/answers", json=body)
+
+    assert reply.json()["item"]["state"] == kind
+    assert ada.get(f"{API}/status").json()["cost"][kind] == 1
+    assert project.store.labelled_pixels() == 0
+
+
+def test_answer_sent_twice_is_kept_once(project: Project, ada: TestClient) -> None:
+    first = ada.post(f"{API}/items/1/0/answers", json=answer_body(1))
+    again = ada.post(f"{API}/items/1/0/answers", json=answer_body(1))
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["answer"] == again.json()["answer"]
+    assert project.store.newest_answer() == 1
+
+
+def test_id_of_another_answer_is_refused(project: Project, ada: TestClient) -> None:
+    ada.post(f"{API}/items/1/0/answers", json=answer_body(1))
+
+    other = ada.post(f"{API}/items/1/1/answers", json=answer_body(1))
+
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "reused_id")
+    assert project.store.newest_answer() == 1
+
+
+def test_conflicting_answers_are_both_kept_and_shown(ada: TestClient, grace: TestClient) -> None:
+    ada.post(f"{API}/items/1/0/answers", json=answer_body(1))
+    late = grace.post(f"{API}/items/1/0/answers", json=answer_body(2, runs=[0, SIDE**2]))
+
+    assert late.json()["conflict"]
+    (shown,) = ada.get(f"{API}/items?state=conflict").json()["items"]
+    assert shown["answers"] == 2
+    history = ada.get(f"{API}/items/1/0/answers").json()["answers"]
+    assert [(a["author"], a["runs"][0]) for a in history] == [("Ada", 1), ("Grace", 0)]
+    assert ada.get(f"{API}/status").json()["conflicts"] == 1
+
+    settled = ada.post(
+        f"{API}/items/1/0/answers", json=answer_body(3, base=late.json()["answer"]["number"])
+    )
+    assert not settled.json()["conflict"]
+    assert ada.get(f"{API}/items?state=conflict").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"runs": [1, SIDE**2 - 1]}, "add up to 24 x 24 = 576"),
+        ({"runs": [2, SIDE**2]}, "expected values 0 to 1 or 255"),
+        ({"runs": [1, 2**40]}, "expected numbers from 0 to"),
+        ({"runs": [1, -5, 1, SIDE**2 + 5]}, "expected numbers from 0 to"),
+        ({"runs": [1, 0, 1, SIDE**2]}, "smallest count of 0"),
+        ({"runs": [1]}, "pairs of value and count"),
+        ({"runs": []}, "pairs of value and count"),
+        ({"runs": [1, 1] * (SIDE**2 + 1)}, "at most 576 of them"),
+        ({"runs": None}, "expected runs exactly with the kind labels"),
+        ({"kind": "unsure"}, "expected runs exactly with the kind labels"),
+        ({"kind": "perhaps"}, "kind"),
+        ({"seconds": -1}, "seconds"),
+        ({"seconds": 1e9}, "seconds"),
+        ({"tool": "<script>"}, "tool"),
+        ({"id": "short"}, "id"),
+        ({"id": "../../etc/passwd"}, "id"),
+        ({"base": 77}, "expected base as the number of an answer to this region"),
+        ({"base": 2**63}, "base"),
+        ({"more": 1}, "more"),
+        ({"runs": [True, SIDE**2]}, "runs"),
+    ],
+)
+def test_impossible_answer_is_refused_and_not_kept(
+    project: Project, ada: TestClient, members: dict[str, object], message: str
+) -> None:
+    reply = ada.post(f"{API}/items/1/0/answers", json=answer_body(1, **members))
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "invalid")
+    assert message in reply.json()["error"]["message"]
+    assert project.store.newest_answer() == 0
+
+
+@pytest.mark.parametrize("place", ["1/4", "2/0", "0/0", f"1/{2**31 - 1}"])
+def test_region_that_nobody_asked_is_not_found(ada: TestClient, place: str) -> None:
+    replies = [
+        ada.get(f"{API}/items/{place}"),
+        ada.post(f"{API}/items/{place}/lease"),
+        ada.delete(f"{API}/items/{place}/lease"),
+        ada.post(f"{API}/items/{place}/answers", json=answer_body(1)),
+        ada.get(f"{API}/items/{place}/answers"),
+        ada.get(f"{API}/items/{place}/thumbnail"),
+        ada.get(f"{API}/items/{place}/scores.png"),
+    ]
+
+    assert [reply.status_code for reply in replies] == [404] * 7
+    assert {reply.json()["error"]["code"] for reply in replies} == {"not_found"}
+
+
+def test_pieces_are_pictures_once_the_worker_drew_them(project: Project, ada: TestClient) -> None:
+    assert "yet" in ada.get(f"{API}/items/1/0/scores.png").json()["error"]["message"]
+
+    add_piece(project, 1, 0, confidence=0.75)
+
+    piece = ada.get(f"{API}/items/1/0").json()["piece"]
+    assert (piece["confidence"], piece["high"], piece["height"]) == (0.75, 1.5, SIDE + 4)
+    for name in ("scores", "prediction"):
+        reply = ada.get(f"{API}/items/1/0/{name}.png")
+        assert reply.headers["content-type"] == "image/png"
+        picture = np.asarray(Image.open(io.BytesIO(reply.content)))
+        assert picture.shape == (SIDE + 4, SIDE + 2)
+        assert picture[0, 0] == 1
+
+
+@pytest.mark.parametrize(("size", "side"), [(16, 16), (160, SIDE)])
+def test_thumbnail_is_the_region_made_small(ada: TestClient, size: int, side: int) -> None:
+    reply = ada.get(f"{API}/items/1/0/thumbnail?size={size}")
+
+    picture = Image.open(io.BytesIO(reply.content))
+    assert (picture.format, picture.size) == ("JPEG", (side, side))
+
+
+def test_tiles_are_the_image(project: Project, ada: TestClient) -> None:
+    images = ada.get(f"{API}/images").json()["images"]
+    image = next(image for image in images if image["role"] == "pool")
+    number = image["number"]
+    facts = ada.get(f"{API}/images/{number}").json()
+    assert (facts["tile"], facts["levels"], facts["labelled_pixels"]) == (512, 1, 0)
+
+    reply = ada.get(f"{API}/images/{number}/tiles/0/0/0")
+
+    pixels = np.asarray(Image.open(io.BytesIO(reply.content)))
+    np.testing.assert_array_equal(pixels, project.source.read_image(image["image_id"]))
+
+
+@pytest.mark.parametrize("path", ["99", "99/tiles/0/0/0", "0/tiles/9/0/0", "0/tiles/0/1/0"])
+def test_image_or_tile_that_does_not_exist_is_not_found(ada: TestClient, path: str) -> None:
+    reply = ada.get(f"{API}/images/{path}")
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_labels_of_a_window_are_those_known(project: Project, ada: TestClient) -> None:
+    ada.post(f"{API}/items/1/0/answers", json=answer_body(1))
+    item = ada.get(f"{API}/items/1/0").json()
+    window = f"row={item['row']}&col={item['col']}&height=1&width={SIDE + 1}"
+
+    labels = ada.get(f"{API}/images/{item['image']}/labels?{window}")
+    beyond = ada.get(f"{API}/images/{item['image']}/labels?row=0&col=0&height=65&width=1")
+    large = ada.get(f"{API}/images/{item['image']}/labels?row=0&col=0&height=9999&width=9999")
+
+    assert labels.json()["runs"] == [1, SIDE, 255, 1]
+    assert (beyond.status_code, large.status_code) == (422, 422)
+
+
+def test_review_lists_answers_newest_first(ada: TestClient, grace: TestClient) -> None:
+    for rank in range(3):
+        ada.post(f"{API}/items/1/{rank}/answers", json=answer_body(rank))
+    grace.post(f"{API}/items/1/3/answers", json=answer_body(3, kind="unsure", runs=None))
+
+    page = ada.get(f"{API}/answers?limit=2").json()
+    rest = ada.get(f"{API}/answers?limit=2&before={page['answers'][-1]['number']}").json()
+
+    assert [a["rank"] for a in page["answers"]] == [3, 2]
+    assert page["more"]
+    assert [a["rank"] for a in rest["answers"]] == [1, 0]
+    assert not rest["more"]
+    assert [a["rank"] for a in ada.get(f"{API}/answers?author=Grace").json()["answers"]] == [3]
+    assert [a["rank"] for a in ada.get(f"{API}/answers?kind=unsure").json()["answers"]] == [3]
+    assert ada.get(f"{API}/answers/1").json()["runs"] == [1, SIDE**2]
+    assert ada.get(f"{API}/answers/4").json()["runs"] is None
+    assert ada.get(f"{API}/answers/5").status_code == 404
+
+
+def test_agreeing_answers_what_the_model_is_sure_of(
+    project: Project, ada: TestClient, grace: TestClient
+) -> None:
+    for rank, confidence in enumerate([0.99, 0.5, 0.97, 0.98]):
+        add_piece(project, 1, rank, confidence)
+    grace.post(f"{API}/items/1/3/lease")
+    body = {"id": "agree-to-it", "min_confidence": 0.95, "dry_run": True}
+
+    shown = ada.post(f"{API}/agree", json=body).json()
+    assert [item["rank"] for item in shown["items"]] == [0, 2]
+    assert project.store.newest_answer() == 0
+
+    done = ada.post(f"{API}/agree", json={**body, "dry_run": False}).json()
+    assert done["count"] == 2
+    (first, _) = project.store.answers()
+    assert (first.author, first.tool) == ("Ada", "agree")
+    assert (first.mask.labels[:, : SIDE // 2] == 1).all()
+    assert (first.mask.labels[:, SIDE // 2 :] == 0).all()
+    assert ada.post(f"{API}/agree", json={**body, "dry_run": False}).json()["count"] == 0
+
+
+def test_agreeing_keeps_to_what_was_shown(project: Project, ada: TestClient) -> None:
+    for rank in range(4):
+        add_piece(project, 1, rank, 0.99)
+    body = {"id": "agree-to-it", "min_confidence": 0.0, "items": [{"round": 1, "rank": 2}]}
+
+    done = ada.post(f"{API}/agree", json=body).json()
+
+    assert [item["rank"] for item in done["items"]] == [2]
