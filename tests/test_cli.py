@@ -204,7 +204,9 @@ def test_help_answers_within_a_second() -> None:
     assert min(help_seconds() for _ in range(3)) < 1.0
 
 
-@pytest.mark.parametrize("command", sorted(c.callback.__name__ for c in app.registered_commands))
+@pytest.mark.parametrize(
+    "command", sorted(c.name or c.callback.__name__ for c in app.registered_commands)
+)
 def test_every_command_has_help_and_stands_in_the_readme(command: str) -> None:
     text = call(command, "--help")
     assert len(text.splitlines()) > 4

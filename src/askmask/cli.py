@@ -33,6 +33,10 @@ Overrides = Annotated[
     typer.Argument(help="Settings that win over the config: query.unit=image", metavar="key=value"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+Format = Annotated[
+    str,
+    typer.Option("--format", help="coco, label-studio, nnunet, png or qupath.", metavar="FORMAT"),
+]
 Scale = Annotated[
     float, typer.Option(help="Shrink images and masks by this factor, in (0, 1].", min=0.01, max=1)
 ]
@@ -189,6 +193,51 @@ def evaluate(project: ProjectPath, as_json: AsJson = False) -> None:
     from askmask.commands.project import evaluate_project
 
     evaluate_project(console, project, as_json=as_json)
+
+
+@app.command("export")
+def export_command(
+    project: ProjectPath,
+    out: Annotated[Path, typer.Argument(help="Where to write; absent or empty.", metavar="OUT")],
+    format_name: Format,
+    what: Annotated[
+        str, typer.Option(help="What to write: queries, answers or predictions.")
+    ] = "queries",
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Pixels by which polygons may stray (coco, qupath); coco: RLE if unset."),
+    ] = None,
+    image_prefix: Annotated[
+        str | None,
+        typer.Option(help="label-studio: link pictures by this prefix instead of embedding them."),
+    ] = None,
+) -> None:
+    """Write what was asked, answered or predicted for another program."""
+    from askmask.commands.exchange import export_project
+
+    export_project(
+        console,
+        project,
+        out,
+        what=what,
+        format_name=format_name,
+        tolerance=tolerance,
+        image_prefix=image_prefix,
+    )
+
+
+@app.command("import")
+def import_command(
+    project: ProjectPath,
+    path: Annotated[Path, typer.Argument(help="File or folder to read.", metavar="PATH")],
+    format_name: Format,
+    author: Annotated[str, typer.Option(help="Who labelled.")] = "unknown",
+    as_json: AsJson = False,
+) -> None:
+    """Take labels that were made in another program in as answers."""
+    from askmask.commands.exchange import import_project
+
+    import_project(console, project, path, format_name=format_name, author=author, as_json=as_json)
 
 
 @app.command()

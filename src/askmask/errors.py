@@ -6,7 +6,8 @@
     ├── ConfigError      (ValueError)         a setting is unknown, missing or out of range
     ├── UnknownName      (ValueError)         a strategy, network or format that does not exist
     ├── SourceError      (ValueError)         an image or a mask cannot be used as it is
-    │   └── PrepareError                      several problems of one data set, all at once
+    │   ├── PrepareError                      several problems of one data set, all at once
+    │   └── ExchangeError                     another program's file does not fit the project
     ├── DownloadError    (OSError)            an archive could not be fetched whole
     ├── ShapeError       (ValueError)         an array does not have the stated shape
     ├── WeightsError     (ValueError)         a weights file does not fit the network
@@ -53,6 +54,20 @@ class PrepareError(SourceError):
         noun = "problem" if len(self.problems) == 1 else "problems"
         listed = "\n".join(f"  {problem}" for problem in self.problems)
         super().__init__(f"{len(self.problems)} {noun}, nothing was written:\n{listed}")
+
+
+class ExchangeError(SourceError):
+    """A file of another program cannot be taken in; all its problems are listed.
+
+    Parameters
+    ----------
+    problems : sequence of str
+        One line per problem: what was expected, what came, and the cure.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class DownloadError(AskmaskError, OSError):
