@@ -54,7 +54,8 @@ def interrupted(checkpoint: Path, after: int, **changes: Any) -> None:
 
 
 def start(checkpoint: Path, *die_after: int) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parent), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(SCRIPT.parent), *sys.path])  # the same askmask as here
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     steps = [str(step) for step in die_after]
     return subprocess.Popen([sys.executable, str(SCRIPT), str(checkpoint), *steps], env=environment)
 

@@ -104,6 +104,17 @@ def test_images_of_a_batch_get_masks_of_their_own_from_a_generator() -> None:
     assert not torch.equal(dropped[0], dropped[1])
 
 
+@pytest.mark.parametrize("p", [0.3, 0.5])
+def test_dropout_in_bfloat16_rounds_once_in_each_direction(p: float) -> None:
+    values = torch.randn(2, 8, 5, 7, generator=torch.Generator().manual_seed(1))
+    x = values.bfloat16().requires_grad_()
+    dropped = generator_noise().dropout(x, p, "layer")
+    dropped.backward(values.bfloat16())
+    expected = (x.float() / (1 - p)).bfloat16().where(dropped != 0, 0)
+    assert torch.equal(dropped, expected)
+    assert torch.equal(x.grad, expected)
+
+
 # --- keyed ----------------------------------------------------------------------------------
 
 

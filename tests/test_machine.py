@@ -1,5 +1,8 @@
 """What the machine can do: read off, measured, and refused where it cannot."""
 
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 import torch
 
 from askmask import doctor
-from askmask.compute import configure
+from askmask.compute import configure, keep_freed_memory
 from askmask.config import Config
 from askmask.errors import ConfigError
 
@@ -29,6 +32,28 @@ def test_no_threads_in_the_config_leaves_them_alone(disc_config: Build) -> None:
 def test_asking_for_a_gpu_where_there_is_none_says_so(disc_config: Build) -> None:
     with pytest.raises(ConfigError, match="expected a CUDA device .* found none"):
         configure(disc_config(device="cuda"))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_freed_memory_is_used_again_without_new_pages() -> None:
+    script = """
+import resource, torch
+from askmask.compute import keep_freed_memory
+pages = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+assert keep_freed_memory()
+torch.ones(2**24)
+before = pages()
+torch.ones(2**23)
+print(pages() - before)
+"""
+    run = [sys.executable, "-c", script]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60)
+    assert int(done.stdout) < 2**23 * 4 // 4096 // 10  # else every page of the tensor
+
+
+def test_a_c_library_without_the_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert not keep_freed_memory()
 
 
 def test_diagnosis_measures_speed_and_finds_weights(tmp_path: Path) -> None:

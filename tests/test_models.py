@@ -13,7 +13,7 @@ from askmask.models.contract import Model
 from askmask.models.dropout import NoNoise
 from askmask.models.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
 from askmask.models.registry import build_model, model_names
-from askmask.models.resnet_v2 import ResNetV2, Unit
+from askmask.models.resnet_v2 import ResNetV2, Stem, Unit
 from askmask.models.two_decoder import (
     Branch,
     TwoDecoder,
@@ -123,6 +123,20 @@ def test_gradients_of_upsampling_equal_those_of_a_transposed_convolution() -> No
     whole[:, :, 8:48, 8:60].square().sum().backward()
     torch.testing.assert_close(ours[0], features.grad, rtol=1e-4, atol=1e-2)
     torch.testing.assert_close(ours[1], layer.weight.grad, rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("floor", [0.0, -float("inf")])
+def test_stem_equals_its_floor_before_the_maximum(floor: float) -> None:
+    stem, images = Stem(8), random_images(2, 40, 33)
+    stem.floor.fill_(floor)
+    stem(images).square().sum().backward()
+    ours = stem.conv.weight.grad.clone()
+    stem.conv.weight.grad = None
+    floored = torch.maximum(stem.norm(stem.conv(images)), stem.floor)
+    expected = functional.max_pool2d(floored, 3, stride=2, padding=1)
+    expected.square().sum().backward()
+    assert torch.equal(stem(images), expected)
+    torch.testing.assert_close(ours, stem.conv.weight.grad)
 
 
 def test_a_feature_reaches_8_pixels_before_its_centre_and_15_after() -> None:

@@ -72,7 +72,7 @@ def test_training_learns_to_find_discs() -> None:
 
 
 def test_training_equals_a_loop_of_plain_torch() -> None:
-    config = configured(l2=0.01, ema_decay=0.0, epsilon=1e-3, boundary_weight=0.7)
+    config = configured(l2=0.01, ema_decay=0.0, epsilon=1e-3, boundary_weight=0.7, precision="fp32")
     trained, _ = fit(config, seed=3, round_=1, attempt=2)
     model = TinyModel(2).train()
     make = BatchMaker(drawn_training_set(3), config, 2, True, seed=3, round_=1, attempt=2)

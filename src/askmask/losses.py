@@ -74,14 +74,29 @@ def masked_cross_entropy(
     >>> masked_cross_entropy(logits, torch.tensor([[[0, -1]]]), torch.ones(1, 1, 2))
     tensor(0.6931)
     """
-    classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1)
-    is_true = labels.unsqueeze(1) == classes  # (B, C, H, W)
-    log_probs = logits.float().log_softmax(dim=1)
-    # where, not a product: 0 * -inf of a class that is not the true one would be NaN
-    surprise = torch.where(is_true, -log_probs, 0.0).sum(dim=1)  # (B, H, W)
+    return _cross_entropy(logits, _target(labels, weight, logits.shape[1]))
+
+
+def _target(labels: Tensor, weight: Tensor, n_classes: int) -> Float[Tensor, "B C H W"]:
+    """Each labelled pixel's share of the total weight at its true class, 0 elsewhere."""
     counted = torch.where(labels == UNLABELLED, 0.0, weight.float())
     total = counted.sum()
-    return (surprise * counted).sum() / torch.where(total > 0, total, 1.0)
+    share = counted / torch.where(total > 0, total, 1.0)
+    classes = torch.arange(n_classes, device=labels.device).view(1, -1, 1, 1)
+    return torch.where(labels.unsqueeze(1) == classes, share.unsqueeze(1), 0.0)
+
+
+def _cross_entropy(
+    logits: Float[Tensor, "B C H W"], target: Float[Tensor, "B C H W"]
+) -> Float[Tensor, ""]:
+    """Sum of -target * log softmax(logits); where the target is 0 nothing counts, not even -inf."""
+    log_probs = logits.float().contiguous().log_softmax(dim=1)
+    if log_probs.device.type == "cpu":
+        loss = -(log_probs * target).sum()
+        if not loss.isnan():
+            return loss
+    # 0 * -inf is NaN. Always in this way on a GPU, where looking at the value means waiting for it.
+    return -(torch.where(target > 0, log_probs, 0.0) * target).sum()
 
 
 def decoder_loss(
@@ -108,9 +123,10 @@ def decoder_loss(
     ----------
     Chen et al. 2016, DCAN, arXiv:1604.02677, eq. 2, with a mean over the labelled pixels.
     """
-    loss = masked_cross_entropy(logits, labels, weight)
+    target = _target(labels, weight, logits.shape[1])
+    loss = _cross_entropy(logits, target)
     for branch in branches:
-        loss = loss + auxiliary_weight * masked_cross_entropy(branch, labels, weight)
+        loss = loss + auxiliary_weight * _cross_entropy(branch, target)
     return loss
 
 
@@ -171,5 +187,5 @@ def l2_penalty(kernels: Iterable[Tensor]) -> Float[Tensor, ""]:
     >>> l2_penalty([torch.tensor([3.0, 4.0])])
     tensor(12.5000)
     """
-    squares = [0.5 * kernel.square().sum() for kernel in kernels]
+    squares = [0.5 * torch.linalg.vector_norm(kernel).square() for kernel in kernels]
     return torch.stack(squares).sum() if squares else torch.zeros(())

@@ -238,8 +238,7 @@ class WeightAverage:
     def update(self, step: int) -> None:
         """Take in the model's present weights."""
         decay = min(self._decay, (1 + step) / (10 + step))
-        for name, value in self._values.items():
-            self.averages[name].lerp_(value, 1 - decay)
+        torch._foreach_lerp_(list(self.averages.values()), list(self._values.values()), 1 - decay)
 
     def hand_over(self) -> bool:
         """Put the averages into the model; returns whether all of them are finite."""
@@ -279,6 +278,8 @@ class _Fit:
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss(step, batch.to(self._device))
         loss.backward()  # type: ignore[no-untyped-call]
+        if self._config.l2:
+            loss = loss.detach() + self._config.l2 * self._decay_kernels()
         if self._config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self._trained, self._config.gradient_clip)
         for group in self._optimizer.param_groups:
@@ -292,7 +293,7 @@ class _Fit:
         noise = GeneratorNoise(torch_generator(seed, "training dropout", round_, attempt, step))
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             outputs = self._model(batch.images, noise, boundary=self.boundary)
-        loss = segmentation_loss(
+        return segmentation_loss(
             outputs,
             batch.labels,
             batch.boundary,
@@ -300,7 +301,17 @@ class _Fit:
             boundary_weight=self._config.boundary_weight,
             auxiliary_weight=auxiliary_weight(self._config, step),
         )
-        return loss + self._config.l2 * l2_penalty(self._kernels) if self._config.l2 else loss
+
+    def _decay_kernels(self) -> Tensor:
+        """Add the penalty's gradient, the kernels themselves, to theirs; returns the penalty."""
+        kernels = [kernel.detach() for kernel in self._kernels]
+        gradients = []
+        for kernel in self._kernels:
+            if kernel.grad is None:  # of a decoder that is not trained
+                kernel.grad = torch.zeros_like(kernel)
+            gradients.append(kernel.grad)
+        torch._foreach_add_(gradients, kernels, alpha=self._config.l2)
+        return l2_penalty(kernels)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that the next step depends on, by name."""

@@ -112,9 +112,8 @@ class Stem(nn.Module):
 
     def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
         """Activations at stride 4."""
-        return functional.max_pool2d(
-            torch.maximum(self.norm(self.conv(x)), self.floor), 3, stride=2, padding=1
-        )
+        pooled = functional.max_pool2d(self.norm(self.conv(x)), 3, stride=2, padding=1)
+        return torch.maximum(pooled, self.floor)  # the same before and after; here on a quarter
 
 
 class ResNetV2(nn.Module):
