@@ -110,6 +110,8 @@ def test_simulate_prints_a_summary_and_leaves_table_and_report(
     assert "mutual_information" in summary
     assert "obj. F1" in summary
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+    numbers = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
+    assert numbers["results"][0]["split"] == "test"
     found = json.loads(call("simulate", path, "--out", tmp_path / "run", "--resume", "--json"))
     assert found["failed"] == []
     assert "Report:" in call("report", tmp_path / "run")

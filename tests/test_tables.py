@@ -4,11 +4,14 @@ import math
 
 import pytest
 
-from askmask.experiments.curves import METRICS
+from askmask.experiments.analysis import analyse
+from askmask.experiments.curves import METRICS, Metric
+from askmask.experiments.results import ResultRow
 from askmask.experiments.tables import (
+    Table,
     areas,
     class_dice,
-    comparison_table,
+    comparison_tables,
     costs_and_times,
     failures,
     final_scores,
@@ -58,49 +61,56 @@ def test_final_scores_leave_out_a_strategy_without_the_metrics_that_are_shown() 
     assert [cells[0] for cells in final_scores(rows, "test", "all").cells] == ["random · regions"]
 
 
-def test_area_and_cost_to_reach_worked_by_hand() -> None:
+def table_of_areas(rows: list[ResultRow], metric: Metric = F1) -> Table:
+    analysis = analyse(rows, metric, "test")
+    assert analysis is not None
+    return areas(analysis)
+
+
+def test_area_rank_and_cost_to_reach_worked_by_hand() -> None:
     # random: areas 0.35 and 0.5; 95 % of the best mean 0.8 is 0.76: seed 0 stays below, seed 1
-    # rises from 0.2 to 0.8; margin: areas 0.4, 0.55; seed 0 stays below
-    table = areas(curves(TWO), F1, "test")
-    assert table is not None
+    # rises from 0.2 to 0.8, 0.56 / 0.6 of the way: 0.193; margin: areas 0.4, 0.55; seed 0 stays
+    # below, seed 1 rises from 0.2 to 0.9: 0.56 / 0.7 of the way: 0.18
+    table = table_of_areas(curves(TWO))
     assert table.headings == (
         "Strategy",
         "n",
         "AUBC over 0.100 to 0.200",
-        "Labelled fraction to reach 0.760",
+        "Rank (95 % of resampled seeds)",
+        "Cost to reach 0.760",
     )
     assert table.cells == (
-        ("random · regions", "2", "0.425 ± 0.953", "reached by 1 of 2"),
-        ("margin · regions", "2", "0.475 ± 0.953", "reached by 1 of 2"),
+        ("random · regions", "2", "0.425 ± 0.953", "2.0 (2 to 2)", "1 of 2, first at 0.193"),
+        ("margin · regions", "2", "0.475 ± 0.953", "1.0 (1 to 1)", "1 of 2, first at 0.180"),
     )
 
 
 def test_cost_that_every_seed_reaches_is_a_mean_and_one_that_none_reaches_is_told() -> None:
-    rows = curves({"random-region": [[0.1, 0.2]], "margin-region": [[0.0, 1.0]]})
-    table = areas(rows, F1, "test")
-    assert table is not None
+    table = table_of_areas(curves({"random-region": [[0.1, 0.2]], "margin-region": [[0.0, 1.0]]}))
     assert [cells[-1] for cells in table.cells] == ["not reached", "0.195"]  # 0.1 + 0.95 x 0.1
 
 
 def test_loss_has_an_area_and_no_score_to_reach() -> None:
-    table = areas(curves(TWO, metric="brier"), METRICS["brier"], "test")
-    assert table is not None
-    assert table.headings == ("Strategy", "n", "AUBC over 0.100 to 0.200")
+    headings = table_of_areas(curves(TWO, metric="brier"), METRICS["brier"]).headings
+    assert headings[-1] == "Rank (95 % of resampled seeds)"
 
 
-def test_one_round_has_no_area() -> None:
-    assert areas([row()], F1, "test") is None
+def test_costs_in_pixels_are_whole_numbers() -> None:
+    analysis = analyse(curves(TWO), F1, "test", "labelled_pixels")
+    assert analysis is not None
+    assert areas(analysis).headings[2] == "AUBC over 1,000 to 2,000"
 
 
-def test_comparison_tells_span_seeds_interval_and_outcome() -> None:
-    table = comparison_table(compare(curves(TWO), F1, "test"))
-    assert table.caption == "Object F1, higher is better"
+def test_comparison_tells_seeds_interval_tests_and_outcome() -> None:
+    (table,) = comparison_tables(compare(curves(TWO), F1, "test"))
+    assert table.caption == "Better than random? Object F1, higher is better"
     assert table.cells == (
         (
             "margin · regions − random · regions",  # noqa: RUF001
-            "0.100 to 0.200",
             "2",
             "+0.0500 (+0.0500 to +0.0500)",
+            "< 0.0001",
+            "0.50",
             "too few seeds",
         ),
     )
@@ -108,14 +118,28 @@ def test_comparison_tells_span_seeds_interval_and_outcome() -> None:
 
 def test_comparison_of_one_seed_has_no_interval_and_a_minus_is_a_minus() -> None:
     rows = curves({"random-region": [[0.1, 0.4]], "margin-region": [[0.1, 0.2]]})
-    (cells,) = comparison_table(compare(rows, F1, "test")).cells
-    assert cells[3] == "−0.1000"  # noqa: RUF001
+    (table,) = comparison_tables(compare(rows, F1, "test"))
+    assert table.cells[0][2:4] == ("−0.1000", "–")  # noqa: RUF001
 
 
 def test_comparison_without_a_shared_range_has_dashes() -> None:
     rows = [row(), row(acquisition="margin")]
-    (cells,) = comparison_table(compare(rows, F1, "test")).cells
-    assert cells[1:] == ("–", "0", "–", "nothing to compare")  # noqa: RUF001
+    (table,) = comparison_tables(compare(rows, F1, "test"))
+    assert table.cells[0][1:] == ("0", "–", "–", "–", "nothing to compare")  # noqa: RUF001
+
+
+def test_every_question_has_its_table() -> None:
+    four = {f"{name}-{unit}": [[0.1, 0.2]] for name in ("random", "margin")
+            for unit in ("image", "region")}  # fmt: skip
+    tables = comparison_tables(compare(curves(four), F1, "test"))
+    assert [len(table.cells) for table in tables] == [2, 2]
+
+
+def test_bounds_stand_below_the_strategies_in_final_scores() -> None:
+    rows = curves(TWO | {"all_data-image": [[0.9], [0.9]]})
+    assert final_scores(rows, "test", "all").cells[-1] == (
+        "all data", "0", "2", "0.100", "0.900 ± 0.000",
+    )  # fmt: skip
 
 
 def test_costs_are_of_the_last_round_and_seconds_per_round() -> None:

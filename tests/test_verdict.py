@@ -5,11 +5,12 @@ import math
 import pytest
 
 from askmask.experiments.curves import METRICS, Strategy
-from askmask.experiments.statistics import t_interval
+from askmask.experiments.significance import paired_t_test, sign_flip_test
 from askmask.experiments.verdict import compare, judged_metrics, verdict
 from result_rows import curves, row
 
 F1, BRIER = METRICS["object_f1"], METRICS["brier"]
+BY = "by 0.1050 (0.0958 to 0.1142, n = 4, p < 0.0001)"
 CLEAR = {  # areas over 0.1 to 0.2: random 0.45, 0.46, 0.47, 0.48; margin 0.1, 0.11, 0.1, 0.11 above
     "random-region": [[0.40, 0.50], [0.41, 0.51], [0.42, 0.52], [0.43, 0.53]],
     "margin-region": [[0.50, 0.60], [0.52, 0.62], [0.52, 0.62], [0.54, 0.64]],
@@ -50,11 +51,51 @@ def test_interval_of_the_only_comparison_has_95_percent() -> None:
     assert comparison.half_width == pytest.approx(0.0091870, abs=1e-6)
 
 
-def test_intervals_of_several_comparisons_hold_together() -> None:
-    rows = curves(CLEAR | {"expected_entropy-region": CLEAR["margin-region"]})
-    comparisons = compare(rows, F1, "test")
-    assert [comparison.confidence for comparison in comparisons] == [0.975, 0.975]
-    assert comparisons[0].half_width == t_interval(comparisons[0].differences, 0.975)[1]
+def test_p_values_of_one_question_are_corrected_together() -> None:
+    noisy = [[0.40, 0.51], [0.42, 0.52], [0.42, 0.55], [0.40, 0.60]]
+    rows = curves(CLEAR | {"expected_entropy-region": noisy})
+    entropy, margin = compare(rows, F1, "test")
+    assert margin.p_value == paired_t_test(margin.differences)
+    assert margin.p_adjusted == pytest.approx(2 * margin.p_value)  # the smallest of two
+    assert entropy.p_adjusted == pytest.approx(entropy.p_value)  # the largest: once
+    assert entropy.p_signs == sign_flip_test(entropy.differences)
+
+
+def test_other_questions_do_not_weaken_the_correction() -> None:
+    images = {name.replace("region", "image"): own for name, own in CLEAR.items()}
+    comparisons = compare(curves(CLEAR | images), F1, "test")
+    questions = [comparison.question for comparison in comparisons]
+    assert questions == ["Better than random?"] * 2 + ["Regions better than whole images?"] * 2
+    assert comparisons[0].p_adjusted == pytest.approx(2 * comparisons[0].p_value)
+
+
+def test_every_strategy_meets_foreground_aware_random_too() -> None:
+    rows = curves(CLEAR | {"foreground_random-region": CLEAR["random-region"]})
+    pairs = [(c.question, c.first.acquisition, c.second.acquisition)
+             for c in compare(rows, F1, "test")]  # fmt: skip
+    assert pairs == [
+        ("Better than random?", "foreground_random", "random"),
+        ("Better than random?", "margin", "random"),
+        ("Better than foreground-aware random?", "margin", "foreground_random"),
+    ]
+
+
+def test_question_without_a_difference_is_answered_too() -> None:
+    images = {name.replace("region", "image"): own for name, own in CLEAR.items()}
+    _, claims = verdict(compare(curves(CLEAR | images), F1, "test"))
+    assert len(claims) == 3
+    assert claims[-1] == "Regions better than whole images? No difference was shown."
+
+
+def test_bounds_are_no_strategies() -> None:
+    rows = curves(CLEAR) + curves({"all_data-image": [[0.9]] * 4, "start_set-image": [[0.2]] * 4})
+    assert len(compare(rows, F1, "test")) == 1
+
+
+def test_models_of_one_table_are_compared_each_with_its_own() -> None:
+    rows = curves(CLEAR) + curves(CLEAR, model="other")
+    pairs = {(c.first.model, c.second.model) for c in compare(rows, F1, "test")}
+    assert pairs == {("unet", "unet"), ("other", "other")}
 
 
 def test_difference_that_leaves_zero_out_is_shown() -> None:
@@ -62,7 +103,7 @@ def test_difference_that_leaves_zero_out_is_shown() -> None:
     assert comparisons[0].outcome == "margin · regions better"
     assert verdict(comparisons) == (
         "Object F1: 1 of 1 comparison shows a difference.",
-        ["margin · regions did better than random · regions by 0.1050 (0.0958 to 0.1142, n = 4)"],
+        [f"margin · regions did better than random · regions {BY}"],
     )
 
 
@@ -70,9 +111,7 @@ def test_lower_is_better_for_a_loss() -> None:
     (comparison,) = compare(curves(CLEAR, metric="brier"), BRIER, "test")
     assert comparison.better == Strategy("random", "region")
     assert comparison.outcome == "random · regions better"
-    assert verdict([comparison])[1] == [
-        "random · regions did better than margin · regions by 0.1050 (0.0958 to 0.1142, n = 4)"
-    ]
+    assert verdict([comparison])[1] == [f"random · regions did better than margin · regions {BY}"]
 
 
 def test_difference_within_its_interval_is_not_shown() -> None:

@@ -86,10 +86,12 @@ def report_path(console: Console, path: Path) -> None:
 
 
 def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Path:
-    """Write ``OUT/report.html`` and return its path."""
+    """Write ``OUT/report.html`` with ``OUT/summary.json`` beside it, and return its path."""
     from askmask.experiments.report import write_report
     from askmask.experiments.runner import gallery_of_run
+    from askmask.experiments.summary import write_summary
 
+    write_summary(out / "summary.json", rows)
     write_report(
         out / "report.html",
         rows,

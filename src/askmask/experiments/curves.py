@@ -5,21 +5,28 @@ Selection and averaging over seeds only; nothing is drawn or worded here.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
 
 from askmask.errors import ProjectError
+from askmask.experiments.indexed import IndexedRows
 from askmask.experiments.results import ResultRow
 from askmask.experiments.statistics import t_interval
 from askmask.records import Unit
 
 ALL: Final = "all"
+POOL: Final = "pool"
+"""Split of the rows that describe what a query chose from; no model is judged on it."""
 CONFIDENCE: Final = 0.95
 MIN_SEEDS: Final = 3
 """Fewer seeds show no difference and get no band: an interval over two is hardly bounded."""
 RANDOM: Final = "random"  # the name of the baseline in `acquisition`, which would load torch
+ALL_DATA: Final = "all_data"
+START_SET: Final = "start_set"
+REFERENCES: Final = (ALL_DATA, START_SET)
+"""Trials that ask for nothing: bounds to draw beside the strategies, never strategies."""
 
 _UNITS: Final[Mapping[str, str]] = MappingProxyType(
     {Unit.REGION: "regions", Unit.IMAGE: "whole images"}
@@ -28,20 +35,39 @@ _UNITS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Strategy:
-    """An acquisition function and what it asks for; trials of one strategy differ by seed."""
+    """An acquisition function and what it asks for; trials of one strategy differ by seed.
+
+    `model` and `dataset` are empty, meaning any, unless the table holds several.
+    """
 
     acquisition: str
     unit: str
+    model: str = ""
+    dataset: str = ""
 
     @property
     def label(self) -> str:
         """Name for people, e.g. ``"mutual information · regions"``."""
-        return f"{self.acquisition.replace('_', ' ')} · {self.unit_label}"
+        unit = "" if self.acquisition in REFERENCES else self.unit_label
+        parts = (self.acquisition.replace("_", " "), unit, self.model, self.dataset)
+        return " · ".join(part for part in parts if part)
 
     @property
     def unit_label(self) -> str:
         """The unit in the plural."""
         return _UNITS.get(self.unit, self.unit)
+
+    def owns(self, row: ResultRow) -> bool:
+        """Whether a row belongs to a trial of this strategy."""
+        return (
+            (row.acquisition, row.unit) == (self.acquisition, self.unit)
+            and self.model in ("", row.model)
+            and self.dataset in ("", row.dataset)
+        )
+
+    def sibling(self, *, acquisition: str | None = None, unit: str | None = None) -> "Strategy":
+        """Strategy with another acquisition function or unit, all else equal."""
+        return replace(self, acquisition=acquisition or self.acquisition, unit=unit or self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +121,10 @@ class Point:
     values: tuple[float, ...]
 
 
+Curves = dict[Strategy, dict[int, tuple[list[float], list[float]]]]
+"""Costs and scores by round, of each strategy and seed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
     """Pixels of one range of confidence: their mean confidence, accuracy and number."""
@@ -107,21 +137,31 @@ class ReliabilityBin:
 
 def strategies(rows: Iterable[ResultRow]) -> tuple[Strategy, ...]:
     """Every strategy of the table, the random baseline first, regions before images."""
-    found = {Strategy(row.acquisition, row.unit) for row in rows}
-    return tuple(
-        sorted(found, key=lambda s: (s.acquisition != RANDOM, s.acquisition, s.unit != Unit.REGION))
-    )
+    return _named(rows, are_references=False)
+
+
+def references(rows: Iterable[ResultRow]) -> tuple[Strategy, ...]:
+    """Trials that ask for nothing, see `REFERENCES`, in the form of strategies."""
+    return _named(rows, are_references=True)
+
+
+def measured_strategies(
+    rows: Iterable[ResultRow], measured: Iterable[ResultRow]
+) -> tuple[Strategy, ...]:
+    """Those strategies of the table that have a row among `measured`."""
+    names = {(row.acquisition, row.unit, row.model, row.dataset): row for row in measured}
+    return tuple(s for s in strategies(rows) if any(s.owns(row) for row in names.values()))
 
 
 def splits(rows: Iterable[ResultRow]) -> tuple[str, ...]:
     """Every judged split, the one that counts first: ``"test"``, other test splits, validation."""
-    found = {row.split for row in rows if row.metric}
+    found = {split for _, split, _, _ in _keys(rows)} - {ALL, POOL}
     return tuple(sorted(found, key=lambda name: (name == "validation", name != "test", name)))
 
 
 def groups(rows: Iterable[ResultRow], split: str) -> tuple[str, ...]:
     """Strata of a split, sorted, without ``"all"``."""
-    return tuple(sorted({row.group for row in rows if row.split == split and row.metric} - {ALL}))
+    return tuple(sorted({group for _, own, group, _ in _keys(rows) if own == split} - {ALL}))
 
 
 def scores(
@@ -141,20 +181,18 @@ def scores(
     """
     found = [
         row
-        for row in rows
-        if not row.is_failure
-        and (row.metric, row.split, row.group) == (metric, split, group)
-        and row.class_name == class_name
-        and row.bin is None
+        for row in _with_key(rows, (metric, split, group, class_name))
+        if not row.is_failure and row.bin is None
     ]
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[str, int, str, str]] = set()
     for row in found:
-        if (row.trial, row.round) in seen:
+        place = (row.trial, row.round, row.model, row.dataset)
+        if place in seen:
             raise ProjectError(
                 f"expected one {metric!r} of split {split!r}, group {group!r} for trial "
                 f"{row.trial!r}, round {row.round}, got two. Write the table again."
             )
-        seen.add((row.trial, row.round))
+        seen.add(place)
     return found
 
 
@@ -208,6 +246,30 @@ def complete_seeds(measured: Sequence[ResultRow], strategy: Strategy) -> tuple[i
     return tuple(sorted(row.seed for row in own if row.round == last))
 
 
+def complete_curves(rows: Iterable[ResultRow], measured: Sequence[ResultRow], cost: str) -> Curves:
+    """`seed_curves` of every strategy, without the seeds that stopped before its last round.
+
+    Parameters
+    ----------
+    rows : iterable of ResultRow
+        The whole table: it says how strategies are called.
+    measured : sequence of ResultRow
+        Of one metric, as `scores` gives them.
+    cost : str
+        A cost column of the table.
+    """
+    by_names: dict[tuple[str, ...], list[ResultRow]] = {}
+    for row in measured:
+        by_names.setdefault((row.acquisition, row.unit, row.model, row.dataset), []).append(row)
+    found: Curves = {}
+    for strategy in measured_strategies(rows, measured):
+        own = [row for part in by_names.values() if strategy.owns(part[0]) for row in part]
+        complete = set(complete_seeds(own, strategy))
+        curves = seed_curves(own, strategy, cost)
+        found[strategy] = {seed: curve for seed, curve in curves.items() if seed in complete}
+    return found
+
+
 def reliability_bins(
     rows: Iterable[ResultRow], strategy: Strategy, split: str
 ) -> tuple[ReliabilityBin, ...]:
@@ -215,13 +277,15 @@ def reliability_bins(
 
     Bins without a pixel are left out.
     """
+    pieces = (
+        row
+        for metric in ("reliability_confidence", "reliability_accuracy")
+        for row in _with_key(rows, (metric, split, ALL, ALL))
+    )
     own = [
         row
-        for row in _of(rows, strategy)
-        if not row.is_failure
-        and (row.split, row.group, row.class_name) == (split, ALL, ALL)
-        and row.bin is not None
-        and row.count > 0
+        for row in _of(pieces, strategy)
+        if not row.is_failure and row.bin is not None and row.count > 0
     ]
     last = {seed: max(r.round for r in own if r.seed == seed) for seed in {r.seed for r in own}}
     final = [row for row in own if row.round == last[row.seed]]
@@ -233,8 +297,44 @@ def reliability_bins(
     return tuple(found)
 
 
+def _named(rows: Iterable[ResultRow], *, are_references: bool) -> tuple[Strategy, ...]:
+    heads = rows.heads if isinstance(rows, IndexedRows) else rows
+    names = {(row.acquisition, row.unit, row.model, row.dataset) for row in heads}
+    models, datasets = ({name[place] for name in names} for place in (2, 3))
+    found = {
+        Strategy(
+            acquisition,
+            unit,
+            model if len(models) > 1 else "",
+            dataset if len(datasets) > 1 else "",
+        )
+        for acquisition, unit, model, dataset in names
+        if (acquisition in REFERENCES) == are_references
+    }
+    return tuple(sorted(found, key=_place))
+
+
+def _place(strategy: Strategy) -> tuple[object, ...]:
+    """What strategies are sorted by."""
+    name = strategy.acquisition
+    return (strategy.dataset, strategy.model, name != RANDOM, name, strategy.unit != Unit.REGION)
+
+
 def _of(rows: Iterable[ResultRow], strategy: Strategy) -> list[ResultRow]:
-    return [r for r in rows if (r.acquisition, r.unit) == (strategy.acquisition, strategy.unit)]
+    return [row for row in rows if strategy.owns(row)]
+
+
+def _keys(rows: Iterable[ResultRow]) -> Iterable[tuple[str, str, str, str]]:
+    """Metric, split, group and class of everything that was measured."""
+    if isinstance(rows, IndexedRows):
+        return rows.keys
+    return {(row.metric, row.split, row.group, row.class_name) for row in rows if row.metric}
+
+
+def _with_key(rows: Iterable[ResultRow], key: tuple[str, str, str, str]) -> Iterable[ResultRow]:
+    if isinstance(rows, IndexedRows):
+        return rows.of(*key)
+    return (row for row in rows if (row.metric, row.split, row.group, row.class_name) == key)
 
 
 def _point(round_: int, rows: Sequence[ResultRow], cost: "attrgetter[float]") -> Point:

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from askmask.experiments import figures, tables
+from askmask.experiments.analysis import analyse
 from askmask.experiments.curves import (
     ALL,
     METRICS,
@@ -32,7 +33,9 @@ from askmask.experiments.curves import (
     splits,
     strategies,
 )
+from askmask.experiments.indexed import indexed
 from askmask.experiments.results import ResultRow
+from askmask.experiments.significance import detectable_effect, smallest_sign_flip_p
 from askmask.experiments.verdict import Comparison, compare, judged_metrics, verdict
 
 TEMPLATE: Final = "report.html.j2"
@@ -95,6 +98,7 @@ def write_report(
     ProjectError
         If a trial has two values of one metric for one round.
     """
+    rows = indexed(rows)
     page = _environment().get_template(TEMPLATE)
     html = page.render(
         **_overview(rows),
@@ -156,6 +160,7 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
     split = judged[0] if judged else ""
     metrics = judged_metrics(rows, split)
     comparisons = [own for own in (compare(rows, m, split) for m in metrics) if own]
+    analyses = [own for m in metrics if (own := analyse(rows, m, split)) is not None]
     names = (f"figure-{number}" for number in count(1))
     found = strategies(row for row in rows if row.metric)
     first = metrics[0] if metrics else None
@@ -172,12 +177,13 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
         "reliability": _reliability(rows, found, split, names),
         "by_group": _by_group(rows, split, names),
         "other_costs": [_curves(rows, first.name, split, names, cost) for cost in costs if first],
-        "comparisons": [tables.comparison_table(own) for own in comparisons],
-        "intervals": [len(own) for own in comparisons],
+        "comparisons": [table for own in comparisons for table in tables.comparison_tables(own)],
         "final": [tables.final_scores(rows, name, ALL) for name in judged],
         "by_class": tables.class_dice(rows, split),
         "final_by_group": [tables.final_scores(rows, split, name) for name in groups(rows, split)],
-        "areas": [table for m in metrics if (table := tables.areas(rows, m, split)) is not None],
+        "areas": [tables.areas(own) for own in analyses],
+        "level_of": next((own.level_of for own in analyses if own.level_of), "no score"),
+        "power": _power(comparisons),
         "costs": tables.costs_and_times(rows) if found else None,
     }
 
@@ -188,6 +194,18 @@ def _verdict(
     if not metrics:
         return [("No round has been judged yet: there is nothing to say.", [])]
     return [verdict(own) for own in comparisons] or [verdict(())]
+
+
+def _power(comparisons: Sequence[Sequence[Comparison]]) -> str:
+    """What so few seeds can show at all."""
+    pairs = max((len(c.differences) for own in comparisons for c in own), default=0)
+    if pairs < 2:
+        return "with one seed there is none."
+    return (
+        f"with n = {pairs} it cannot go below {smallest_sign_flip_p(pairs):.3g}. A single t test "
+        f"of {pairs} pairs finds a difference of {detectable_effect(pairs):.1f} standard "
+        "deviations between seeds with 80 % probability; smaller ones are mostly missed."
+    )
 
 
 def _present(rows: Sequence[ResultRow], split: str, names: Sequence[str]) -> list[str]:

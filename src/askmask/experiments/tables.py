@@ -5,24 +5,23 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
+from askmask.experiments.analysis import Analysis, Standing
 from askmask.experiments.curves import (
+    ALL,
     CONFIDENCE,
     METRICS,
     Metric,
-    Strategy,
-    complete_seeds,
     has_values,
     mean_curve,
+    measured_strategies,
+    references,
     scores,
-    seed_curves,
     strategies,
 )
+from askmask.experiments.indexed import indexed
 from askmask.experiments.results import ResultRow
-from askmask.experiments.statistics import aubc, common_span, cost_to_reach, t_interval
-from askmask.experiments.verdict import Comparison
-
-REACH_SHARE = 0.95
-"""Share of the best final score whose cost the table of areas tells."""
+from askmask.experiments.statistics import t_interval
+from askmask.experiments.verdict import Comparison, p_text
 
 ABSENT = "–"  # noqa: RUF001 a dash, as tables have it
 
@@ -41,7 +40,8 @@ def final_scores(rows: Sequence[ResultRow], split: str, group: str) -> Table:
     measured = {name: scores(rows, name, split, group=group) for name in METRICS}
     shown = [METRICS[name] for name, own in measured.items() if has_values(own)]
     cells = []
-    for strategy in strategies(row for own in measured.values() for row in own):
+    everything = [row for own in measured.values() for row in own]
+    for strategy in (*measured_strategies(rows, everything), *references(everything)):
         curves = [mean_curve(measured[metric.name], strategy) for metric in shown]
         last = max((curve[-1] for curve in curves if curve), key=attrgetter("round"), default=None)
         if last is None:
@@ -55,67 +55,65 @@ def final_scores(rows: Sequence[ResultRow], split: str, group: str) -> Table:
 
 def class_dice(rows: Sequence[ResultRow], split: str) -> Table | None:
     """Dice of every class at the last round of each strategy; None for fewer than three classes."""
-    dice = [row for row in rows if row.metric == "dice" and row.split == split]
-    classes = list(dict.fromkeys(row.class_name for row in dice))
+    table = indexed(rows)
+    classes = [name for metric, own, group, name in table.keys
+               if (metric, own, group) == ("dice", split, ALL)]  # fmt: skip
     if len(classes) < 3:
         return None
-    measured = {name: scores(dice, "dice", split, class_name=name) for name in classes}
+    measured = {name: scores(table, "dice", split, class_name=name) for name in classes}
+    everything = [row for own in measured.values() for row in own]
     cells = []
-    for strategy in strategies(dice):
+    for strategy in (*measured_strategies(rows, everything), *references(everything)):
         curves = [mean_curve(measured[name], strategy) for name in classes]
         values = (interval_text(curve[-1].values) if curve else ABSENT for curve in curves)
         cells.append((strategy.label, *values))
     return Table(f"Dice of each class, split {split}", ("Strategy", *classes), tuple(cells))
 
 
-def areas(rows: Sequence[ResultRow], metric: Metric, split: str) -> Table | None:
-    """Area under the budget curve over the range that all trials share, and cost to reach a score.
-
-    Trials that did not reach their strategy's last round are left out. None if no range is shared.
-    """
-    measured = scores(rows, metric.name, split)
-    curves = {
-        strategy: [
-            curve
-            for seed, curve in seed_curves(measured, strategy).items()
-            if seed in complete_seeds(measured, strategy)
-        ]
-        for strategy in strategies(measured)
-    }
-    span = common_span([cost for own in curves.values() for cost, _ in own])
-    if span is None:
-        return None
-    headings = ["Strategy", "n", f"AUBC over {span[0]:.3f} to {span[1]:.3f}"]
-    columns: list[Callable[[Strategy], str]] = [
-        lambda strategy: str(len(curves[strategy])),
-        lambda strategy: interval_text([aubc(*curve, span) for curve in curves[strategy]]),
+def areas(analysis: Analysis) -> Table:
+    """Area under the budget curve over the range that all trials share, ranks, cost to reach."""
+    low, high = analysis.span
+    headings = ["Strategy", "n", f"AUBC over {_cost_text(low)} to {_cost_text(high)}"]
+    columns: list[Callable[[Standing], str]] = [
+        lambda own: str(len(own.seeds)),
+        lambda own: interval_text(own.areas),
     ]
-    if not metric.lower_is_better:
-        final = [t_interval([score[-1] for _, score in own])[0] for own in curves.values()]
-        level = REACH_SHARE * max(final)
-        headings.append(f"Labelled fraction to reach {level:.3f}")
-        columns.append(
-            lambda strategy: _reach_text([cost_to_reach(*c, level) for c in curves[strategy]])
-        )
-    cells = tuple((s.label, *(column(s) for column in columns)) for s in curves)
-    return Table(f"{metric.label}, split {split}", tuple(headings), cells)
+    if any(own.rank is not None for own in analysis.standings):
+        headings.append("Rank (95 % of resampled seeds)")
+        columns.append(_rank_text)
+    if not math.isnan(analysis.level):
+        headings.append(f"Cost to reach {analysis.level:.3f}")
+        columns.append(lambda own: _reach_text(own.reached))
+    cells = tuple(
+        (own.strategy.label, *(column(own) for column in columns)) for own in analysis.standings
+    )
+    return Table(f"{analysis.metric.label}, split {analysis.split}", tuple(headings), cells)
 
 
-def comparison_table(comparisons: Sequence[Comparison]) -> Table:
-    """Every paired comparison of one metric."""
+def comparison_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    """Every paired comparison of one metric, a table per question."""
+    questions = dict.fromkeys(comparison.question for comparison in comparisons)
+    return [
+        _comparison_table(question, [c for c in comparisons if c.question == question])
+        for question in questions
+    ]
+
+
+def _comparison_table(question: str, comparisons: Sequence[Comparison]) -> Table:
     metric = comparisons[0].metric
     cells = tuple(
         (
             f"{comparison.first.label} − {comparison.second.label}",  # noqa: RUF001 minus
-            "–" if comparison.span is None else "{:.3f} to {:.3f}".format(*comparison.span),  # noqa: RUF001
             str(len(comparison.differences)),
             _signed(comparison.mean, comparison.half_width),
+            p_text(comparison.p_adjusted),
+            p_text(comparison.p_signs),
             comparison.outcome,
         )
         for comparison in comparisons
     )
-    headings = ("Difference", "Labelled fractions", "n", "Mean and interval", "Shown")
-    return Table(f"{metric.label}, {metric.direction}", headings, cells)
+    headings = ("Difference", "n", "Mean and interval", "p, Holm", "p, signs", "Shown")
+    return Table(f"{question} {metric.label}, {metric.direction}", headings, cells)
 
 
 def costs_and_times(rows: Sequence[ResultRow]) -> Table:
@@ -123,10 +121,10 @@ def costs_and_times(rows: Sequence[ResultRow]) -> Table:
 
     Costs and seconds are means over seeds (over seeds and rounds for the seconds).
     """
-    once = list({(r.trial, r.round): r for r in rows if r.metric}.values())
+    once = [row for row in indexed(rows).heads if row.metric]
     cells = []
-    for strategy in strategies(once):
-        own = [r for r in once if (r.acquisition, r.unit) == (strategy.acquisition, strategy.unit)]
+    for strategy in (*strategies(once), *references(once)):
+        own = [row for row in once if strategy.owns(row)]
         last_round = max(row.round for row in own)
         last = [row for row in own if row.round == last_round]
         costs = [
@@ -149,12 +147,9 @@ def failures(rows: Sequence[ResultRow]) -> Table | None:
     """Every failed training or trial, and every trial that stopped early; None without one."""
     cells = [(row.trial, str(row.round), row.reason) for row in rows if row.is_failure]
     told = {row.trial for row in rows if row.is_failure}
-    for strategy in strategies(rows):
-        own = [
-            row
-            for row in rows
-            if (row.acquisition, row.unit) == (strategy.acquisition, strategy.unit) and row.metric
-        ]
+    heads = indexed(rows).heads
+    for strategy in strategies(heads):
+        own = [row for row in heads if strategy.owns(row) and row.metric]
         reached = {row.trial: row.round for row in sorted(own, key=attrgetter("round"))}
         cells += [
             (trial, str(last), "stopped after this round; no reason in the table")
@@ -193,13 +188,22 @@ def _signed(mean: float, half_width: float) -> str:
     return text.replace("-", "−")  # noqa: RUF001 minus
 
 
+def _rank_text(standing: Standing) -> str:
+    rank = standing.rank
+    return ABSENT if rank is None else f"{rank.mean:.1f} ({rank.low:g} to {rank.high:g})"
+
+
+def _cost_text(cost: float) -> str:
+    return f"{cost:.3f}" if cost <= 1 else f"{cost:,.0f}"
+
+
 def _reach_text(costs: Sequence[float]) -> str:
     reached = [cost for cost in costs if not math.isnan(cost)]
     if len(reached) == len(costs):
         return interval_text(costs)
     if not reached:
         return "not reached"
-    return f"reached by {len(reached)} of {len(costs)}"
+    return f"{len(reached)} of {len(costs)}, first at {_cost_text(min(reached))}"
 
 
 def _seconds_text(seconds: Iterable[float]) -> str:

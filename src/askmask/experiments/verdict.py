@@ -1,12 +1,13 @@
 """What may be claimed: strategies compared in pairs over seeds, and the sentences that follow.
 
-Trials are paired: the same seed means the same start set and first weights. A difference is shown
-only if the simultaneous interval of all comparisons of its metric leaves 0 out.
+Trials are paired: the same seed means the same start set and first weights. Comparisons belong to
+questions ("better than random?"), and the p-values of one question and metric are corrected
+together (Holm). A difference is shown only if its corrected p-value is small enough.
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from askmask.experiments.curves import (
@@ -14,51 +15,62 @@ from askmask.experiments.curves import (
     METRICS,
     MIN_SEEDS,
     RANDOM,
+    Curves,
     Metric,
     Strategy,
-    complete_seeds,
+    complete_curves,
     has_values,
     scores,
-    seed_curves,
-    strategies,
 )
 from askmask.experiments.results import ResultRow
+from askmask.experiments.significance import holm, paired_t_test, sign_flip_test
 from askmask.experiments.statistics import aubc, common_span, t_interval
 from askmask.records import Unit
 
+LEVEL: Final = 1 - CONFIDENCE
+BASELINES: Final = (RANDOM, "foreground_random")
+"""What every other strategy is compared with, where the run has it."""
+
 _OVERLAP_METRICS: Final = ("object_f1", "mean_dice")  # the first that was measured is judged
+_NAMES: Final = {RANDOM: "random", "foreground_random": "foreground-aware random"}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Difference in area under the budget curve, `first` minus `second`, over paired seeds.
 
-    `span` is the range of labelled fractions that all compared curves cover, None if there is
-    none. `confidence` is that of this one interval, such that all intervals of the metric hold
-    together with `curves.CONFIDENCE`.
+    `question` says what it is part of. `span` is the range of costs that all compared curves
+    cover, None if there is none; `seeds` and `differences` are parallel. `p_value` is that of the
+    paired t test, `p_adjusted` the same after Holm's correction over its question and metric,
+    `p_signs` that of the sign-flip test, uncorrected, as a check without the normal shape.
     """
 
+    question: str
     metric: Metric
     first: Strategy
     second: Strategy
+    cost: str
     span: tuple[float, float] | None
+    seeds: tuple[int, ...]
     differences: tuple[float, ...]
-    confidence: float
+    p_value: float
+    p_signs: float
+    p_adjusted: float = math.nan
 
     @property
     def mean(self) -> float:
         """Mean difference; NaN without a pair."""
-        return t_interval(self.differences, self.confidence)[0]
+        return t_interval(self.differences, CONFIDENCE)[0]
 
     @property
     def half_width(self) -> float:
-        """Half the width of the interval; NaN for fewer than two pairs."""
-        return t_interval(self.differences, self.confidence)[1]
+        """Half the width of its own 95 % t interval; NaN for fewer than two pairs."""
+        return t_interval(self.differences, CONFIDENCE)[1]
 
     @property
     def is_shown(self) -> bool:
-        """Whether the interval leaves 0 out and rests on at least `MIN_SEEDS` pairs."""
-        return len(self.differences) >= MIN_SEEDS and abs(self.mean) > self.half_width
+        """Whether `p_adjusted` is below `LEVEL` and rests on at least `MIN_SEEDS` pairs."""
+        return len(self.differences) >= MIN_SEEDS and self.p_adjusted < LEVEL
 
     @property
     def better(self) -> Strategy:
@@ -84,8 +96,10 @@ def judged_metrics(rows: Sequence[ResultRow], split: str) -> tuple[Metric, ...]:
     return tuple(METRICS[name] for name in (*overlap[:1], *brier))
 
 
-def compare(rows: Sequence[ResultRow], metric: Metric, split: str) -> tuple[Comparison, ...]:
-    """Compare each strategy with random of its unit, and regions with images.
+def compare(
+    rows: Sequence[ResultRow], metric: Metric, split: str, cost: str = "labelled_fraction"
+) -> tuple[Comparison, ...]:
+    """Compare each strategy with the baselines of its unit, and regions with images.
 
     Only seeds count whose trials of both strategies reached their strategy's last round.
 
@@ -97,87 +111,108 @@ def compare(rows: Sequence[ResultRow], metric: Metric, split: str) -> tuple[Comp
         What is compared.
     split : str
         On which split.
+    cost : str
+        The cost column over which the area is taken.
 
     Returns
     -------
     tuple of Comparison
-        Each interval has confidence 1 - (1 - `curves.CONFIDENCE`) / m for m comparisons
-        (Bonferroni).
+        Question by question.
     """
     measured = scores(rows, metric.name, split)
-    pairs = _pairs(strategies(measured))
-    confidence = 1 - (1 - CONFIDENCE) / max(len(pairs), 1)
-    return tuple(_compare(measured, metric, pair, confidence) for pair in pairs)
+    curves = complete_curves(rows, measured, cost)
+    found: list[Comparison] = []
+    for question, pairs in _questions(curves).items():
+        own = [_compare(curves, question, metric, pair, cost) for pair in pairs]
+        adjusted = holm([comparison.p_value for comparison in own])
+        found += [replace(c, p_adjusted=p) for c, p in zip(own, adjusted, strict=True)]
+    return tuple(found)
 
 
 def verdict(comparisons: Sequence[Comparison]) -> tuple[str, list[str]]:
-    """What the comparisons of one metric show, claiming no more than their intervals.
+    """What the comparisons of one metric show, claiming no more than their tests.
 
     Returns
     -------
     summary : str
-        One or two sentences.
+        One or a few sentences.
     claims : list of str
-        One line for each difference that was shown.
+        One line for each difference that was shown, then, if there is any, one for each
+        question without.
     """
     if not comparisons:
         return "No two strategies can be paired: nothing is compared.", []
     metric = comparisons[0].metric
-    counts = [len(comparison.differences) for comparison in comparisons]
-    if max(counts) < MIN_SEEDS:
-        noun = "seed" if max(counts) == 1 else "seeds"
+    most = max(len(comparison.differences) for comparison in comparisons)
+    if most < MIN_SEEDS:
+        noun = "seed" if most == 1 else "seeds"
         sentence = (
-            f"{metric.label}: with n = {max(counts)} {noun} no difference can be shown. "
+            f"{metric.label}: with n = {most} {noun} no difference can be shown. "
             f"At least {MIN_SEEDS} are needed, better 5 or more."
         )
         return sentence, []
     shown = [comparison for comparison in comparisons if comparison.is_shown]
-    return _summary(metric, len(shown), len(comparisons)), [_claim(own) for own in shown]
+    claims = [_claim(comparison) for comparison in shown]
+    if shown:
+        answered = {comparison.question for comparison in shown}
+        open_questions = dict.fromkeys(
+            c.question for c in comparisons if c.question not in answered
+        )
+        claims += [f"{question} No difference was shown." for question in open_questions]
+    return _summary(metric, len(shown), len(comparisons)), claims
 
 
-def _pairs(found: Iterable[Strategy]) -> list[tuple[Strategy, Strategy]]:
-    known = set(found)
-    ordered = sorted(known)
-    against_random = [
-        (strategy, Strategy(RANDOM, strategy.unit))
-        for strategy in ordered
-        if strategy.acquisition != RANDOM and Strategy(RANDOM, strategy.unit) in known
-    ]
-    against_image = [
-        (strategy, Strategy(strategy.acquisition, Unit.IMAGE))
-        for strategy in ordered
-        if strategy.unit == Unit.REGION and Strategy(strategy.acquisition, Unit.IMAGE) in known
-    ]
-    return against_random + against_image
+def _questions(found: Iterable[Strategy]) -> dict[str, list[tuple[Strategy, Strategy]]]:
+    """Pairs to compare, by the question that they answer."""
+    ordered = sorted(found)
+    known = set(ordered)
+    questions: dict[str, list[tuple[Strategy, Strategy]]] = {}
+    for place, baseline in enumerate(BASELINES):
+        pairs = [
+            (strategy, strategy.sibling(acquisition=baseline))
+            for strategy in ordered
+            if strategy.acquisition not in BASELINES[: place + 1]
+        ]
+        questions[f"Better than {_NAMES[baseline]}?"] = [p for p in pairs if p[1] in known]
+    pairs = [(s, s.sibling(unit=Unit.IMAGE)) for s in ordered if s.unit == Unit.REGION]
+    questions["Regions better than whole images?"] = [p for p in pairs if p[1] in known]
+    return {question: pairs for question, pairs in questions.items() if pairs}
 
 
 def _compare(
-    measured: Sequence[ResultRow],
-    metric: Metric,
-    pair: tuple[Strategy, Strategy],
-    confidence: float,
+    curves: Curves, question: str, metric: Metric, pair: tuple[Strategy, Strategy], cost: str
 ) -> Comparison:
-    first, second = (seed_curves(measured, strategy) for strategy in pair)
-    complete = [set(complete_seeds(measured, strategy)) for strategy in pair]
-    seeds = sorted(complete[0] & complete[1])
-    costs = [curves[seed][0] for curves in (first, second) for seed in seeds]
-    span = common_span(costs)
-    differences = (
-        tuple(aubc(*first[seed], span) - aubc(*second[seed], span) for seed in seeds)
-        if span is not None
-        else ()
+    first, second = curves[pair[0]], curves[pair[1]]
+    seeds = [seed for seed in first if seed in second]
+    span = common_span([own[seed][0] for own in (first, second) for seed in seeds])
+    if span is None:
+        return Comparison(question, metric, *pair, cost, None, (), (), math.nan, math.nan)
+    differences = tuple(aubc(*first[seed], span) - aubc(*second[seed], span) for seed in seeds)
+    p_value, p_signs = paired_t_test(differences), sign_flip_test(differences)
+    return Comparison(
+        question, metric, *pair, cost, span, tuple(seeds), differences, p_value, p_signs
     )
-    return Comparison(metric, *pair, span, differences, confidence)
 
 
 def _claim(comparison: Comparison) -> str:
     better = comparison.better
     worse = comparison.second if better == comparison.first else comparison.first
     mean, half_width = abs(comparison.mean), comparison.half_width
+    text = p_text(comparison.p_adjusted)
     return (
         f"{better.label} did better than {worse.label} by {mean:.4f} "
-        f"({mean - half_width:.4f} to {mean + half_width:.4f}, n = {len(comparison.differences)})"
+        f"({mean - half_width:.4f} to {mean + half_width:.4f}, n = {len(comparison.differences)}, "
+        f"p {'' if text.startswith('<') else '= '}{text})"
     )
+
+
+def p_text(p_value: float) -> str:
+    """P-value for people: two digits that count, ``"< 0.0001"`` below that, a dash for NaN."""
+    if math.isnan(p_value):
+        return "–"  # noqa: RUF001 a dash, as tables have it
+    if p_value < 1e-4:
+        return "< 0.0001"
+    return f"{p_value:.4f}" if p_value < 0.01 else f"{p_value:.2f}"
 
 
 def _summary(metric: Metric, shown: int, total: int) -> str:
