@@ -70,13 +70,13 @@ def test_other_questions_do_not_weaken_the_correction() -> None:
 
 
 def test_every_strategy_meets_foreground_aware_random_too() -> None:
-    rows = curves(CLEAR | {"foreground_random-region": CLEAR["random-region"]})
+    rows = curves(CLEAR | {"foreground_aware_random-region": CLEAR["random-region"]})
     pairs = [(c.question, c.first.acquisition, c.second.acquisition)
              for c in compare(rows, F1, "test")]  # fmt: skip
     assert pairs == [
-        ("Better than random?", "foreground_random", "random"),
+        ("Better than random?", "foreground_aware_random", "random"),
         ("Better than random?", "margin", "random"),
-        ("Better than foreground-aware random?", "margin", "foreground_random"),
+        ("Better than foreground-aware random?", "margin", "foreground_aware_random"),
     ]
 
 

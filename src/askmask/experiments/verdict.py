@@ -28,11 +28,11 @@ from askmask.experiments.statistics import aubc, common_span, t_interval
 from askmask.records import Unit
 
 LEVEL: Final = 1 - CONFIDENCE
-BASELINES: Final = (RANDOM, "foreground_random")
+BASELINES: Final = (RANDOM, "foreground_aware_random")
 """What every other strategy is compared with, where the run has it."""
 
 _OVERLAP_METRICS: Final = ("object_f1", "mean_dice")  # the first that was measured is judged
-_NAMES: Final = {RANDOM: "random", "foreground_random": "foreground-aware random"}
+_NAMES: Final = {RANDOM: "random", "foreground_aware_random": "foreground-aware random"}
 
 
 @dataclass(frozen=True, slots=True)
