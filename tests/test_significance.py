@@ -60,6 +60,10 @@ def test_what_cannot_be_tested_is_nan(test: object, differences: list[float]) ->
     assert math.isnan(test(differences))  # type: ignore[operator]
 
 
+def test_equal_differences_leave_no_doubt() -> None:
+    assert paired_t_test([6.6, 6.6, 6.6]) == 0  # their standard deviation is 1e-15 in floats
+
+
 def test_one_pair_has_no_t_test() -> None:
     assert math.isnan(paired_t_test([0.3]))
 

@@ -48,9 +48,9 @@ def paired_t_test(differences: Sequence[float]) -> float:
     values = np.array(differences, dtype=np.float64)
     if values.size < 2 or not np.all(np.isfinite(values)):
         return math.nan
+    if np.ptp(values) == 0:  # the standard deviation of equal numbers is not 0 in floats
+        return 1.0 if values[0] == 0 else 0.0
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(values.size)
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
     return float(2 * stdtr(values.size - 1, -abs(mean) / error))
 
 
