@@ -154,9 +154,10 @@ class ImageConfig(_Section):
 
 
 class QueryConfig(_Section):
-    """What is asked in a round."""
+    """What is asked in a round. `options` go to the strategy, which names the ones it knows."""
 
     acquisition: str = "predictive_entropy"
+    options: dict[str, Any] = Field(default_factory=dict)  # each strategy has its own
     unit: Unit = Unit.REGION
     region: RegionConfig = RegionConfig()
     image: ImageConfig = ImageConfig()
@@ -184,11 +185,13 @@ class EvaluationConfig(_Section):
 class GridConfig(_Section):
     """A benchmark: every acquisition x unit x seed is one trial of `rounds` queries.
 
+    `options` holds the ``query.options`` of each acquisition that has some, by its name.
     `workers` trials run at once, each with `threads`. Unless `keep_models`, a trial deletes the
     model of a round when the next one is finished: a ResNet-50 is 100 MB a round.
     """
 
     acquisitions: tuple[str, ...] = ("random", "predictive_entropy", "mutual_information")
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)  # Any: as in QueryConfig
     units: tuple[Unit, ...] = (Unit.IMAGE, Unit.REGION)
     seeds: tuple[int, ...] = (0, 1)
     rounds: int = Field(5, ge=0)

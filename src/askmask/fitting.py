@@ -119,6 +119,11 @@ def load_sampler(
     return MonteCarloDropout(_load_models(project, round_, device)[0], n_samples)
 
 
+def load_encoder(project: Project, round_: int, device: torch.device) -> Model:
+    """First model of a round, in eval mode, for its features."""
+    return _load_models(project, round_, device)[0]
+
+
 def load_judge(project: Project, round_: int, device: torch.device) -> Predictor:
     """Predictor that a round's model is judged by: one plain pass, or a mean of samples."""
     models = _load_models(project, round_, device)

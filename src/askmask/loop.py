@@ -10,27 +10,18 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from askmask.acquisition import ACQUISITIONS, RANDOM, check_acquisition, score_map
+from askmask.asking import Proposal, propose, shown_score
 from askmask.cache import Cache
 from askmask.compute import configure
-from askmask.config import Config
-from askmask.errors import ConfigError, ProjectError
-from askmask.fitting import fit_round, load_judge, load_predictor
+from askmask.errors import ProjectError
+from askmask.fitting import fit_round, load_judge
 from askmask.judging import judge_round
 from askmask.oracle import Oracle
-from askmask.progress import Listener, Progress, silent
+from askmask.progress import Listener, silent
 from askmask.project import Project
-from askmask.records import Answer, Labels, MetricRow, Query, Unit
-from askmask.regions import (
-    Candidate,
-    image_candidates,
-    random_image_candidate,
-    random_region_candidates,
-    region_candidates,
-    select,
-)
-from askmask.sampling import Predictor
+from askmask.records import Answer, Labels, MetricRow, Query
 from askmask.store import TrainingRecord
+from askmask.strategies import strategy_turn
 
 
 class Loop:
@@ -53,7 +44,7 @@ class Loop:
         on_progress: Listener = silent,
         cache: Cache | None = None,
     ) -> None:
-        _check_samples(project.config)
+        strategy_turn(project.config, 1)  # refuses a strategy that does not exist or fit
         self.project = project
         self.device = configure(project.config)
         self._report = on_progress
@@ -130,8 +121,7 @@ class Loop:
         if kept is not None:
             return kept
         started = time.perf_counter()
-        rule = config.query.region if config.query.unit is Unit.REGION else config.query.image
-        items = select(self._candidates(number), rule)
+        items = propose(self.project, number, self.device, report=self._report).items
         if not items:
             raise ProjectError(
                 f"expected unlabelled pixels in the pool for round {number}, found none: "
@@ -147,6 +137,17 @@ class Loop:
         )
         store.add_query(query)
         return query
+
+    def propose(self, round_: int | None = None, *, return_utilities: bool = False) -> Proposal:
+        """Return what `ask` would ask, and the utilities of all places; nothing is kept."""
+        number = self._round_to_ask() if round_ is None else round_
+        return propose(
+            self.project,
+            number,
+            self.device,
+            report=self._report,
+            return_utilities=return_utilities,
+        )
 
     def evaluate(self, round_: int | None = None) -> tuple[MetricRow, ...]:
         """Judge the model of a round on the validation and test images; keep the rows.
@@ -177,13 +178,9 @@ class Loop:
     def score_map(self, image_id: str, round_: int) -> npt.NDArray[np.float32] | None:
         """(H, W) acquisition scores of an image, as the query of `round_` saw them.
 
-        None for the random strategy, which scores regions, not pixels.
+        None for strategies that score regions, not pixels.
         """
-        config = self.project.config
-        if config.query.acquisition == RANDOM:
-            return None
-        predictor = load_predictor(self.project, round_ - 1, self.device)
-        return self._score(predictor, image_id, round_)
+        return shown_score(self.project, image_id, round_, self.device)
 
     def predicted_labels(self, image_id: str, round_: int) -> Labels:
         """(H, W) int16 labels that the model of a round would give an image."""
@@ -205,54 +202,3 @@ class Loop:
         """Present round while its query is not answered, else the next one."""
         present = self.round
         return present if self.project.store.unanswered(present) else present + 1
-
-    def _candidates(self, round_: int) -> Iterator[list[Candidate]]:
-        """Best regions of each pool image, one image after another."""
-        project, query = self.project, self.project.config.query
-        predictor = None
-        if query.acquisition != RANDOM:
-            predictor = load_predictor(project, round_ - 1, self.device)
-        for done, image_id in enumerate(project.pool_ids):
-            self._report(Progress(round_, "ask", done, len(project.pool_ids)))
-            available = ~project.store.asked(image_id)
-            if not available.any():
-                continue
-            if predictor is not None:
-                score = self._score(predictor, image_id, round_)
-                if query.unit is Unit.REGION:
-                    yield region_candidates(image_id, score, available, query.region)
-                else:
-                    yield image_candidates(image_id, score, available, query.image)
-            elif query.unit is Unit.REGION:
-                yield random_region_candidates(
-                    image_id, available, query.region, project.config.seed, round_
-                )
-            else:
-                yield random_image_candidate(image_id, available, project.config.seed, round_)
-        self._report(Progress(round_, "ask", len(project.pool_ids), len(project.pool_ids)))
-
-    def _score(self, predictor: Predictor, image_id: str, round_: int) -> npt.NDArray[np.float32]:
-        config = self.project.config
-        prediction = predictor.predict(
-            self.project.source.read_image(image_id),
-            seed=config.seed,
-            round_=round_,
-            image_id=image_id,
-            boundary=False,
-        )
-        score: npt.NDArray[np.float32] = (
-            score_map(config.query.acquisition, prediction.sums).cpu().numpy()
-        )
-        return score
-
-
-def _check_samples(config: Config) -> None:
-    """Refuse a strategy that does not exist or needs more samples than are drawn."""
-    name, sampling = config.query.acquisition, config.sampling
-    check_acquisition(name)
-    drawn = sampling.members if sampling.method == "ensemble" else sampling.samples
-    if name != RANDOM and drawn < ACQUISITIONS[name].min_samples:
-        raise ConfigError(
-            f"expected at least {ACQUISITIONS[name].min_samples} samples for {name!r}, got "
-            f"sampling.samples={drawn!r}. Draw more, or choose another acquisition function."
-        )

@@ -21,8 +21,8 @@ from askmask.errors import ConfigError, UnknownName, WeightsError, unknown_name
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
 from askmask.models.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
-from askmask.models.options import Options, read_options
 from askmask.models.weights import load_pretrained
+from askmask.options import Options, read_options
 
 _MULTIPLE: Final = 32  # deepest stride of every encoder
 _NOISY_LEVELS: Final = 2

@@ -8,10 +8,10 @@ import torch
 from askmask.config import ModelConfig
 from askmask.errors import WeightsError, unknown_name
 from askmask.models.contract import Model
-from askmask.models.options import read_options
 from askmask.models.two_decoder import TwoDecoder, TwoDecoderOptions
 from askmask.models.unet import UNet, UNetOptions
 from askmask.models.weights import fill_encoder, load_pretrained
+from askmask.options import read_options
 from askmask.seeds import derive_key
 
 _OWN_NAMES: Final = ("two_decoder_resnet50", "unet")

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
-from askmask.models.options import Options
 from askmask.models.resnet_v2 import RESNET50, Layout, ResNetV2
+from askmask.options import Options
 
 _KERNEL: Final = 24
 _STRIDE: Final = 16

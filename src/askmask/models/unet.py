@@ -15,7 +15,7 @@ from torch.nn import functional
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
 from askmask.models.normalization import Normalization
-from askmask.models.options import Options
+from askmask.options import Options
 
 _GROUPS: Final = 8
 

@@ -1,7 +1,8 @@
 """From score maps to a query: window sums, no overlap, budget.
 
-Pure functions on arrays. One image at a time becomes a short list of candidates
-(`region_candidates`, `image_candidates`, and their random counterparts); `select` merges the lists
+Pure functions on arrays. One image at a time becomes `Places`, and with a utility for each of them
+a short list of candidates (`ranked`, and for a plain score map `region_candidates`,
+`image_candidates` and their random counterparts); `select` merges the lists
 of a whole pool, which it reads once and does not hold. Nothing here knows a model or a file.
 
 The rules:
@@ -23,16 +24,22 @@ from askmask.regions.candidates import (
     image_candidates,
     random_image_candidate,
     random_region_candidates,
+    ranked,
     region_candidates,
 )
+from askmask.regions.places import Places, Rule, places_of
 from askmask.regions.selection import select
 from askmask.regions.windows import window_origins, window_sums
 
 __all__ = [
     "Candidate",
+    "Places",
+    "Rule",
     "image_candidates",
+    "places_of",
     "random_image_candidate",
     "random_region_candidates",
+    "ranked",
     "region_candidates",
     "select",
     "window_origins",

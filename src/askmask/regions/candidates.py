@@ -6,15 +6,21 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 
 from askmask.config import ImageConfig, RegionConfig
-from askmask.errors import AskmaskError, ShapeError
+from askmask.errors import AskmaskError
 from askmask.records import Region
-from askmask.regions.windows import window_origins, window_sums, without_overlap
+from askmask.regions.places import (
+    Available,
+    Places,
+    Rule,
+    WholeImage,
+    counted,
+    places_of,
+    region_at,
+)
 from askmask.seeds import numpy_generator
-
-Available = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,8 @@ def region_candidates(
     >>> [(window.region.col, window.score, window.new_pixels) for window in windows]
     [(1, 6.0, 2)]
     """
-    counted = _counted_score(image_id, score, available)
-    sums = window_sums(counted, config.size, config.stride)
-    return _window_candidates(image_id, sums, available, config)
+    places = places_of(image_id, available, config)
+    return ranked(places, places.scores(counted(image_id, score, available)), limit_of(config))
 
 
 def random_region_candidates(
@@ -143,13 +148,8 @@ def random_region_candidates(
     >>> len(random_region_candidates("a", available, config, seed=0, round_=1))
     4
     """
-    new_pixels = _new_pixels(available, config)
-    generator = numpy_generator(seed, "random region", round_, image_id)
-    minus_log = generator.standard_exponential(new_pixels.shape)  # -log u
-    area = _window_area(available, config)
-    with np.errstate(divide="ignore"):  # windows without a new pixel are dropped right after
-        priority = -minus_log / (new_pixels / area)
-    return _window_candidates(image_id, priority, available, config)
+    places = places_of(image_id, available, config)
+    return ranked(places, random_keys(places, seed, round_), limit_of(config))
 
 
 def image_candidates(
@@ -184,11 +184,8 @@ def image_candidates(
     >>> image_candidates("a", score, available, ImageConfig(score="mean"))[0].score
     2.5
     """
-    _counted_score(image_id, score, available)
-    if not available.any():
-        return []
-    values = score[available].astype(np.float64)
-    return [_whole_image(image_id, available, _image_score(values, config))]
+    places = places_of(image_id, available, config)
+    return ranked(places, places.scores(counted(image_id, score, available)))
 
 
 def random_image_candidate(
@@ -213,95 +210,97 @@ def random_image_candidate(
     >>> random_image_candidate("a", np.zeros((2, 2), dtype=bool), seed=0, round_=1)
     []
     """
-    if not available.any():
-        return []
-    draw = float(numpy_generator(seed, "random image", round_, image_id).random())
-    return [_whole_image(image_id, available, draw)]
+    places = places_of(image_id, available, ImageConfig())
+    return ranked(places, random_keys(places, seed, round_))
 
 
-def _counted_score(
-    image_id: str, score: npt.NDArray[np.floating], available: Available
-) -> Float[np.ndarray, "H W"]:
-    """Score where available, 0 elsewhere: `score` itself if all is, so not to be modified."""
-    if score.shape != available.shape:
-        raise ShapeError(
-            f"expected score and available pixels of one shape, got {score.shape} and "
-            f"{available.shape} for image {image_id!r}."
-        )
-    counted = score if available.all() else np.where(available, score, score.dtype.type(0))
-    # One sum tells whether all is finite; only a wrong map, or a huge sum, is looked at closer.
-    if math.isfinite(counted.sum(dtype=np.float64)):
-        return counted
-    bad = int(np.count_nonzero(~np.isfinite(counted)))
-    if bad:
-        raise AskmaskError(
-            f"expected finite scores, got {bad} that are NaN or infinite in image {image_id!r}. "
-            f"The model's output is not finite: look at its weights and at the image."
-        )
-    return counted
-
-
-def _window_area(available: Available, config: RegionConfig) -> int:
-    """Pixels of a window after clipping to the image."""
-    height, width = np.minimum(config.size, available.shape).tolist()
-    return int(height * width)
-
-
-def _new_pixels(available: Available, config: RegionConfig) -> Float64[np.ndarray, "rows cols"]:
-    """Available pixels of each window; without counting them where all are."""
-    if not available.all():
-        return window_sums(available, config.size, config.stride)
-    rows, cols = (
-        len(window_origins(length, size, config.stride))
-        for length, size in zip(available.shape, config.size, strict=True)
-    )
-    return np.full((rows, cols), float(_window_area(available, config)))
-
-
-def _window_candidates(
-    image_id: str,
-    scores: Float64[np.ndarray, "rows cols"],
-    available: Available,
-    config: RegionConfig,
+def ranked(
+    places: Places, utilities: Float64[np.ndarray, " n"], limit: int | None = None
 ) -> list[Candidate]:
-    """Windows with a new pixel, best first, without overlap unless it is allowed."""
-    new_pixels = _new_pixels(available, config)
-    rows, cols = (
-        window_origins(length, size, config.stride)
-        for length, size in zip(available.shape, config.size, strict=True)
-    )
-    height, width = np.minimum(config.size, available.shape).tolist()
-    order = np.argsort(-scores, axis=None, kind="stable")  # equal scores stay in (row, col) order
-    order = order[new_pixels.ravel()[order] > 0]
-    limit = budget_count(config) if config.budget_pixels is None else None
-    if config.overlap == "forbid":
-        order = without_overlap(order, rows, cols, (height, width), limit)
-    order = order[:limit]
-    kept = available.copy() if config.overlap == "allow" else None
-    places = zip(*np.unravel_index(order, scores.shape), strict=True)
-    return [
-        Candidate(
-            Region(image_id, int(rows[i]), int(cols[j]), height, width),
-            float(scores[i, j]),
-            int(new_pixels[i, j]),
-            kept,
-        )
-        for i, j in places
-    ]
+    """Turn the places of an image into candidates, best first.
+
+    Parameters
+    ----------
+    places : Places
+        Of one image.
+    utilities : (n,) float64 array
+        One per place, larger = ask sooner; finite where the place has a new pixel.
+    limit : int, optional
+        How many at most, see `limit_of`.
+
+    Returns
+    -------
+    list of Candidate
+        Without places that hold no available pixel and, unless the rule allows overlap, without
+        those that overlap a better one. Equal utilities stay in (row, column) order.
+
+    Examples
+    --------
+    >>> places = places_of("a", np.ones((2, 4), bool), RegionConfig(size=(2, 2), stride=1))
+    >>> [(c.region.col, c.score) for c in ranked(places, np.array([2.0, 1.0, 3.0]))]
+    [(2, 3.0), (0, 2.0)]
+    """
+    chosen = order_of(places, utilities, limit)
+    return [candidate_at(places, int(index), float(utilities[index])) for index in chosen]
 
 
-def _whole_image(image_id: str, available: Available, score: float) -> Candidate:
-    height, width = available.shape
-    return Candidate(Region(image_id, 0, 0, height, width), score, int(available.sum()))
+def limit_of(rule: Rule) -> int | None:
+    """Most candidates of one image that a query can hold; None if its budget does not tell.
+
+    Examples
+    --------
+    >>> limit_of(RegionConfig(budget_regions=7)), limit_of(RegionConfig(budget_pixels=70))
+    (7, None)
+    """
+    return budget_count(rule) if rule.budget_pixels is None else None
 
 
-def _image_score(values: Float64[np.ndarray, " n"], config: ImageConfig) -> float:
-    """Reduce the scores of the available pixels as `config` says."""
-    if config.score == "sum":
-        return float(values.sum())
-    if config.score == "mean":
-        return float(values.mean())
-    threshold = np.quantile(values, config.quantile)
-    if config.score == "quantile":
-        return float(threshold)
-    return float(values[values >= threshold].sum())
+def order_of(
+    places: Places, utilities: Float64[np.ndarray, " n"], limit: int | None = None
+) -> Int[np.ndarray, " k"]:
+    """Numbers of the places that `ranked` would return, in its order.
+
+    Examples
+    --------
+    >>> places = places_of("a", np.ones((2, 4), bool), RegionConfig(size=(2, 2), stride=1))
+    >>> order_of(places, np.array([2.0, 1.0, 3.0]))
+    array([2, 0])
+    """
+    order = np.argsort(-utilities, kind="stable")  # equal utilities stay in (row, col) order
+    order = order[places.new_pixels[order] > 0]
+    return order[:limit] if places.may_overlap else places.without_overlap(order, limit)
+
+
+def candidate_at(places: Places, index: int, score: float) -> Candidate:
+    """Make the place with a number a candidate.
+
+    Examples
+    --------
+    >>> candidate_at(places_of("a", np.ones((2, 4), bool), ImageConfig()), 0, 0.5).new_pixels
+    8
+    """
+    available = places.available if places.may_overlap else None
+    return Candidate(region_at(places, index), score, int(places.new_pixels[index]), available)
+
+
+def random_keys(places: Places, seed: int, round_: int) -> Float64[np.ndarray, " n"]:
+    """Keys that order the places of a pool, largest first, as drawing them one by one does.
+
+    Windows by their share of new pixels, see `random_region_candidates` (-inf without one), whole
+    images uniformly, see `random_image_candidate`.
+
+    Examples
+    --------
+    >>> available = np.array([[True, True, False, False]])
+    >>> places = places_of("a", available, RegionConfig(size=(1, 2), stride=2))
+    >>> random_keys(places, seed=0, round_=1).tolist()[1]
+    -inf
+    """
+    if isinstance(places, WholeImage):
+        return numpy_generator(seed, "random image", round_, places.image_id).random(1)
+    generator = numpy_generator(seed, "random region", round_, places.image_id)
+    minus_log = generator.standard_exponential(len(places.new_pixels))  # -log u
+    area = places.boxes[:, 2] * places.boxes[:, 3]
+    with np.errstate(divide="ignore"):
+        keys: npt.NDArray[np.float64] = -minus_log / (places.new_pixels / area)
+    return keys

@@ -1,0 +1,181 @@
+"""What a round should ask: the pool streamed through the configured strategy.
+
+One image at a time is read, sampled and scored; what is held of it afterwards is the strategy's
+choice. Nothing here writes to the store.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float32, Float64, Int
+
+from askmask.features import region_features
+from askmask.fitting import load_encoder, load_predictor
+from askmask.models.contract import Model
+from askmask.progress import Listener, Progress, silent
+from askmask.project import Project
+from askmask.records import QueryItem
+from askmask.regions import places_of
+from askmask.regions.places import counted
+from askmask.sampling import Image, Predictor
+from askmask.strategies import ScoredImage, strategy_turn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageUtilities:
+    """Utilities of every place of one image, asked or not; for research.
+
+    Attributes
+    ----------
+    image_id : str
+        Stable id of the image.
+    boxes : (n, 4) int array
+        Row, column, height and width of each place.
+    new_pixels : (n,) int array
+        Available pixels of each place; a place with 0 cannot be asked.
+    utilities : (L, n) float64 array
+        As the strategy made them, noise included; most strategies have one row.
+    """
+
+    image_id: str
+    boxes: Int[np.ndarray, "n 4"]
+    new_pixels: Int[np.ndarray, " n"]
+    utilities: Float64[np.ndarray, "L n"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """What a round would ask.
+
+    Attributes
+    ----------
+    items : tuple of QueryItem
+        Best first; empty if nothing is left to ask.
+    utilities : tuple of ImageUtilities
+        One per image that was scored, if they were asked for; else empty.
+    """
+
+    items: tuple[QueryItem, ...]
+    utilities: tuple[ImageUtilities, ...] = ()
+
+
+def propose(
+    project: Project,
+    round_: int,
+    device: torch.device,
+    *,
+    report: Listener = silent,
+    return_utilities: bool = False,
+) -> Proposal:
+    """Choose what the query of a round should ask, with the model of the round before.
+
+    Parameters
+    ----------
+    project : Project
+        Its config names the strategy.
+    round_ : int
+        >= 1.
+    device : torch.device
+        Where the model runs.
+    report : callable
+        Called with a `Progress` after each image.
+    return_utilities : bool
+        Whether to keep the utilities of all places of the pool as well: 8 bytes per place, instead
+        of what the strategy holds.
+
+    Raises
+    ------
+    ProjectError
+        If the strategy needs a model and the round before has none.
+    """
+    strategy, turn = strategy_turn(project.config, round_)
+    kept: list[ImageUtilities] = []
+
+    def read() -> Iterator[ScoredImage]:
+        for image in _Pool(project, round_, device, report).scored():
+            if return_utilities:
+                places = image.places
+                kept.append(
+                    ImageUtilities(
+                        places.image_id, places.boxes, places.new_pixels, image.utilities
+                    )
+                )
+            yield image
+
+    return Proposal(strategy.choose(read(), turn), tuple(kept))
+
+
+def shown_score(
+    project: Project, image_id: str, round_: int, device: torch.device
+) -> npt.NDArray[np.float32] | None:
+    """(H, W) first score map of an image, as the query of a round saw it.
+
+    None for strategies without one: those score regions, not pixels.
+    """
+    maps = _Pool(project, round_, device, silent).maps(image_id)
+    return maps[0] if len(maps) else None
+
+
+class _Pool:
+    """The images that a round may ask about, and the model that scores them."""
+
+    def __init__(
+        self, project: Project, round_: int, device: torch.device, report: Listener
+    ) -> None:
+        self._project = project
+        self._round = round_
+        self._device = device
+        self._report = report
+        self._strategy, self._turn = strategy_turn(project.config, round_)
+
+    def scored(self) -> Iterator[ScoredImage]:
+        """Every image that the strategy wants to see, one after another."""
+        ids = self._project.pool_ids
+        for done, image_id in enumerate(ids):
+            self._report(Progress(self._round, "ask", done, len(ids)))
+            available = ~self._project.store.asked(image_id)
+            if not available.any() and not self._strategy.sees_labelled:
+                continue
+            maps = self.maps(image_id) if available.any() else self._no_maps(available.shape)
+            places = places_of(image_id, available, self._turn.rule)
+            values = counted(image_id, maps, available)
+            utilities = self._strategy.utilities(places, values, self._turn)
+            yield ScoredImage(places, utilities, partial(self._embed, image_id))
+        self._report(Progress(self._round, "ask", len(ids), len(ids)))
+
+    def maps(self, image_id: str) -> Float32[np.ndarray, "K H W"]:
+        """Score maps of an image; none for strategies that need no model."""
+        image = self._image(image_id)
+        if self._strategy.maps is None:
+            return self._no_maps(image.shape[:2])
+        prediction = self._predictor.predict(
+            image,
+            seed=self._project.config.seed,
+            round_=self._round,
+            image_id=image_id,
+            boundary=False,
+        )
+        maps = self._strategy.maps(prediction.sums, self._turn).float().cpu().numpy()
+        return maps[None] if maps.ndim == 2 else maps
+
+    def _embed(self, image_id: str, boxes: Int[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n D"]:
+        return region_features(self._encoder, self._image(image_id), boxes)
+
+    def _image(self, image_id: str) -> Image:
+        return self._project.source.read_image(image_id)
+
+    @staticmethod
+    def _no_maps(shape: tuple[int, ...]) -> Float32[np.ndarray, "0 H W"]:
+        return np.zeros((0, *shape), np.float32)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return load_predictor(self._project, self._round - 1, self._device)
+
+    @cached_property
+    def _encoder(self) -> Model:
+        return load_encoder(self._project, self._round - 1, self._device)
