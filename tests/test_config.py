@@ -52,7 +52,9 @@ def test_unknown_key_names_the_nearest_key_of_its_section() -> None:
 
 
 def test_unknown_key_without_a_neighbour_lists_the_keys() -> None:
-    with pytest.raises(ConfigError, match="unknown key 'qqq'. Choose from: data, device, eval"):
+    with pytest.raises(
+        ConfigError, match="unknown key 'qqq'. Choose from: calibration, data, device, eval"
+    ):
         parse_config({"data": {"path": "d"}, "qqq": 1})
 
 

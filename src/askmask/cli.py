@@ -241,6 +241,38 @@ def import_command(
 
 
 @app.command()
+def calibrate(
+    project: ProjectPath,
+    method: Annotated[
+        str | None,
+        typer.Option(help="temperature, vector, histogram, isotonic, or none to take it back."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the newest model's confidence mean what it says, and show before and after."""
+    from askmask.commands.calibrate import calibrate_project
+
+    calibrate_project(console, project, method, as_json=as_json)
+
+
+@app.command()
+def predict(
+    project: ProjectPath,
+    images: Annotated[Path, typer.Argument(help="A folder of images, or one.", metavar="IMAGES")],
+    out: Annotated[Path, typer.Argument(help="Where to write; absent or empty.", metavar="OUT")],
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Shrink images first; by default as the data set was.", min=0.01, max=1),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write masks, confidence maps and a table for any images, by the newest model."""
+    from askmask.commands.predict import predict_images
+
+    predict_images(console, project, images, out, scale=scale, as_json=as_json)
+
+
+@app.command()
 def report(path: Annotated[Path, typer.Argument(help="A project or a run.")]) -> None:
     """Write one self-contained HTML report of a project or of a run of `simulate`."""
     from askmask.commands.grid import report_path

@@ -182,6 +182,21 @@ class EvaluationConfig(_Section):
     boundary_threshold: float = Field(0.5, gt=0, lt=1)
 
 
+class CalibrationConfig(_Section):
+    """How probabilities are recalibrated after each training, on the validation images.
+
+    `method`: ``"temperature"`` and ``"vector"`` change the logits of every sample, so asking,
+    judging and predicting follow; ``"histogram"`` and ``"isotonic"`` change the mean
+    probabilities, so judging and predicting follow. Logits of at most `pixels` validation pixels
+    are fitted; histogram and isotonic use all of them. `asking` false leaves asking to the samples
+    as they are.
+    """
+
+    method: Literal["none", "temperature", "vector", "histogram", "isotonic"] = "none"
+    pixels: int = Field(100_000, ge=100)
+    asking: bool = True
+
+
 class GridConfig(_Section):
     """A benchmark: every acquisition x unit x seed is one trial of `rounds` queries.
 
@@ -227,6 +242,7 @@ class Config(_Section):
     sampling: SamplingConfig = SamplingConfig()
     query: QueryConfig = QueryConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     grid: GridConfig = GridConfig()
     serve: ServeConfig = ServeConfig()
 

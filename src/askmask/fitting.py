@@ -1,6 +1,7 @@
 """One round's training, from the labelled set to model files, and the way back from the files."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,16 @@ import numpy as np
 import torch
 
 from askmask.cache import Cache
+from askmask.config import Config
 from askmask.errors import ProjectError, TrainingFailed
+from askmask.mapped_mean import MappedMean
 from askmask.models.contract import Model
 from askmask.models.registry import build_model
 from askmask.models.weights import load_model_weights, read_metadata, save_model
 from askmask.progress import Listener, Progress
 from askmask.project import Project
+from askmask.recalibrated import load_recalibration
+from askmask.recalibration import LogitScaling, ProbabilityMap, Recalibration
 from askmask.records import Labels, utc_now
 from askmask.sampling import Deterministic, Ensemble, MonteCarloDropout, Predictor
 from askmask.seeds import derive_key
@@ -61,7 +66,7 @@ def fit_round(
         r for r in project.store.trainings() if (r.round, r.labelled_digest) == (round_, digest)
     ]
     finished = [r for r in past if r.status == "finished"]
-    if finished and all(path.is_file() for path in _model_paths(project, round_)):
+    if finished and all(path.is_file() for path in project.model_paths(round_)):
         return finished[-1]
     allowed = project.config.training.restart.attempts
     for attempt in range(sum(r.status == "failed" for r in past), allowed):
@@ -70,7 +75,7 @@ def fit_round(
             _fit_member(
                 _Fit(project, round_, attempt, member, device, digest, until, report), cache
             )
-            for member in range(len(_model_paths(project, round_)))
+            for member in range(len(project.model_paths(round_)))
         ]
         failed = [result for result in results if result.status == "failed"]
         worst = failed[0] if failed else results[0]
@@ -98,50 +103,76 @@ def fit_round(
 
 
 def load_predictor(project: Project, round_: int, device: torch.device) -> Predictor:
-    """Sampler of a round's model as the config says: dropout or ensemble.
+    """Sampler of a round's model, recalibrated if the model has been and the config wants it.
 
     Raises
     ------
     ProjectError
-        If that round has no model.
+        If that round has no model, or a recalibration that is not of this model.
     """
-    sampling = project.config.sampling
-    models = _load_models(project, round_, device)
-    if sampling.method == "ensemble":
-        return Ensemble(models)
-    return MonteCarloDropout(models[0], sampling.samples)
+    stored = load_recalibration(project, round_) if project.config.calibration.asking else None
+    scaling = None if stored is None else stored.sampler
+    return sampler_of(project.config, load_models(project, round_, device), scaling)
 
 
 def load_sampler(
     project: Project, round_: int, n_samples: int, device: torch.device
 ) -> MonteCarloDropout:
     """Dropout sampler of a round's model with another number of samples than the config's."""
-    return MonteCarloDropout(_load_models(project, round_, device)[0], n_samples)
+    return MonteCarloDropout(load_models(project, round_, device)[0], n_samples)
 
 
 def load_encoder(project: Project, round_: int, device: torch.device) -> Model:
     """First model of a round, in eval mode, for its features."""
-    return _load_models(project, round_, device)[0]
+    return load_models(project, round_, device)[0]
 
 
 def load_judge(project: Project, round_: int, device: torch.device) -> Predictor:
-    """Predictor that a round's model is judged by: one plain pass, or a mean of samples."""
-    models = _load_models(project, round_, device)
+    """Predictor that a round's model is judged by, recalibrated if the model has been.
+
+    Raises
+    ------
+    ProjectError
+        As `load_predictor`.
+    """
+    stored = load_recalibration(project, round_)
+    recalibration = None if stored is None else stored.judge
+    return judge_of(project.config, load_models(project, round_, device), recalibration)
+
+
+def sampler_of(
+    config: Config, models: Sequence[Model], scaling: LogitScaling | None = None
+) -> Ensemble | MonteCarloDropout:
+    """Predictor whose samples are scored: dropout or ensemble."""
+    if config.sampling.method == "ensemble":
+        return Ensemble(models, scaling=scaling)
+    return MonteCarloDropout(models[0], config.sampling.samples, scaling=scaling)
+
+
+def judge_of(
+    config: Config, models: Sequence[Model], recalibration: Recalibration | None = None
+) -> Predictor:
+    """Predictor that a model is judged by: one plain pass, or a mean of samples."""
+    if isinstance(recalibration, ProbabilityMap):
+        return MappedMean(judge_of(config, models), recalibration)
     if len(models) > 1:
-        return Ensemble(models)
-    samples = project.config.evaluation.samples
-    return MonteCarloDropout(models[0], samples) if samples else Deterministic(models[0])
+        return Ensemble(models, scaling=recalibration)
+    samples = config.evaluation.samples
+    if samples:
+        return MonteCarloDropout(models[0], samples, scaling=recalibration)
+    return Deterministic(models[0], scaling=recalibration)
 
 
-def _model_paths(project: Project, round_: int) -> list[Path]:
-    sampling = project.config.sampling
-    members = sampling.members if sampling.method == "ensemble" else 1
-    return [project.model_path(round_, member) for member in range(members)]
+def load_models(project: Project, round_: int, device: torch.device) -> list[Model]:
+    """Network of a round, or every member of an ensemble, in eval mode.
 
-
-def _load_models(project: Project, round_: int, device: torch.device) -> list[Model]:
+    Raises
+    ------
+    ProjectError
+        If the round has no model.
+    """
     models = []
-    for path in _model_paths(project, round_):
+    for path in project.model_paths(round_):
         if not path.is_file():
             raise ProjectError(
                 f"expected a model of round {round_} at {str(path)!r}, found none. "

@@ -6,15 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from askmask.cache import Cache
-from askmask.fitting import load_judge
+from askmask.fitting import judge_of, load_models
 from askmask.metrics.evaluation import Evaluation
+from askmask.metrics.recalibrated import RecalibratedEvaluation
 from askmask.models.weights import file_digest
 from askmask.progress import Listener, Progress
 from askmask.project import Project
+from askmask.recalibrated import StoredRecalibration, load_recalibration
+from askmask.recalibration import ProbabilityMap
 from askmask.records import MetricRow
-from askmask.sampling import Predictor
+from askmask.sampling import Image, Prediction, Predictor
 
 ALL_TEST = "test"
 """Name of all test splits taken together."""
@@ -31,7 +35,9 @@ def judge_round(
     """Metrics of a round's model on every validation and test split.
 
     Two and more test splits are also scored together, as ``"test"``. The time it took is a row
-    of its own, ``evaluation_seconds``.
+    of its own, ``evaluation_seconds``. Metrics are those of the network as it was trained; if the
+    round has a recalibration, what it changes follows as rows called ``recalibrated_...``. On a
+    validation image they come from a map that was fitted without that image.
     """
     if cache is None:
         return _judge(project, round_, device, report)
@@ -40,12 +46,14 @@ def judge_round(
         rows = _judge(project, round_, device, report)
         path.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
 
+    stored = load_recalibration(project, round_)
     key = {
         "weights": file_digest(project.model_path(round_)),
         "evaluation": project.config.evaluation.model_dump(mode="json"),
         "seed": project.config.seed,
         "round": round_,
         "parts": evaluation_parts(project),
+        "recalibration": None if stored is None else stored.digest,
     }
     made = cache.get_or_make(key, ".json", make)
     return tuple(MetricRow(**row) for row in json.loads(made.read_text(encoding="utf-8")))
@@ -67,22 +75,22 @@ def _judge(
     project: Project, round_: int, device: torch.device, report: Listener
 ) -> tuple[MetricRow, ...]:
     started = time.perf_counter()
-    judge = load_judge(project, round_, device)
+    judges = _Judges(project, round_, device)
     parts = evaluation_parts(project)
     total = sum(len(ids) for _, ids in parts)
     tests = [split for split, _ in parts if split != "validation"]
-    together = _evaluation(project, ALL_TEST)
+    together = judges.new_scores(ALL_TEST)
     done = 0
     rows: list[MetricRow] = []
     for split, image_ids in parts:
-        evaluation = _evaluation(project, split)
+        scores = judges.new_scores(split)
         for image_id in image_ids:
-            _judge_image(project, judge, evaluation, image_id, round_)
+            judges.judge(scores, image_id)
             done += 1
             report(Progress(round_, "evaluate", done, total))
-        rows += evaluation.rows()
+        rows += scores.rows()
         if split in tests:
-            together.merge(evaluation)
+            together.merge(scores)
     if len(tests) > 1:
         rows += together.rows()
     elapsed = time.perf_counter() - started
@@ -90,23 +98,72 @@ def _judge(
     return tuple(rows)
 
 
-def _evaluation(project: Project, split: str) -> Evaluation:
-    return Evaluation(project.source.classes, project.config.evaluation, split)
+class _Scores:
+    """Scores of one split, before and, with a recalibration, after it."""
+
+    def __init__(self, before: Evaluation, after: RecalibratedEvaluation | None) -> None:
+        self.before = before
+        self.after = after
+
+    def merge(self, other: "_Scores") -> None:
+        self.before.merge(other.before)
+        if self.after is not None and other.after is not None:
+            self.after.merge(other.after)
+
+    def rows(self) -> list[MetricRow]:
+        return self.before.rows() + ([] if self.after is None else self.after.rows())
 
 
-def _judge_image(
-    project: Project, judge: Predictor, evaluation: Evaluation, image_id: str, round_: int
-) -> None:
-    mask = project.source.read_mask(image_id)
-    assert mask is not None, "roles give validation and test only to images with a mask"
-    prediction = judge.predict(
-        project.source.read_image(image_id),
-        seed=project.config.seed,
-        round_=round_,
-        image_id=image_id,
-        boundary=True,
-    )
-    mean_probs = prediction.sums.mean_probs.float().cpu().numpy()
-    boundary = prediction.boundary_probs
-    boundary_probs = None if boundary is None else boundary.float().cpu().numpy()
-    evaluation.update(project.images[image_id].group, mean_probs, boundary_probs, mask)
+class _Judges:
+    """A round's model, as it is and recalibrated."""
+
+    def __init__(self, project: Project, round_: int, device: torch.device) -> None:
+        self._project = project
+        self._round = round_
+        self._stored = load_recalibration(project, round_)
+        self._models = load_models(project, round_, device)
+        self._judge = judge_of(project.config, self._models)
+
+    def new_scores(self, split: str) -> _Scores:
+        classes, config = self._project.source.classes, self._project.config.evaluation
+        after = None if self._stored is None else RecalibratedEvaluation(classes, config, split)
+        return _Scores(Evaluation(classes, config, split), after)
+
+    def judge(self, scores: _Scores, image_id: str) -> None:
+        mask = self._project.source.read_mask(image_id)
+        assert mask is not None, "roles give validation and test only to images with a mask"
+        group = self._project.images[image_id].group
+        image = self._project.source.read_image(image_id)
+        prediction = self._predict(self._judge, image, image_id, boundary=True)
+        boundary = prediction.boundary_probs
+        boundary_probs = None if boundary is None else boundary.float().cpu().numpy()
+        mean_probs = prediction.sums.mean_probs.float()
+        scores.before.update(group, mean_probs.cpu().numpy(), boundary_probs, mask)
+        if scores.after is not None and self._stored is not None:
+            after = self._recalibrated(self._stored, prediction, image, image_id)
+            if after is not None:
+                scores.after.update(group, after.float().cpu().numpy(), mask)
+
+    def _recalibrated(
+        self, stored: StoredRecalibration, prediction: Prediction, image: Image, image_id: str
+    ) -> Tensor | None:
+        """Mean probabilities after recalibration; None where no map is free of this image."""
+        recalibration = stored.held_out(image_id)
+        if recalibration is None:
+            return None
+        mean_probs = prediction.sums.mean_probs.float()
+        if isinstance(recalibration, ProbabilityMap):
+            return recalibration(mean_probs)
+        if recalibration.temperature is not None and prediction.sums.n_samples == 1:
+            # log p are logits up to a constant, which the softmax takes away
+            return recalibration(mean_probs.log()[None]).softmax(1)[0]
+        judge = judge_of(self._project.config, self._models, recalibration)
+        return self._predict(judge, image, image_id, boundary=False).sums.mean_probs
+
+    def _predict(
+        self, judge: Predictor, image: Image, image_id: str, *, boundary: bool
+    ) -> Prediction:
+        seed = self._project.config.seed
+        return judge.predict(
+            image, seed=seed, round_=self._round, image_id=image_id, boundary=boundary
+        )

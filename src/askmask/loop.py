@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from askmask.asking import Proposal, propose, shown_score
 from askmask.cache import Cache
+from askmask.calibrating import recalibrate_round, recalibration_mark
 from askmask.compute import configure
 from askmask.errors import ProjectError
 from askmask.fitting import fit_round, load_judge
@@ -97,13 +98,19 @@ class Loop:
     def train(self, round_: int | None = None) -> TrainingRecord:
         """Fit the model of a round (by default the present one) to every answer so far.
 
+        Then its recalibration, if the config wants one, to the validation images.
+
         Raises
         ------
         TrainingFailed
             If every attempt that the config allows failed; each is recorded.
         """
         number = self.round if round_ is None else round_
-        return fit_round(self.project, number, self.device, cache=self._cache, report=self._report)
+        record = fit_round(
+            self.project, number, self.device, cache=self._cache, report=self._report
+        )
+        recalibrate_round(self.project, number, self.device)
+        return record
 
     def ask(self, round_: int | None = None) -> Query:
         """Choose what to label next with the newest model, and keep the query in the store.
@@ -166,6 +173,7 @@ class Loop:
             )
         # A round's model may be fitted again, so its file name alone does not say which it is.
         model = f"{trained[-1].model}@{trained[-1].labelled_digest[:12]}"
+        model += recalibration_mark(self.project, number)
         kept = store.metrics(number, model)
         if kept:
             return kept

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report; `phase` is ``"train"`` (in steps), ``"ask"`` or ``"evaluate"`` (in images)."""
+    """One report; `phase` is ``"train"`` (in steps), ``"ask"`` or ``"evaluate"`` (in images).
+
+    Commands outside the loop report ``"calibrate"`` and ``"predict"``, in images, too.
+    """
 
     round: int
     phase: str

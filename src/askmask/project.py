@@ -101,10 +101,17 @@ class Project:
         suffix = f"_member_{member}" if member else ""
         return self.root / "models" / f"round_{round_:03d}{suffix}.safetensors"
 
+    def model_paths(self, round_: int) -> list[Path]:
+        """Files of a round's model: one, or one per member of an ensemble."""
+        sampling = self.config.sampling
+        members = sampling.members if sampling.method == "ensemble" else 1
+        return [self.model_path(round_, member) for member in range(members)]
+
     def delete_models(self, round_: int) -> None:
-        """Delete the model files of a round; its metrics stay."""
-        for path in (self.root / "models").glob(f"round_{round_:03d}*.safetensors"):
-            path.unlink()
+        """Delete the model files of a round and its recalibration; its metrics stay."""
+        for ending in ("*.safetensors", ".calibration.json"):
+            for path in (self.root / "models").glob(f"round_{round_:03d}{ending}"):
+                path.unlink()
 
     @property
     def start_regions(self) -> tuple[Region, ...]:

@@ -20,6 +20,7 @@ from askmask.acquisition import SampleSums
 from askmask.errors import ConfigError, ShapeError
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import KeyedNoise, NoNoise
+from askmask.recalibration import LogitScaling
 
 Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
 """(H, W, 3) RGB, uint8."""
@@ -90,9 +91,18 @@ class MonteCarloDropout:
     chunk : int
         Samples computed at a time: more cost memory, fewer use small images badly. Results are
         independent of it up to rounding.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits of every sample.
     """
 
-    def __init__(self, model: Model, n_samples: int, chunk: int = 3) -> None:
+    def __init__(
+        self,
+        model: Model,
+        n_samples: int,
+        chunk: int = 3,
+        *,
+        scaling: LogitScaling | None = None,
+    ) -> None:
         if n_samples < 1 or chunk < 1:
             raise ConfigError(
                 f"expected n_samples >= 1 and chunk >= 1, got {n_samples!r} and {chunk!r}."
@@ -100,6 +110,7 @@ class MonteCarloDropout:
         self._model = model
         self._n_samples = n_samples
         self._chunk = chunk
+        self._scaling = scaling
 
     @property
     def n_samples(self) -> int:
@@ -169,7 +180,7 @@ class MonteCarloDropout:
         boundary: bool,
     ) -> Iterator["_Stream"]:
         """Running sums after each chunk of samples; `names` are seed, round and image id."""
-        total = _Stream()
+        total = _Stream(self._scaling)
         with _inference(self._model):
             features = self._model.prefix(_to_batch(image, self._model))
         for samples in chunks:
@@ -179,6 +190,18 @@ class MonteCarloDropout:
                 total.add(self._model.suffix(repeated, noise, boundary=boundary))
             yield total
 
+    def logits(self, image: Image, *, seed: int, round_: int, image_id: str) -> Iterator[Tensor]:
+        """Class logits of the samples, chunk by chunk, before any recalibration."""
+        with _inference(self._model):
+            features = self._model.prefix(_to_batch(image, self._model))
+        for start in range(0, self._n_samples, self._chunk):
+            samples = range(start, min(start + self._chunk, self._n_samples))
+            noise = KeyedNoise(seed, round_, image_id, samples)
+            with _inference(self._model):
+                repeated = _repeat(features, len(samples))
+                outputs = self._model.suffix(repeated, noise, boundary=False)
+            yield outputs.foreground
+
 
 class Deterministic:
     """One pass without dropout.
@@ -187,12 +210,15 @@ class Deterministic:
     ----------
     model : Model
         Used in eval mode.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits.
     """
 
     n_samples = 1
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, scaling: LogitScaling | None = None) -> None:
         self._model = model
+        self._scaling = scaling
 
     def predict(
         self,
@@ -204,10 +230,23 @@ class Deterministic:
         boundary: bool,
     ) -> Prediction:
         """Predict an image by the expected activations; see `Predictor.predict`."""
-        total = _Stream()
+        total = _Stream(self._scaling)
         with _inference(self._model):
             total.add(self._model(_to_batch(image, self._model), NoNoise(), boundary=boundary))
         return total.prediction()
+
+    def logits(
+        self,
+        image: Image,
+        *,
+        seed: int,  # noqa: ARG002 - the contract; nothing is drawn
+        round_: int,  # noqa: ARG002
+        image_id: str,  # noqa: ARG002
+    ) -> Iterator[Tensor]:
+        """Class logits of the pass, before any recalibration."""
+        with _inference(self._model):
+            outputs = self._model(_to_batch(image, self._model), NoNoise(), boundary=False)
+        yield outputs.foreground
 
 
 class Ensemble:
@@ -217,13 +256,15 @@ class Ensemble:
     ----------
     models : sequence of Model
         The members, trained from different seeds; at least one, all with the same classes.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits of every member.
 
     References
     ----------
     Lakshminarayanan et al. 2017, arXiv:1612.01474.
     """
 
-    def __init__(self, models: Sequence[Model]) -> None:
+    def __init__(self, models: Sequence[Model], *, scaling: LogitScaling | None = None) -> None:
         classes = sorted({model.n_classes for model in models})
         if len(classes) != 1:
             raise ConfigError(
@@ -231,6 +272,7 @@ class Ensemble:
                 f"with {classes!r}. Train every member on the same data set."
             )
         self._models = tuple(models)
+        self._scaling = scaling
 
     @property
     def n_samples(self) -> int:
@@ -247,22 +289,40 @@ class Ensemble:
         boundary: bool,
     ) -> Prediction:
         """Predict an image by every member; see `Predictor.predict`."""
-        total = _Stream()
+        total = _Stream(self._scaling)
         for model in self._models:
             with _inference(model):
                 total.add(model(_to_batch(image, model), NoNoise(), boundary=boundary))
         return total.prediction()
 
+    def logits(
+        self,
+        image: Image,
+        *,
+        seed: int,  # noqa: ARG002 - the contract; nothing is drawn
+        round_: int,  # noqa: ARG002
+        image_id: str,  # noqa: ARG002
+    ) -> Iterator[Tensor]:
+        """Class logits of one member after another, before any recalibration."""
+        for model in self._models:
+            with _inference(model):
+                outputs = model(_to_batch(image, model), NoNoise(), boundary=False)
+            yield outputs.foreground
+
 
 class _Stream:
     """Running sums of the outputs of the samples of one image."""
 
-    def __init__(self) -> None:
+    def __init__(self, scaling: LogitScaling | None) -> None:
+        self._scaling = scaling
         self._sums: SampleSums | None = None
         self._boundary: Tensor | None = None
 
     def add(self, outputs: Outputs) -> None:
-        sums = SampleSums.of(outputs.foreground.softmax(1))
+        logits = outputs.foreground
+        if self._scaling is not None:
+            logits = self._scaling(logits)
+        sums = SampleSums.of(logits.softmax(1))
         self._sums = sums if self._sums is None else self._sums + sums
         if outputs.boundary is not None:
             # Softmax of two classes: the second one's probability is a sigmoid of the difference.

@@ -14,7 +14,13 @@ from askmask.progress import Listener
 from askmask.progress import Progress as Report
 from askmask.records import MetricRow
 
-PHASES = {"train": "training, steps", "ask": "scoring, images", "evaluate": "evaluating, images"}
+PHASES = {
+    "train": "training, steps",
+    "ask": "scoring, images",
+    "evaluate": "evaluating, images",
+    "calibrate": "recalibrating, images",
+    "predict": "predicting, images",
+}
 
 
 def print_json(value: object) -> None:

@@ -12,6 +12,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 from pathlib import Path, PurePosixPath
@@ -82,6 +83,7 @@ class PreparedSource:
         description = _read_description(path)
         self._classes = ClassMap.of(description.classes)
         self._made_from = description.made_from
+        self._value_range = description.value_range
         self._entries = {entry.id: entry for entry in description.images}
         self._check_entries(description)
 
@@ -94,6 +96,17 @@ class PreparedSource:
     def made_from(self) -> str:
         """What the data set was prepared from, in words."""
         return self._made_from
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Values that became 0 and 255 in images with 16 bits; None if there were none."""
+        return self._value_range
+
+    @property
+    def scale(self) -> float:
+        """Factor that the images were shrunk by."""
+        told = re.search(r", scale ([0-9.]+)$", self._made_from)
+        return float(told[1]) if told else 1.0
 
     def images(self) -> tuple[ImageInfo, ...]:
         """Every image, in the order of the description."""

@@ -10,8 +10,11 @@ from jaxtyping import Bool, Float, Integer
 from askmask.config import EvaluationConfig
 from askmask.errors import ConfigError, ShapeError
 from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.intervals import ImageSums
 from askmask.metrics.objects import ObjectScores, connected_objects, find_objects
+from askmask.metrics.risk import aurc, risk_rows
 from askmask.metrics.segmentation import ConfusionCounts
+from askmask.metrics.strata import Strata
 from askmask.records import ClassMap, Mask, MetricRow
 
 ALL = "all"
@@ -40,6 +43,8 @@ class Evaluation:
         self.config = config
         self.split = split
         self._groups: dict[str | None, _Sums] = {}
+        self._strata = Strata(len(classes), config.calibration_bins)
+        self._images = ImageSums(config.calibration_bins)
 
     def update(
         self,
@@ -92,6 +97,8 @@ class Evaluation:
             found = find_objects(predicted == index, boundary, self.config.min_object_pixels)
             scores.update(found, _true_objects(mask, index), mask.labelled)
         self._groups.setdefault(group, self._new_sums()).merge(image)
+        self._strata.update(mean_probs, predicted, mask.labels)
+        self._images.add(image.calibration)
 
     def merge(self, other: "Evaluation") -> None:
         """Add the images of another evaluation with the same classes and config.
@@ -108,17 +115,23 @@ class Evaluation:
             )
         for group, sums in other._groups.items():  # noqa: SLF001 - the same class
             self._groups.setdefault(group, self._new_sums()).merge(sums)
+        self._strata.merge(other._strata)  # noqa: SLF001
+        self._images.merge(other._images)  # noqa: SLF001
 
     def rows(self) -> list[MetricRow]:
         """Every metric for ``"all"`` and then for each group by name.
 
-        The rows are those of `ConfusionCounts`, `CalibrationSums` and, unless the config leaves
-        objects out, `ObjectScores`. Before the first update, all values are NaN with count 0.
+        The rows are those of `ConfusionCounts`, `CalibrationSums`, ``aurc``, and, unless the
+        config leaves objects out, `ObjectScores`. For ``"all"`` those of `risk_rows`, `Strata` and
+        `ImageSums` follow. Before the first update, all values are NaN with count 0.
         """
         whole = self._new_sums()
         for sums in self._groups.values():
             whole.merge(sums)
         rows = list(whole.rows(self.split, ALL, self.classes))
+        rows += risk_rows(whole.calibration.by_doubt, self.split, ALL)
+        rows += self._strata.rows(self.split, ALL, self.classes)
+        rows += self._images.rows(self.split, ALL)
         for group in sorted(name for name in self._groups if name is not None):
             rows += self._groups[group].rows(self.split, group, self.classes)
         return rows
@@ -151,6 +164,8 @@ class _Sums:
     def rows(self, split: str, group: str, classes: ClassMap) -> Iterator[MetricRow]:
         yield from self.confusion.rows(split, group, classes)
         yield from self.calibration.rows(split, group, classes)
+        area = aurc(self.calibration.by_doubt)
+        yield MetricRow(split, group, ALL, "aurc", area, self.calibration.n_pixels)
         if not self.objects:
             return
         pooled = ObjectScores()
