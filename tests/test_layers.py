@@ -23,6 +23,7 @@ LAYERS = {
     "asking": 5,
     "fitting": 4,
     "calibrating": 4.5,
+    "comparing": 5.5,
     "predicting": 5,
     "recalibrated": 3.6,
     "training_set": 3.5,

@@ -247,12 +247,16 @@ def calibrate(
         str | None,
         typer.Option(help="temperature, vector, histogram, isotonic, or none to take it back."),
     ] = None,
+    compare_query: Annotated[
+        bool,
+        typer.Option("--compare-query", help="Also tell whether other regions would be asked."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the newest model's confidence mean what it says, and show before and after."""
     from askmask.commands.calibrate import calibrate_project
 
-    calibrate_project(console, project, method, as_json=as_json)
+    calibrate_project(console, project, method, compare_query=compare_query, as_json=as_json)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from askmask.calibrating import fit_recalibration
 from askmask.commands.output import print_json, progress_bars
+from askmask.comparing import QueryComparison, compare_queries
 from askmask.errors import ProjectError, unknown_name
 from askmask.loop import Loop
 from askmask.metrics.recalibrated import PREFIX
@@ -25,7 +26,9 @@ DEFAULT = "temperature"
 _SHOWN = {"nll": "NLL", "brier": "Brier", "ece": "ECE", "mean_dice": "Dice"}
 
 
-def calibrate_project(console: Console, root: Path, method: str | None, *, as_json: bool) -> None:
+def calibrate_project(
+    console: Console, root: Path, method: str | None, *, compare_query: bool, as_json: bool
+) -> None:
     """Fit, keep and judge a recalibration of the newest model; or remove it."""
     messages = Console(stderr=True) if as_json else console
     with Project.open(root) as project, progress_bars(messages) as show:
@@ -39,8 +42,13 @@ def calibrate_project(console: Console, root: Path, method: str | None, *, as_js
             stored = fit_recalibration(project, round_, chosen, loop.device, report=show)  # type: ignore[arg-type]
             save_recalibration(recalibration_path(project, round_), stored)
         rows = loop.evaluate(round_)
+        queries = None
+        if compare_query:
+            queries = compare_queries(project, round_, loop.device, report=show)
     if as_json:
         facts = {"round": round_, "method": chosen} | _facts(stored)
+        if queries is not None:
+            facts["query"] = asdict(queries)
         print_json(facts | {"rows": [asdict(row) for row in rows]})
         return
     console.print(comparison(rows))
@@ -48,6 +56,8 @@ def calibrate_project(console: Console, root: Path, method: str | None, *, as_js
         console.print(f"Round {round_} is not recalibrated.")
         return
     console.print(f"Round {round_}: {_words(stored)}")
+    if queries is not None:
+        console.print(_query_words(queries))
 
 
 def newest_round(project: Project) -> int:
@@ -114,3 +124,11 @@ def _words(stored: StoredRecalibration) -> str:
     if n_images == 1:
         return f"{fitted}. A single image cannot tell how well: keep more for validation."
     return f"{fitted}. Scores of a validation image use a map fitted without it."
+
+
+def _query_words(queries: QueryComparison) -> str:
+    return (
+        f"Asked by {queries.acquisition} with and without: {queries.same_regions} of "
+        f"{queries.regions} regions are the same, {queries.shared:.1%} of {queries.pixels:,} "
+        f"pixels. Another seed alone, without recalibration, shares {queries.shared_by_chance:.1%}."
+    )
