@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from askmask.experiments.analysis import Analysis, analyse
-from askmask.experiments.curves import METRICS, Metric, Strategy
+from askmask.experiments.curves import (
+    Strategy,
+)
 from askmask.experiments.indexed import IndexedRows, indexed
+from askmask.experiments.measures import METRICS, Metric
 from askmask.experiments.ranking import penalty_matrix
 from askmask.experiments.results import ResultRow
 from askmask.experiments.statistics import aubc

@@ -110,6 +110,11 @@ def test_simulate_prints_a_summary_and_leaves_table_and_report(
     assert "mutual_information" in summary
     assert "obj. F1" in summary
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+    drawn = json.loads(call("figures", tmp_path / "run", "--json"))["figures"]
+    assert {"agreement.csv", "agreement.svg"} <= {Path(name).name for name in drawn}
+    assert all(Path(name).is_file() for name in drawn)
+    paper = call("figures", tmp_path / "run", "--paper", "--out", tmp_path / "paper")
+    assert "paper_1_curves.svg" in paper
     numbers = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
     assert numbers["results"][0]["split"] == "test"
     found = json.loads(call("simulate", path, "--out", tmp_path / "run", "--resume", "--json"))

@@ -6,7 +6,6 @@ import pytest
 
 from askmask.errors import ProjectError
 from askmask.experiments.curves import (
-    METRICS,
     ReliabilityBin,
     Strategy,
     complete_seeds,
@@ -19,6 +18,7 @@ from askmask.experiments.curves import (
     splits,
     strategies,
 )
+from askmask.experiments.measures import METRICS
 from result_rows import curves, reliability, row
 
 RANDOM_REGIONS = Strategy("random", "region")

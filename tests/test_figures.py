@@ -12,16 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from askmask.experiments.curves import Strategy
-from askmask.experiments.figures import (
-    INKS,
-    Ink,
-    group_scores,
-    learning_curves,
-    reliability_diagram,
-    swatch,
-    to_png,
-    to_svg,
-)
+from askmask.experiments.drawing import INKS, Ink, swatch, to_png, to_svg
+from askmask.experiments.figures import group_scores, learning_curves, reliability_diagram
 from result_rows import curves, reliability
 
 THREE = {"random-region": [[0.1, 0.3], [0.2, 0.4], [0.3, 0.5]]}

@@ -43,6 +43,7 @@ LAYERS = {
     "metrics": 1.5,
     "regions": 1.5,
     "acquisition": 1.5,
+    "tally": 1.5,
     "recalibration": 1.5,
     "store": 1.4,
     "control": 1.38,

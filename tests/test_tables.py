@@ -5,7 +5,7 @@ import math
 import pytest
 
 from askmask.experiments.analysis import analyse
-from askmask.experiments.curves import METRICS, Metric
+from askmask.experiments.measures import METRICS, Metric
 from askmask.experiments.results import ResultRow
 from askmask.experiments.tables import (
     Table,

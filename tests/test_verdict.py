@@ -4,7 +4,10 @@ import math
 
 import pytest
 
-from askmask.experiments.curves import METRICS, Strategy
+from askmask.experiments.curves import (
+    Strategy,
+)
+from askmask.experiments.measures import METRICS
 from askmask.experiments.significance import paired_t_test, sign_flip_test
 from askmask.experiments.verdict import compare, judged_metrics, verdict
 from result_rows import curves, row

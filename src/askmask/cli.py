@@ -302,6 +302,23 @@ def simulate(
 
 
 @app.command()
+def figures(
+    run: Annotated[Path, typer.Argument(help="A run of `simulate`.", metavar="RUN")],
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Figures 1, 4, 5, E1 and E2 of Li & Alstrøm 2020.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; by default RUN/figures.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a run's figures as SVG and PNG files."""
+    from askmask.commands.figures import draw_figures
+
+    draw_figures(console, run, out, paper=paper, as_json=as_json)
+
+
+@app.command()
 def samples(
     project: ProjectPath,
     counts: Annotated[

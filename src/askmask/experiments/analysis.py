@@ -11,13 +11,13 @@ import numpy.typing as npt
 from askmask.experiments.curves import (
     ALL_DATA,
     Curves,
-    Metric,
     Strategy,
     complete_curves,
     mean_curve,
     references,
     scores,
 )
+from askmask.experiments.measures import Metric
 from askmask.experiments.ranking import RankSpread, bootstrap_ranks, penalty_matrix
 from askmask.experiments.results import ResultRow
 from askmask.experiments.statistics import aubc, common_span, cost_to_reach, t_interval

@@ -15,10 +15,9 @@ from askmask.experiments.indexed import IndexedRows
 from askmask.experiments.results import ResultRow
 from askmask.experiments.statistics import t_interval
 from askmask.records import Unit
+from askmask.tally import POOL
 
 ALL: Final = "all"
-POOL: Final = "pool"
-"""Split of the rows that describe what a query chose from; no model is judged on it."""
 CONFIDENCE: Final = 0.95
 MIN_SEEDS: Final = 3
 """Fewer seeds show no difference and get no band: an interval over two is hardly bounded."""
@@ -68,40 +67,6 @@ class Strategy:
     def sibling(self, *, acquisition: str | None = None, unit: str | None = None) -> "Strategy":
         """Strategy with another acquisition function or unit, all else equal."""
         return replace(self, acquisition=acquisition or self.acquisition, unit=unit or self.unit)
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """How a metric is called and read."""
-
-    name: str
-    label: str
-    lower_is_better: bool = False
-    unit: str = ""
-
-    @property
-    def axis(self) -> str:
-        """Label with its unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-    @property
-    def direction(self) -> str:
-        """Which way is better, in words."""
-        return "lower is better" if self.lower_is_better else "higher is better"
-
-
-_METRICS: Final = (
-    Metric("object_f1", "Object F1"),
-    Metric("object_dice", "Object Dice"),
-    Metric("object_hausdorff", "Object Hausdorff", lower_is_better=True, unit="pixels"),
-    Metric("mean_dice", "Mean Dice"),
-    Metric("mean_iou", "Mean IoU"),
-    Metric("nll", "NLL", lower_is_better=True, unit="nats per pixel"),
-    Metric("brier", "Brier score", lower_is_better=True),
-    Metric("ece", "ECE", lower_is_better=True),
-)
-METRICS: Final = MappingProxyType({metric.name: metric for metric in _METRICS})
-"""The metrics that a report shows, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,11 +276,11 @@ def _named(rows: Iterable[ResultRow], *, are_references: bool) -> tuple[Strategy
         for acquisition, unit, model, dataset in names
         if (acquisition in REFERENCES) == are_references
     }
-    return tuple(sorted(found, key=_place))
+    return tuple(sorted(found, key=order))
 
 
-def _place(strategy: Strategy) -> tuple[object, ...]:
-    """What strategies are sorted by."""
+def order(strategy: Strategy) -> tuple[object, ...]:
+    """Key to sort strategies by: random first, regions before images."""
     name = strategy.acquisition
     return (strategy.dataset, strategy.model, name != RANDOM, name, strategy.unit != Unit.REGION)
 

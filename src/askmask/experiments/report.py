@@ -17,13 +17,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from askmask.experiments import figures, tables
+from askmask.experiments import drawing, figures, tables
 from askmask.experiments.analysis import analyse
 from askmask.experiments.curves import (
     ALL,
-    METRICS,
     MIN_SEEDS,
-    Metric,
     Strategy,
     groups,
     has_values,
@@ -34,6 +32,7 @@ from askmask.experiments.curves import (
     strategies,
 )
 from askmask.experiments.indexed import indexed
+from askmask.experiments.measures import METRICS, Metric
 from askmask.experiments.results import ResultRow
 from askmask.experiments.significance import detectable_effect, smallest_sign_flip_p
 from askmask.experiments.verdict import Comparison, compare, judged_metrics, verdict
@@ -103,7 +102,7 @@ def write_report(
     html = page.render(
         **_overview(rows),
         **_results(rows),
-        inks=figures.INKS,
+        inks=drawing.INKS,
         gallery=_gallery(gallery),
         failures=tables.failures(rows),
         config_yaml=config_yaml,
@@ -213,7 +212,7 @@ def _present(rows: Sequence[ResultRow], split: str, names: Sequence[str]) -> lis
 
 
 def _legend(found: Iterable[Strategy], names: Iterator[str]) -> list[tuple[Markup, str]]:
-    return [(_svg(figures.swatch(strategy), names, ""), strategy.label) for strategy in found]
+    return [(_svg(drawing.swatch(strategy), names, ""), strategy.label) for strategy in found]
 
 
 def _curves(
@@ -223,7 +222,7 @@ def _curves(
     names: Iterator[str],
     cost: str = _COST,
 ) -> _Picture:
-    size = figures.WIDE if metric in _OVERLAP and cost == _COST else figures.NARROW
+    size = drawing.WIDE if metric in _OVERLAP and cost == _COST else drawing.NARROW
     figure = figures.learning_curves(rows, metric, split=split, cost=cost, legend=False, size=size)
     measured = scores(rows, metric, split)
     parts = []
@@ -239,7 +238,7 @@ def _curves(
     label = METRICS[metric].label
     text = f"{label} against {figures.COSTS[cost].lower()}. {'; '.join(parts)}."
     band = "band: 95 % t interval" if max(sizes) >= MIN_SEEDS else "thin lines: the seeds"
-    return _Picture(_svg(figure, names, text), f"{_sizes(sizes)}; {band}.")
+    return _Picture(_svg(figure, names, text), f"{figures.sizes_text(sizes)}; {band}.")
 
 
 def _reliability(
@@ -289,14 +288,7 @@ def _data_address(png: bytes) -> str:
 
 def _svg(figure: Figure, names: Iterator[str], text: str) -> Markup:
     # The markup is our own, and `to_svg` escapes every text in it.
-    return Markup(figures.to_svg(figure, next(names), text))  # noqa: S704
-
-
-def _sizes(sizes: set[int]) -> str:
-    low, high = min(sizes), max(sizes)
-    if low < high:
-        return f"n = {low} to {high} seeds"
-    return "n = 1 seed" if low == 1 else f"n = {low} seeds"
+    return Markup(drawing.to_svg(figure, next(names), text))  # noqa: S704
 
 
 def _distinct(names: Iterator[str]) -> list[str]:

@@ -15,9 +15,7 @@ from askmask.experiments.analysis import Analysis, Standing, analyse
 from askmask.experiments.curves import (
     ALL,
     CONFIDENCE,
-    METRICS,
     MIN_SEEDS,
-    Metric,
     has_values,
     mean_curve,
     references,
@@ -26,6 +24,7 @@ from askmask.experiments.curves import (
     strategies,
 )
 from askmask.experiments.indexed import indexed
+from askmask.experiments.measures import METRICS, Metric
 from askmask.experiments.ranking import RESAMPLES
 from askmask.experiments.results import ResultRow
 from askmask.experiments.significance import detectable_effect, smallest_sign_flip_p

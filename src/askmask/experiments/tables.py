@@ -9,8 +9,6 @@ from askmask.experiments.analysis import Analysis, Standing
 from askmask.experiments.curves import (
     ALL,
     CONFIDENCE,
-    METRICS,
-    Metric,
     has_values,
     mean_curve,
     measured_strategies,
@@ -19,6 +17,7 @@ from askmask.experiments.curves import (
     strategies,
 )
 from askmask.experiments.indexed import indexed
+from askmask.experiments.measures import METRICS, Metric
 from askmask.experiments.results import ResultRow
 from askmask.experiments.statistics import t_interval
 from askmask.experiments.verdict import Comparison, p_text

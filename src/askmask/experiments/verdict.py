@@ -12,16 +12,15 @@ from typing import Final
 
 from askmask.experiments.curves import (
     CONFIDENCE,
-    METRICS,
     MIN_SEEDS,
     RANDOM,
     Curves,
-    Metric,
     Strategy,
     complete_curves,
     has_values,
     scores,
 )
+from askmask.experiments.measures import METRICS, Metric
 from askmask.experiments.results import ResultRow
 from askmask.experiments.significance import holm, paired_t_test, sign_flip_test
 from askmask.experiments.statistics import aubc, common_span, t_interval

@@ -1,0 +1,35 @@
+"""The command that draws a run's figures as files."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from askmask.commands.output import print_json
+from askmask.config import load_config
+from askmask.errors import ProjectError
+from askmask.experiments.grid import trials
+
+
+def draw_figures(
+    console: Console, run: Path, out: Path | None, *, paper: bool, as_json: bool
+) -> None:
+    """Write the figures of a run into its folder ``figures``, or elsewhere."""
+    from askmask.experiments.drawn import draw_agreement, draw_galleries, draw_run
+    from askmask.experiments.runner import collect, gallery_of_run
+
+    rows = collect(run)
+    planned = trials(load_config(run / "config.yaml"))
+    folder = run / "figures" if out is None else out
+    paths = draw_run(rows, folder, paper=paper)
+    if not paths:
+        raise ProjectError(
+            f"expected a judged round in {str(run)!r}, found none: there is nothing to draw yet."
+        )
+    if not paper:
+        paths += draw_agreement(run / "trials", planned, rows, folder)
+        paths += draw_galleries(gallery_of_run(run), folder)
+    if as_json:
+        print_json({"figures": [str(path) for path in paths]})
+        return
+    for path in paths:
+        console.print(str(path), highlight=False)
