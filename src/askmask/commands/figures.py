@@ -32,4 +32,4 @@ def draw_figures(
         print_json({"figures": [str(path) for path in paths]})
         return
     for path in paths:
-        console.print(str(path), highlight=False)
+        console.print(str(path), highlight=False, soft_wrap=True)
