@@ -143,7 +143,7 @@ def test_reliability_says_its_counts_in_words(page: Page) -> None:
 
 
 def test_caption_states_seeds_and_band(page: Page) -> None:
-    assert "n = 3 seeds; band: 95 % t interval." in page.text
+    assert "n = 3 seeds; bands: 95 % t intervals over seeds." in page.text
 
 
 def test_verdict_stands_before_every_figure(html: str) -> None:
@@ -194,7 +194,7 @@ def test_two_seeds_show_no_difference(tmp_path: Path) -> None:
     rows = curves({name: seeds[:2] for name, seeds in SCORES.items()})
     text = Page(write(tmp_path / "report.html", rows)).text
     assert "Object F1: with n = 2 seeds no difference can be shown." in text
-    assert "n = 2 seeds; thin lines: the seeds." in text
+    assert "n = 2 seeds; thin lines: single seeds (too few for a band)." in text
     assert "No training and no trial failed." in text
 
 
@@ -225,7 +225,7 @@ def test_empty_table_is_a_report_too(tmp_path: Path) -> None:
 def test_calibration_alone_is_judged_by_the_brier_score(tmp_path: Path) -> None:
     page = Page(write(tmp_path / "report.html", curves(SCORES, metric="brier")))
     assert "Brier score: 1 of 1 comparison shows a difference." in page.text
-    assert "random · regions did better than margin · regions" in page.text
+    assert "Better than random? No, worse: margin · regions by 0.1000" in page.text
 
 
 def test_report_makes_its_folder_and_replaces_an_older_one(tmp_path: Path) -> None:

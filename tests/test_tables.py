@@ -109,8 +109,8 @@ def test_comparison_tells_seeds_interval_tests_and_outcome() -> None:
             "margin · regions − random · regions",  # noqa: RUF001
             "2",
             "+0.0500 (+0.0500 to +0.0500)",
-            "< 0.0001",
-            "0.50",
+            "< 0.001",
+            "0.500",
             "too few seeds",
         ),
     )

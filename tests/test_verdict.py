@@ -13,7 +13,8 @@ from askmask.experiments.verdict import compare, judged_metrics, verdict
 from result_rows import curves, row
 
 F1, BRIER = METRICS["object_f1"], METRICS["brier"]
-BY = "by 0.1050 (0.0958 to 0.1142, n = 4, p < 0.0001)"
+BY = "by 0.1050 ± 0.0092 (n = 4, p < 0.001)"
+OTHER = "In 1 other comparison no difference was shown."
 CLEAR = {  # areas over 0.1 to 0.2: random 0.45, 0.46, 0.47, 0.48; margin 0.1, 0.11, 0.1, 0.11 above
     "random-region": [[0.40, 0.50], [0.41, 0.51], [0.42, 0.52], [0.43, 0.53]],
     "margin-region": [[0.50, 0.60], [0.52, 0.62], [0.52, 0.62], [0.54, 0.64]],
@@ -86,8 +87,10 @@ def test_every_strategy_meets_foreground_aware_random_too() -> None:
 def test_question_without_a_difference_is_answered_too() -> None:
     images = {name.replace("region", "image"): own for name, own in CLEAR.items()}
     _, claims = verdict(compare(curves(CLEAR | images), F1, "test"))
-    assert len(claims) == 3
-    assert claims[-1] == "Regions better than whole images? No difference was shown."
+    assert claims == [
+        f"Better than random? Yes: margin · whole images {BY}; margin · regions {BY}.",
+        "Regions better than whole images? No difference was shown in 2 comparisons.",
+    ]
 
 
 def test_bounds_are_no_strategies() -> None:
@@ -106,7 +109,7 @@ def test_difference_that_leaves_zero_out_is_shown() -> None:
     assert comparisons[0].outcome == "margin · regions better"
     assert verdict(comparisons) == (
         "Object F1: 1 of 1 comparison shows a difference.",
-        [f"margin · regions did better than random · regions {BY}"],
+        [f"Better than random? Yes: margin · regions {BY}."],
     )
 
 
@@ -114,7 +117,7 @@ def test_lower_is_better_for_a_loss() -> None:
     (comparison,) = compare(curves(CLEAR, metric="brier"), BRIER, "test")
     assert comparison.better == Strategy("random", "region")
     assert comparison.outcome == "random · regions better"
-    assert verdict([comparison])[1] == [f"random · regions did better than margin · regions {BY}"]
+    assert verdict([comparison])[1] == [f"Better than random? No, worse: margin · regions {BY}."]
 
 
 def test_difference_within_its_interval_is_not_shown() -> None:
@@ -144,7 +147,7 @@ def test_some_shown_and_some_not_are_counted() -> None:
         "Object F1: 1 of 2 comparisons shows a difference. "
         "In the others none was shown, which does not mean that there is none."
     )
-    assert len(claims) == 1
+    assert claims == [f"Better than random? Yes: margin · regions {BY}. {OTHER}"]
 
 
 @pytest.mark.parametrize(("seeds", "words"), [(1, "n = 1 seed"), (2, "n = 2 seeds")])

@@ -87,6 +87,7 @@ def report_path(console: Console, path: Path) -> None:
 
 def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Path:
     """Write ``OUT/report.html`` with ``OUT/summary.json`` beside it, and return its path."""
+    from askmask.experiments.facts import data_facts
     from askmask.experiments.report import write_report
     from askmask.experiments.runner import gallery_of_run
     from askmask.experiments.summary import write_summary
@@ -99,6 +100,8 @@ def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Pa
         versions=versions(),
         gallery=gallery_of_run(out),
         command=f"askmask simulate {shlex.quote(out.name)}/config.yaml --out again",
+        descriptions=_descriptions(rows),
+        data_facts=data_facts(config),
     )
     return out / "report.html"
 
@@ -107,6 +110,7 @@ def write_project_report(root: Path) -> Path:
     """Write ``PROJECT/reports/report.html`` and return its path."""
     from askmask.experiments.asked import draw_asked, pictures
     from askmask.experiments.collect import collect_trial
+    from askmask.experiments.facts import data_facts
     from askmask.experiments.report import write_report
     from askmask.loop import Loop
     from askmask.project import Project
@@ -126,6 +130,8 @@ def write_project_report(root: Path) -> Path:
             versions=versions(),
             gallery=pictures(root, project.config.name),
             command=f"askmask report {shlex.quote(root.name)}",
+            descriptions=_descriptions(rows),
+            data_facts=data_facts(project.config),
         )
     return report
 
@@ -157,6 +163,15 @@ def study_samples(console: Console, root: Path, counts: str, *, as_json: bool) -
         values = {r.metric: r.value for r in rows if (r.split, r.samples) == key}
         table.add_row(key[0], str(key[1]), *(f"{values[metric]:.4f}" for metric in metrics))
     console.print(table)
+
+
+def _descriptions(rows: Sequence[ResultRow]) -> dict[str, str]:
+    """One line on each acquisition function of a table, from where it is defined."""
+    from askmask.acquisition import ACQUISITIONS, RANDOM
+
+    about = {RANDOM: "uniform and seeded; the baseline"}
+    about |= {name: acquisition.description for name, acquisition in ACQUISITIONS.items()}
+    return {row.acquisition: about.get(row.acquisition, "") for row in rows}
 
 
 def versions() -> dict[str, str]:

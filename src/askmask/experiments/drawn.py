@@ -14,6 +14,7 @@ from askmask.experiments.curves import has_values, reliability_bins, scores, spl
 from askmask.experiments.drawing import legend_below, note, to_png, to_svg_file
 from askmask.experiments.figures import (
     COSTS,
+    is_spent,
     learning_curves,
     penalty_figure,
     reliability_diagram,
@@ -100,7 +101,7 @@ def _general(rows: Sequence[ResultRow], split: str) -> Iterator[tuple[str, Figur
     metrics = judged_metrics(rows, split)
     for metric in metrics:
         for cost in COSTS:
-            if not _is_spent(rows, cost):
+            if not is_spent(rows, cost):
                 continue
             figure = learning_curves(
                 rows, metric.name, split=split, cost=cost, legend=False, size=_SIZE
@@ -120,12 +121,6 @@ def _general(rows: Sequence[ResultRow], split: str) -> Iterator[tuple[str, Figur
     densities = figure_e1(rows)
     if densities is not None:
         yield "asked_scores", densities
-
-
-def _is_spent(rows: Sequence[ResultRow], cost: str) -> bool:
-    """Whether a cost was counted, and differs between rounds."""
-    values = {getattr(row, cost) for row in indexed(rows).heads if row.metric}
-    return len({value for value in values if value == value}) > 1  # noqa: PLR0124 NaN is not itself
 
 
 def _sheet(items: Sequence[GalleryItem]) -> bytes:

@@ -21,6 +21,7 @@ from askmask.experiments.curves import (
     groups,
     mean_curve,
     measured_strategies,
+    order,
     references,
     reliability_bins,
     scores,
@@ -38,8 +39,10 @@ from askmask.experiments.drawing import (
     panels,
     stroke,
 )
+from askmask.experiments.indexed import indexed
 from askmask.experiments.measures import Metric, metric_named
 from askmask.experiments.results import ResultRow
+from askmask.experiments.verdict import Comparison
 
 COSTS: Final = MappingProxyType(
     {
@@ -53,6 +56,9 @@ COSTS: Final = MappingProxyType(
 """The costs that a score can be drawn against, with their labels."""
 
 BAND: Final = "bands: 95 % t intervals over seeds"
+MAX_BANDS: Final = 8
+"""With more strategies in one panel, bands hide each other: none is drawn."""
+NO_BAND: Final = "no bands: too many strategies in one panel"
 THIN: Final = "thin lines: single seeds (too few for a band)"
 
 
@@ -69,8 +75,9 @@ def learning_curves(
 
     A point is a round: mean cost and mean score of the seeds that have it. The score axis fits
     the single seeds, so a wide interval can leave it. With fewer than `curves.MIN_SEEDS` seeds
-    the interval would fill the axes; then the single seeds are drawn as thin lines. Horizontal
-    lines are trials on all data and on the start set alone, where the table has them.
+    the interval would fill the axes; then the single seeds are drawn as thin lines. With more than
+    `MAX_BANDS` strategies there is neither. Horizontal lines are trials on all data and on the
+    start set alone, where the table has them.
 
     Parameters
     ----------
@@ -115,7 +122,8 @@ def draw_curves(
         kept = set(only)
         found = tuple(strategy for strategy in found if strategy in kept)
     for strategy in found:
-        _draw_curve(axes, mean_curve(measured, strategy, cost), strategy)
+        curve = mean_curve(measured, strategy, cost)
+        _draw_curve(axes, curve, strategy, with_spread=len(found) <= MAX_BANDS)
     levels = [_draw_reference(axes, measured, own) for own in references(measured)]
     values = [row.value for row in measured if any(own.owns(row) for own in found)]
     fit_height(axes, [*values, *levels])
@@ -123,16 +131,31 @@ def draw_curves(
     return found
 
 
-def seeds_note(rows: Sequence[ResultRow], metrics: Iterable[str], split: str) -> str:
-    """What n is and what the band is, over these metrics, in words."""
+def seeds_note(
+    rows: Sequence[ResultRow], metrics: Iterable[str], split: str, *, panels: bool = False
+) -> str:
+    """What n is and what the band is, over these metrics, in words.
+
+    `panels`: strategies are spread over panels, so that bands are drawn however many there are.
+    """
     sizes: set[int] = set()
+    most = 0
     for metric in metrics:
         measured = scores(rows, metric, split)
-        for strategy in measured_strategies(rows, measured):
+        found = measured_strategies(rows, measured)
+        most = max(most, len(found))
+        for strategy in found:
             sizes |= {len(point.seeds) for point in mean_curve(measured, strategy)}
     if not sizes:
         return "nothing measured"
-    return f"{sizes_text(sizes)}; {BAND if max(sizes) >= MIN_SEEDS else THIN}"
+    band = BAND if max(sizes) >= MIN_SEEDS else THIN
+    return f"{sizes_text(sizes)}; {band if panels or most <= MAX_BANDS else NO_BAND}"
+
+
+def is_spent(rows: Sequence[ResultRow], cost: str) -> bool:
+    """Whether a cost was counted, and is not the same in every round."""
+    values = {float(getattr(row, cost)) for row in indexed(rows).heads if row.metric}
+    return len({value for value in values if math.isfinite(value)}) > 1
 
 
 def sizes_text(sizes: Iterable[int]) -> str:
@@ -187,6 +210,37 @@ def group_scores(rows: Sequence[ResultRow], metric: str, *, split: str) -> Figur
         axes.xaxis.set_major_locator(MaxNLocator(3))
         finish(axes, name, "")
         axes.grid(visible=False, axis="y")
+    return figure
+
+
+def difference_figure(comparisons: Sequence[Comparison]) -> Figure:
+    """Differences of one question with their 95 % t intervals; filled where one is shown.
+
+    With fewer than `curves.MIN_SEEDS` pairs the single differences are ticks instead.
+    """
+    comparisons = sorted(comparisons, key=lambda own: order(own.first))
+    first = comparisons[0]
+    figure = new_figure((4.6, 0.95 + 0.27 * len(comparisons)))
+    axes = figure.subplots()
+    axes.axvline(0, color=TEXT, linewidth=0.9, linestyle=":")
+    for place, own in enumerate(comparisons):
+        ink = colour(own.first)
+        if len(own.differences) >= MIN_SEEDS and math.isfinite(own.half_width):
+            ends = [own.mean - own.half_width, own.mean + own.half_width]
+            axes.plot(ends, [place, place], color=ink, linewidth=1.4, alpha=0.7)
+        else:
+            axes.plot(own.differences, [place] * len(own.differences), "|", color=ink, markersize=7)
+        face = ink if own.is_shown else "none"
+        axes.plot([own.mean], [place], color=ink, **(stroke(own.first) | {"markerfacecolor": face}))
+    axes.set_yticks(range(len(comparisons)), [own.first.label for own in comparisons])
+    axes.set_ylim(len(comparisons) - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    better = "left" if first.metric.lower_is_better else "right"
+    finish(axes, "", "")
+    figure.suptitle(first.question, x=0.01, ha="left", fontsize=9, fontweight="bold", color=TEXT)
+    label = f"Difference in {first.metric.label}; better to the {better}"
+    figure.supxlabel(label, x=0.99, ha="right", fontsize=8.5, color=TEXT)
+    axes.grid(visible=False, axis="y")
     return figure
 
 
@@ -247,15 +301,17 @@ def _draw_field(axes: Axes, row: int, column: int, value: float) -> None:
     axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=TEXT)
 
 
-def _draw_curve(axes: Axes, points: Sequence[Point], strategy: Strategy) -> None:
+def _draw_curve(
+    axes: Axes, points: Sequence[Point], strategy: Strategy, *, with_spread: bool
+) -> None:
     """Mean with its band; with too few seeds for a band, the seeds as thin lines instead."""
     cost = [point.cost for point in points]
     ink = colour(strategy)
-    if max(len(point.seeds) for point in points) >= MIN_SEEDS:
+    if with_spread and max(len(point.seeds) for point in points) >= MIN_SEEDS:
         low = [point.mean - point.half_width for point in points]
         high = [point.mean + point.half_width for point in points]
         axes.fill_between(cost, low, high, color=ink, alpha=0.11, linewidth=0)
-    else:
+    elif with_spread:
         for xs, ys in _single_seeds(points):
             axes.plot(xs, ys, color=ink, alpha=0.4, linewidth=0.7)
     axes.plot(cost, [point.mean for point in points], color=ink, **stroke(strategy))
@@ -291,7 +347,10 @@ def _single_seeds(points: Sequence[Point]) -> list[tuple[list[float], list[float
 
 def _draw_interval(axes: Axes, point: Point, place: int, strategy: Strategy) -> None:
     ink = colour(strategy)
-    if math.isfinite(point.half_width):
+    if len(point.seeds) < MIN_SEEDS:
+        if len(point.seeds) > 1:
+            axes.plot(point.values, [place] * len(point.values), "|", color=ink, markersize=7)
+    elif math.isfinite(point.half_width):
         ends = [point.mean - point.half_width, point.mean + point.half_width]
         axes.plot(ends, [place, place], color=ink, linewidth=1.2, alpha=0.6)
     axes.plot([point.mean], [place], color=ink, **stroke(strategy))

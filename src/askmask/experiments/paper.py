@@ -96,7 +96,7 @@ def figure_1(rows: Sequence[ResultRow], split: str) -> Figure | None:
             axes.tick_params(labelbottom=is_last)
     for row in range(len(names)):
         _share_height(axes_of[row :: len(names)])
-    note(figure, f"{seeds_note(rows, names, split)}; split {split}")
+    note(figure, f"{seeds_note(rows, names, split, panels=True)}; split {split}")
     legend_below(figure, (), _unit_lines())
     return figure
 

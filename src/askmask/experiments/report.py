@@ -6,33 +6,33 @@ All numbers come from the results table; the wording follows from them in ``verd
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from matplotlib.figure import Figure
 from PIL import Image
 
-from askmask.experiments import drawing, figures, tables
+from askmask.experiments import drawing, pictures, tables
 from askmask.experiments.analysis import analyse
 from askmask.experiments.curves import (
     ALL,
     MIN_SEEDS,
+    REFERENCES,
     Strategy,
     groups,
     has_values,
-    mean_curve,
-    reliability_bins,
+    references,
     scores,
     splits,
     strategies,
 )
+from askmask.experiments.figures import COSTS, is_spent
 from askmask.experiments.indexed import indexed
-from askmask.experiments.measures import METRICS, Metric
+from askmask.experiments.measures import Metric
 from askmask.experiments.results import ResultRow
 from askmask.experiments.significance import detectable_effect, smallest_sign_flip_p
 from askmask.experiments.verdict import Comparison, compare, judged_metrics, verdict
@@ -42,7 +42,6 @@ TEMPLATE: Final = "report.html.j2"
 _OVERLAP: Final = ("object_f1", "mean_dice")
 _CALIBRATION: Final = ("nll", "brier", "ece")
 _COST: Final = "labelled_fraction"
-_OTHER_COSTS: Final = ("boundary_length", "regions", "images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +57,6 @@ class GalleryItem:
     png: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """A figure on the page."""
-
-    markup: Markup
-    caption: str
-
-
 def write_report(
     out_html: Path,
     rows: Sequence[ResultRow],
@@ -74,6 +65,8 @@ def write_report(
     versions: Mapping[str, str],
     gallery: Sequence[GalleryItem],
     command: str,
+    descriptions: Mapping[str, str] = MappingProxyType({}),
+    data_facts: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the report of a results table; an older one is replaced whole.
 
@@ -91,6 +84,10 @@ def write_report(
         What was asked; shown trial by trial, round by round.
     command : str
         The command line that repeats the run.
+    descriptions : mapping of str to str
+        One line for each acquisition function, by its name.
+    data_facts : mapping of str to str
+        What the data are: term and text.
 
     Raises
     ------
@@ -100,7 +97,8 @@ def write_report(
     rows = indexed(rows)
     page = _environment().get_template(TEMPLATE)
     html = page.render(
-        **_overview(rows),
+        **_overview(rows, descriptions),
+        data_facts=dict(data_facts),
         **_results(rows),
         inks=drawing.INKS,
         gallery=_gallery(gallery),
@@ -125,21 +123,39 @@ def _environment() -> Environment:
     )
 
 
-def _overview(rows: Sequence[ResultRow]) -> dict[str, object]:
+def _overview(rows: Sequence[ResultRow], descriptions: Mapping[str, str]) -> dict[str, object]:
     """What the head of the page says."""
-    measured = [row for row in rows if row.metric]
-    fractions = [row.labelled_fraction for row in measured]
+    rows = indexed(rows)
+    measured = [row for row in rows.heads if row.metric]
+    asking = [row for row in measured if row.acquisition not in REFERENCES]
+    fractions = [row.labelled_fraction for row in asking]
     return {
-        "dataset": ", ".join(_distinct(row.dataset for row in rows)) or "no trial",
-        "models": ", ".join(_distinct(row.model for row in rows)),
-        "strategies": [strategy.label for strategy in strategies(rows)],
-        "seeds": sorted({row.seed for row in rows}),
+        "dataset": ", ".join(_distinct(row.dataset for row in rows.heads)) or "no trial",
+        "models": ", ".join(_distinct(row.model for row in rows.heads)),
+        "strategies": _told_strategies(strategies(rows), descriptions),
+        "bounds": [own.label for own in references(rows)],
+        "seeds": sorted({row.seed for row in rows.heads}),
         "rounds": max((row.round for row in measured), default=0),
         "start_fraction": min(fractions, default=0.0),
         "end_fraction": max(fractions, default=0.0),
-        "judged": _judged_parts(measured),
+        "judged": _judged_parts(rows),
         "min_seeds": MIN_SEEDS,
     }
+
+
+def _told_strategies(
+    found: Iterable[Strategy], descriptions: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """Acquisition functions with what they ask for, and a line on each."""
+    units: dict[str, list[str]] = {}
+    for strategy in found:
+        own = units.setdefault(strategy.acquisition, [])
+        if strategy.unit_label not in own:
+            own.append(strategy.unit_label)
+    return [
+        (name.replace("_", " "), " and ".join(own), descriptions.get(name, ""))
+        for name, own in units.items()
+    ]
 
 
 def _judged_parts(rows: Sequence[ResultRow]) -> list[str]:
@@ -161,22 +177,36 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
     comparisons = [own for own in (compare(rows, m, split) for m in metrics) if own]
     analyses = [own for m in metrics if (own := analyse(rows, m, split)) is not None]
     names = (f"figure-{number}" for number in count(1))
-    found = strategies(row for row in rows if row.metric)
-    first = metrics[0] if metrics else None
-    costs = _OTHER_COSTS if first in map(METRICS.get, _OVERLAP) else ()
+    found = strategies(row for row in indexed(rows).heads if row.metric)
+    overlap = _present(rows, split, _OVERLAP)
     return {
         "split": split,
         "verdict": _verdict(metrics, comparisons),
-        "legend": _legend(found, names),
-        "cost_legend": _legend(found, names),
-        "overlap": [_curves(rows, name, split, names) for name in _present(rows, split, _OVERLAP)],
-        "calibration": [
-            _curves(rows, name, split, names) for name in _present(rows, split, _CALIBRATION)
+        "legend": pictures.legend(found, names),
+        "cost_legend": pictures.legend(found, names),
+        "overview": pictures.overview_picture(rows, found, split, names),
+        "overlap": [
+            pictures.curve_picture(rows, name, split, names, size=drawing.WIDE) for name in overlap
         ],
-        "reliability": _reliability(rows, found, split, names),
-        "by_group": _by_group(rows, split, names),
-        "other_costs": [_curves(rows, first.name, split, names, cost) for cost in costs if first],
+        "calibration": [
+            pictures.curve_picture(rows, name, split, names)
+            for name in _present(rows, split, _CALIBRATION)
+        ],
+        "reliability": pictures.reliability_pictures(rows, found, split, names),
+        "recalibration": tables.recalibration(rows, split),
+        "by_group": pictures.group_pictures(rows, (*_OVERLAP, "brier"), split, names),
+        "other_costs": [
+            pictures.curve_picture(rows, overlap[0], split, names, cost=cost)
+            for cost in COSTS
+            if overlap and cost != _COST and is_spent(rows, cost)
+        ],
+        "differences": [
+            picture
+            for own in comparisons
+            for picture in pictures.difference_pictures(own, split, names)
+        ],
         "comparisons": [table for own in comparisons for table in tables.comparison_tables(own)],
+        "penalties": pictures.penalty_pictures(analyses, names),
         "final": [tables.final_scores(rows, name, ALL) for name in judged],
         "by_class": tables.class_dice(rows, split),
         "final_by_group": [tables.final_scores(rows, split, name) for name in groups(rows, split)],
@@ -184,6 +214,7 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
         "level_of": next((own.level_of for own in analyses if own.level_of), "no score"),
         "power": _power(comparisons),
         "costs": tables.costs_and_times(rows) if found else None,
+        "asked_scores": pictures.asked_score_picture(rows, found, names),
     }
 
 
@@ -211,65 +242,6 @@ def _present(rows: Sequence[ResultRow], split: str, names: Sequence[str]) -> lis
     return [name for name in names if has_values(scores(rows, name, split))]
 
 
-def _legend(found: Iterable[Strategy], names: Iterator[str]) -> list[tuple[Markup, str]]:
-    return [(_svg(drawing.swatch(strategy), names, ""), strategy.label) for strategy in found]
-
-
-def _curves(
-    rows: Sequence[ResultRow],
-    metric: str,
-    split: str,
-    names: Iterator[str],
-    cost: str = _COST,
-) -> _Picture:
-    size = drawing.WIDE if metric in _OVERLAP and cost == _COST else drawing.NARROW
-    figure = figures.learning_curves(rows, metric, split=split, cost=cost, legend=False, size=size)
-    measured = scores(rows, metric, split)
-    parts = []
-    sizes: set[int] = set()
-    for strategy in strategies(measured):
-        curve = mean_curve(measured, strategy, cost)
-        sizes |= {len(point.seeds) for point in curve}
-        first, last = curve[0], curve[-1]
-        parts.append(
-            f"{strategy.label}: {first.mean:.3f} at {first.cost:.4g} to {last.mean:.3f} at "
-            f"{last.cost:.4g}"
-        )
-    label = METRICS[metric].label
-    text = f"{label} against {figures.COSTS[cost].lower()}. {'; '.join(parts)}."
-    band = "band: 95 % t interval" if max(sizes) >= MIN_SEEDS else "thin lines: the seeds"
-    return _Picture(_svg(figure, names, text), f"{figures.sizes_text(sizes)}; {band}.")
-
-
-def _reliability(
-    rows: Sequence[ResultRow], found: Iterable[Strategy], split: str, names: Iterator[str]
-) -> list[_Picture]:
-    bins = {strategy: reliability_bins(rows, strategy, split) for strategy in found}
-    shares = [b.count / sum(c.count for c in own) for own in bins.values() for b in own]
-    pictures = []
-    for strategy, own in bins.items():
-        if not own:
-            continue
-        figure = figures.reliability_diagram(rows, strategy, split=split, highest_share=max(shares))
-        told = "; ".join(f"{b.confidence:.2f}: {b.accuracy:.2f} ({b.count:,})" for b in own)
-        text = f"Reliability of {strategy.label}. Confidence: accuracy (pixels): {told}."
-        pixels = sum(b.count for b in own)
-        pictures.append(_Picture(_svg(figure, names, text), f"{pixels:,} pixels of all seeds."))
-    return pictures
-
-
-def _by_group(rows: Sequence[ResultRow], split: str, names: Iterator[str]) -> list[_Picture]:
-    if not groups(rows, split):
-        return []
-    pictures = []
-    for metric in _present(rows, split, (*_OVERLAP, "brier")):
-        figure = figures.group_scores(rows, metric, split=split)
-        label = METRICS[metric].label
-        text = f"{label} by group at the last round; the numbers are in the tables by group."
-        pictures.append(_Picture(_svg(figure, names, text), f"{label} by group, last round."))
-    return pictures
-
-
 def _gallery(items: Sequence[GalleryItem]) -> dict[str, list[tuple[GalleryItem, str]]]:
     """Pictures by trial, in the order of the rounds, each as a data address."""
     shown: dict[str, list[tuple[GalleryItem, str]]] = {}
@@ -286,10 +258,5 @@ def _data_address(png: bytes) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _svg(figure: Figure, names: Iterator[str], text: str) -> Markup:
-    # The markup is our own, and `to_svg` escapes every text in it.
-    return Markup(drawing.to_svg(figure, next(names), text))  # noqa: S704
-
-
-def _distinct(names: Iterator[str]) -> list[str]:
+def _distinct(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))

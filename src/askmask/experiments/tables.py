@@ -17,7 +17,7 @@ from askmask.experiments.curves import (
     strategies,
 )
 from askmask.experiments.indexed import indexed
-from askmask.experiments.measures import METRICS, Metric
+from askmask.experiments.measures import METRICS, RECALIBRATED, Metric, metric_named
 from askmask.experiments.results import ResultRow
 from askmask.experiments.statistics import t_interval
 from askmask.experiments.verdict import Comparison, p_text
@@ -50,6 +50,27 @@ def final_scores(rows: Sequence[ResultRow], split: str, group: str) -> Table:
         cells.append((strategy.label, *place, *values))
     headings = ("Strategy", "Round", "n", "Labelled fraction", *(_heading(m) for m in shown))
     return Table(f"Split {split}, group {group}", headings, tuple(cells))
+
+
+def recalibration(rows: Sequence[ResultRow], split: str) -> Table | None:
+    """Calibration at the last round before and after recalibration; None if there was none."""
+    pairs = [
+        (metric_named(name), scores(rows, name, split), scores(rows, RECALIBRATED + name, split))
+        for name in ("nll", "brier", "ece", "aurc")
+    ]
+    shown = [pair for pair in pairs if has_values(pair[2])]
+    if not shown:
+        return None
+    cells = []
+    for strategy in measured_strategies(rows, [row for pair in shown for row in pair[2]]):
+        values = []
+        for _, before, after in shown:
+            curves = mean_curve(before, strategy), mean_curve(after, strategy)
+            values += [interval_text(own[-1].values) if own else ABSENT for own in curves]
+        cells.append((strategy.label, *values))
+    headings = [f"{metric.label} {when}" for metric, *_ in shown for when in ("before", "after")]
+    caption = f"Before and after recalibration, last round, split {split}; lower is better"
+    return Table(caption, ("Strategy", *headings), tuple(cells))
 
 
 def class_dice(rows: Sequence[ResultRow], split: str) -> Table | None:

@@ -136,8 +136,7 @@ def verdict(comparisons: Sequence[Comparison]) -> tuple[str, list[str]]:
     summary : str
         One or a few sentences.
     claims : list of str
-        One line for each difference that was shown, then, if there is any, one for each
-        question without.
+        One line for each question, if any difference was shown.
     """
     if not comparisons:
         return "No two strategies can be paired: nothing is compared.", []
@@ -150,15 +149,14 @@ def verdict(comparisons: Sequence[Comparison]) -> tuple[str, list[str]]:
             f"At least {MIN_SEEDS} are needed, better 5 or more."
         )
         return sentence, []
-    shown = [comparison for comparison in comparisons if comparison.is_shown]
-    claims = [_claim(comparison) for comparison in shown]
-    if shown:
-        answered = {comparison.question for comparison in shown}
-        open_questions = dict.fromkeys(
-            c.question for c in comparisons if c.question not in answered
-        )
-        claims += [f"{question} No difference was shown." for question in open_questions]
-    return _summary(metric, len(shown), len(comparisons)), claims
+    shown = sum(comparison.is_shown for comparison in comparisons)
+    questions = dict.fromkeys(comparison.question for comparison in comparisons)
+    claims = [
+        _claim(question, [c for c in comparisons if c.question == question])
+        for question in questions
+        if shown
+    ]
+    return _summary(metric, shown, len(comparisons)), claims
 
 
 def _questions(found: Iterable[Strategy]) -> dict[str, list[tuple[Strategy, Strategy]]]:
@@ -193,25 +191,37 @@ def _compare(
     )
 
 
-def _claim(comparison: Comparison) -> str:
-    better = comparison.better
-    worse = comparison.second if better == comparison.first else comparison.first
-    mean, half_width = abs(comparison.mean), comparison.half_width
+def _claim(question: str, comparisons: Sequence[Comparison]) -> str:
+    """Answer to one question: what is better, what is worse, and what is open."""
+    better = [c for c in comparisons if c.is_shown and c.better == c.first]
+    worse = [c for c in comparisons if c.is_shown and c.better == c.second]
+    parts = [
+        f"{answer}: {'; '.join(map(_by, own))}."
+        for answer, own in (("Yes", better), ("No, worse", worse))
+        if own
+    ]
+    left = len(comparisons) - len(better) - len(worse)
+    noun = "comparison" if left == 1 else "comparisons"
+    if parts and left:
+        parts.append(f"In {left} other {noun} no difference was shown.")
+    elif left:
+        parts.append(f"No difference was shown in {left} {noun}.")
+    return " ".join((question, *parts))
+
+
+def _by(comparison: Comparison) -> str:
     text = p_text(comparison.p_adjusted)
     return (
-        f"{better.label} did better than {worse.label} by {mean:.4f} "
-        f"({mean - half_width:.4f} to {mean + half_width:.4f}, n = {len(comparison.differences)}, "
-        f"p {'' if text.startswith('<') else '= '}{text})"
+        f"{comparison.first.label} by {abs(comparison.mean):.4f} ± {comparison.half_width:.4f} "
+        f"(n = {len(comparison.differences)}, p {'' if text.startswith('<') else '= '}{text})"
     )
 
 
 def p_text(p_value: float) -> str:
-    """P-value for people: two digits that count, ``"< 0.0001"`` below that, a dash for NaN."""
+    """P-value for people: three decimals, ``"< 0.001"`` below that, a dash for NaN."""
     if math.isnan(p_value):
         return "–"  # noqa: RUF001 a dash, as tables have it
-    if p_value < 1e-4:
-        return "< 0.0001"
-    return f"{p_value:.4f}" if p_value < 0.01 else f"{p_value:.2f}"
+    return "< 0.001" if p_value < 1e-3 else f"{p_value:.3f}"
 
 
 def _summary(metric: Metric, shown: int, total: int) -> str:
