@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from askmask.asking import propose
+from askmask.asking import propose, shown_score
 from askmask.config import Config, with_overrides
 from askmask.loop import Loop
 from askmask.oracle import MaskOracle
@@ -15,6 +15,7 @@ from askmask.project import Project
 from askmask.records import QueryItem
 from askmask.regions import random_region_candidates, region_candidates, select
 from askmask.strategies import strategy_names
+from askmask.tally import BINS
 
 Build = Callable[..., Config]
 CPU = torch.device("cpu")
@@ -111,3 +112,22 @@ def test_utilities_of_all_places_are_returned_on_request(project: Project) -> No
         assert proposal.items[0].score == best
         assert loop.propose(1).utilities == ()
         assert own.store.newest_query() is None
+
+
+def test_histograms_hold_the_scores_of_the_asked_pixels(project: Project) -> None:
+    with with_query(project, "predictive_entropy") as own:
+        proposal = propose(own, 1, CPU)
+        expected = np.zeros(BINS, int)
+        for item in proposal.items:
+            score = shown_score(own, item.region.image_id, 1, CPU)
+            assert score is not None
+            expected += np.histogram(score[item.region.slices], BINS, (0, 1))[0]
+    assert proposal.scores is not None
+    assert proposal.scores.asked == (*expected, 0)
+    assert sum(proposal.scores.asked) == sum(item.new_pixels for item in proposal.items)
+    assert sum(proposal.scores.pool) == sum(own.images[i].whole.pixels for i in own.roles.pool)
+
+
+def test_strategy_without_a_score_map_leaves_no_histogram(project: Project) -> None:
+    with with_query(project, "random") as own:
+        assert propose(own, 1, CPU).scores is None

@@ -23,6 +23,7 @@ from askmask.experiments.runner import (
     simulate,
 )
 from askmask.records import Unit
+from askmask.tally import POOL
 
 Build = Callable[..., Config]
 TIMES = {"training_seconds", "scoring_seconds", "evaluation_seconds"}
@@ -68,7 +69,9 @@ def test_grid_leaves_one_table_with_every_trial_round_and_group(
     assert {row.trial for row in rows} == {name for name, _ in seen}
     assert {error for _, error in seen} == {None}
     assert {row.round for row in rows} == {0, 1}
-    assert {row.split for row in rows} == {"validation", "testA", "testB", "test"}
+    assert {row.split for row in rows} == {"validation", "testA", "testB", "test", POOL}
+    scored = {(row.acquisition, row.round) for row in rows if row.metric == "asked_score"}
+    assert scored == {("mutual_information", 1)}  # random has no score, round 0 no query
     assert {row.group for row in rows} == {"all", "even", "odd"}
     assert all(0 < row.labelled_fraction < 1 for row in rows)
     assert rows == collect(tmp_path / "run")

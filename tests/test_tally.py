@@ -39,6 +39,14 @@ def test_asked_pixels_are_counted_by_their_score_worked_by_hand() -> None:
     assert nonzero(counts.asked) == {20: 1, BINS: 1}
 
 
+def test_largest_score_is_in_the_last_bin_and_not_above_it() -> None:
+    tally = ScoreTally(2)
+    tally.add("a", np.array([[1.0]]), np.ones((1, 1), bool))
+    counts = tally.counts([])
+    assert counts is not None
+    assert nonzero(counts.pool) == {BINS - 1: 1}
+
+
 def test_labelled_pixels_count_nowhere_and_overlapping_regions_once() -> None:
     tally = ScoreTally(2)
     available = np.array([[True, True, False]])

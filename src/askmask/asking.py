@@ -23,6 +23,7 @@ from askmask.regions import places_of
 from askmask.regions.places import counted
 from askmask.sampling import Image, Predictor
 from askmask.strategies import ScoredImage, strategy_turn
+from askmask.tally import ScoreCounts, ScoreTally
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +58,14 @@ class Proposal:
         Best first; empty if nothing is left to ask.
     utilities : tuple of ImageUtilities
         One per image that was scored, if they were asked for; else empty.
+    scores : ScoreCounts or None
+        Histograms of the first score map, over the pool and over what is asked; None for
+        strategies without a score map.
     """
 
     items: tuple[QueryItem, ...]
     utilities: tuple[ImageUtilities, ...] = ()
+    scores: ScoreCounts | None = None
 
 
 def propose(
@@ -93,10 +98,11 @@ def propose(
         If the strategy needs a model and the round before has none.
     """
     strategy, turn = strategy_turn(project.config, round_)
+    pool = _Pool(project, round_, device, report)
     kept: list[ImageUtilities] = []
 
     def read() -> Iterator[ScoredImage]:
-        for image in _Pool(project, round_, device, report).scored():
+        for image in pool.scored():
             if return_utilities:
                 places = image.places
                 kept.append(
@@ -106,7 +112,8 @@ def propose(
                 )
             yield image
 
-    return Proposal(strategy.choose(read(), turn), tuple(kept))
+    items = strategy.choose(read(), turn)
+    return Proposal(items, tuple(kept), pool.tally.counts(items))
 
 
 def shown_score(
@@ -131,6 +138,7 @@ class _Pool:
         self._device = device
         self._report = report
         self._strategy, self._turn = strategy_turn(project.config, round_)
+        self.tally = ScoreTally(len(project.source.classes))
 
     def scored(self) -> Iterator[ScoredImage]:
         """Every image that the strategy wants to see, one after another."""
@@ -143,6 +151,8 @@ class _Pool:
             maps = self.maps(image_id) if available.any() else self._no_maps(available.shape)
             places = places_of(image_id, available, self._turn.rule)
             values = counted(image_id, maps, available)
+            if len(values):
+                self.tally.add(image_id, values[0], available)
             utilities = self._strategy.utilities(places, values, self._turn)
             yield ScoredImage(places, utilities, partial(self._embed, image_id))
         self._report(Progress(self._round, "ask", len(ids), len(ids)))

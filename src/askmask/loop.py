@@ -23,6 +23,7 @@ from askmask.project import Project
 from askmask.records import Answer, Labels, MetricRow, Query
 from askmask.store import TrainingRecord
 from askmask.strategies import strategy_turn
+from askmask.tally import write_counts
 
 
 class Loop:
@@ -128,8 +129,8 @@ class Loop:
         if kept is not None:
             return kept
         started = time.perf_counter()
-        items = propose(self.project, number, self.device, report=self._report).items
-        if not items:
+        proposal = propose(self.project, number, self.device, report=self._report)
+        if not proposal.items:
             raise ProjectError(
                 f"expected unlabelled pixels in the pool for round {number}, found none: "
                 "everything is labelled or asked. Add images, or stop here."
@@ -138,10 +139,12 @@ class Loop:
             round=number,
             acquisition=config.query.acquisition,
             unit=config.query.unit,
-            items=items,
+            items=proposal.items,
             model=self.project.model_path(number - 1).name,
             elapsed_seconds=time.perf_counter() - started,
         )
+        if proposal.scores is not None:  # before the query: whoever finds that, finds them too
+            write_counts(self.project.scores_path(number), proposal.scores)
         store.add_query(query)
         return query
 

@@ -4,7 +4,7 @@
 
     askmask.yaml   every setting          models/round_003.safetensors   one model a round
     askmask.db     everything that happened   queries/round_003/          what was asked, as files
-    reports/       what was drawn from it
+    reports/       what was drawn from it     scores/round_003.json       histograms of the scores
 """
 
 import os
@@ -106,6 +106,10 @@ class Project:
         sampling = self.config.sampling
         members = sampling.members if sampling.method == "ensemble" else 1
         return [self.model_path(round_, member) for member in range(members)]
+
+    def scores_path(self, round_: int) -> Path:
+        """File of the histograms of the scores that a round's query chose from."""
+        return self.root / "scores" / f"round_{round_:03d}.json"
 
     def delete_models(self, round_: int) -> None:
         """Delete the model files of a round and its recalibration; its metrics stay."""

@@ -77,11 +77,11 @@ class ScoreTally:
         """Keep the scores of an image's available pixels; arrays are not modified."""
         step = math.ceil(math.sqrt(max(1.0, score.size / MAX_PIXELS)))
         grid = (slice(step // 2, None, step), slice(step // 2, None, step))
-        places = np.clip(score[grid] * (BINS / self._upper), 0, BINS)
-        self._kept[image_id] = (
-            step,
-            np.where(available[grid], places, _UNAVAILABLE).astype(np.uint8),
-        )
+        seen = score[grid]
+        places = np.clip(seen * (BINS / self._upper), 0, BINS - 1)
+        places = np.where(seen > self._upper, BINS, places)
+        kept = np.where(available[grid], places, _UNAVAILABLE).astype(np.uint8)
+        self._kept[image_id] = (step, kept)
 
     def counts(self, items: Iterable[QueryItem]) -> ScoreCounts | None:
         """Histograms of everything added, and of what `items` ask; None if nothing was added."""

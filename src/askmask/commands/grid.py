@@ -167,11 +167,16 @@ def study_samples(console: Console, root: Path, counts: str, *, as_json: bool) -
 
 def _descriptions(rows: Sequence[ResultRow]) -> dict[str, str]:
     """One line on each acquisition function of a table, from where it is defined."""
-    from askmask.acquisition import ACQUISITIONS, RANDOM
+    from askmask.errors import UnknownName
+    from askmask.strategies import find_strategy
 
-    about = {RANDOM: "uniform and seeded; the baseline"}
-    about |= {name: acquisition.description for name, acquisition in ACQUISITIONS.items()}
-    return {row.acquisition: about.get(row.acquisition, "") for row in rows}
+    found = {}
+    for name in dict.fromkeys(row.acquisition for row in rows):
+        try:
+            found[name] = find_strategy(name).description
+        except UnknownName:  # a table may be older than the code, or from elsewhere
+            found[name] = ""
+    return found
 
 
 def versions() -> dict[str, str]:
@@ -185,9 +190,9 @@ def versions() -> dict[str, str]:
 
 def summary_table(rows: Sequence[ResultRow]) -> Table:
     """Scores of the last round of each trial on the test images (or whatever was judged)."""
-    splits = {row.split for row in rows if row.metric}
-    order = ("test", *sorted(splits - {"test", "validation"}), "validation")
-    split = next((name for name in order if name in splits), "")
+    from askmask.experiments.curves import splits
+
+    split = next(iter(splits(rows)), "")
     title = f"Last round of each trial, split {split!r}"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for heading in ("strategy", "unit", "seed", "round", "labelled", *SUMMARY_METRICS.values()):

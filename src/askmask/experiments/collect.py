@@ -9,6 +9,7 @@ from askmask.experiments.grid import Trial
 from askmask.experiments.results import FAILED, FINISHED, ResultRow
 from askmask.project import Project
 from askmask.records import MetricRow
+from askmask.tally import read_counts
 
 _SECONDS = "evaluation_seconds"
 
@@ -56,7 +57,9 @@ def collect_trial(project: Project, trial: Trial, config: Config) -> list[Result
                 training_seconds=finished[round_].elapsed_seconds,
                 scoring_seconds=math.nan if scoring is None else scoring,
             )
-            rows += _measured(timed, store.metrics(round_))
+            counts = read_counts(project.scores_path(round_))
+            scores = [] if counts is None else counts.rows()
+            rows += _measured(timed, (*store.metrics(round_), *scores))
     return rows
 
 
