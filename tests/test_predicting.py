@@ -151,6 +151,7 @@ def test_tiles_cover_every_pixel_once(size: tuple[int, int]) -> None:
     covered = np.zeros(size, np.int8)
     for tile in tiles(*size):
         covered[tile.own] += 1
+        assert (tile.seen[0].start % 32, tile.seen[1].start % 32) == (0, 0)
         seen = np.zeros(size, bool)
         seen[tile.seen] = True
         assert seen[tile.own].all()
@@ -171,7 +172,7 @@ def test_tiles_give_what_the_whole_image_gives(
     monkeypatch.setattr(predicting, "load_judge", lambda *_: Deterministic(TinyModel(2)))
     files = [file for file in list_folder(images) if file.suffix != ".txt"]
     whole = predict_files(project, 0, files, tmp_path / "whole", CPU)
-    monkeypatch.setattr(predicting, "TILE", 36)
+    monkeypatch.setattr(predicting, "TILE", 32)
     monkeypatch.setattr(predicting, "MARGIN", 8)
     tiled = predict_files(project, 0, files, tmp_path / "tiled", CPU)
     for folder in ("masks", "confidence", "instances"):

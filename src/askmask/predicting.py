@@ -40,6 +40,7 @@ MARGIN = 128
 """What a tile sees beyond its own pixels, on each side."""
 
 _SMALLEST = 32  # what networks accept
+_STRIDE = 32  # of the coarsest features of any network; divides the margin
 _Raster = npt.NDArray[np.uint16]
 _Value = TypeVar("_Value", bound=np.generic)
 
@@ -324,10 +325,13 @@ def tiles(height: int, width: int) -> Iterator[Tile]:
 
 
 def _cuts(side: int) -> list[tuple[int, int]]:
-    """Starts and ends of nearly equal parts of a side, none longer than 1.5 tiles."""
+    """Starts and ends of nearly equal parts of a side, none longer than 1.5 tiles.
+
+    They start at multiples of the stride, where the grid of the whole image's features lies, too.
+    """
     count = 1 if side <= TILE * 3 // 2 else -(-side // TILE)
-    ends = [side * part // count for part in range(count + 1)]
-    return list(pairwise(ends))
+    starts = [side * part // count // _STRIDE * _STRIDE for part in range(count)]
+    return list(pairwise([*starts, side]))
 
 
 def _grown(part: tuple[int, int], side: int) -> slice:

@@ -1,0 +1,127 @@
+"""Every recalibration of one trained project beside none, to see which method is worth it.
+
+``python benchmarks/recalibration.py PROJECT`` fits each method to the validation images and scores
+it on every split from one pass of the network; nothing in the project changes. Validation images
+are scored by maps fitted without them.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import torch
+
+from askmask.calibrating import LogitSource, fit_recalibration
+from askmask.commands.calibrate import newest_round
+from askmask.compute import configure
+from askmask.fitting import judge_of, load_models
+from askmask.judging import evaluation_parts
+from askmask.metrics.recalibrated import PREFIX, RecalibratedEvaluation
+from askmask.project import Project
+from askmask.recalibrated import StoredRecalibration
+from askmask.recalibration import LogitScaling
+from askmask.records import MetricRow
+
+METHODS = ("temperature", "vector", "histogram", "isotonic")
+SHOWN = ("nll", "brier", "ece", "ece_low", "ece_high", "ece_classwise", "aurc", "mean_dice")
+
+
+def main() -> None:
+    """Fit, score and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("project", type=Path)
+    with Project.open(parser.parse_args().project) as project:
+        compare(project)
+
+
+def compare(project: Project) -> None:
+    """Print a line per split and method, then the strata of all test images."""
+    device = configure(project.config)
+    round_ = newest_round(project)
+    fits: dict[str, StoredRecalibration | None] = {"none": None}
+    for method in METHODS:
+        started = time.process_time()
+        fits[method] = stored = fit_recalibration(project, round_, method, device)
+        seconds = time.process_time() - started
+        print(f"{method}: fitted in {seconds:.1f} CPU s, {parameters(stored)}", flush=True)
+    rows = score(project, round_, fits, device)
+    print("split group method " + " ".join(SHOWN))
+    for split, group in dict.fromkeys((r.split, r.group) for r in next(iter(rows.values()))):
+        for method, own in rows.items():
+            values = [find(own, split, group, name) for name in SHOWN]
+            print(split, group, method, " ".join(f"{value:.4f}" for value in values))
+    for method, own in rows.items():
+        for row in own:
+            is_stratum = row.metric.startswith((PREFIX + "distance", PREFIX + "predicted"))
+            is_risk = row.metric == PREFIX + "error_left"
+            if row.split == "test" and (is_stratum or is_risk):
+                place = row.class_name if row.bin is None else row.bin
+                name = row.metric.removeprefix(PREFIX)
+                print(method, name, place, f"{row.value:.4f}", row.count)
+
+
+def score(
+    project: Project,
+    round_: int,
+    fits: dict[str, StoredRecalibration | None],
+    device: torch.device,
+) -> dict[str, list[MetricRow]]:
+    """Rows of every method on every split and on all test splits together."""
+    judge = judge_of(project.config, load_models(project, round_, device))
+    assert isinstance(judge, LogitSource)
+    config, classes = project.config.evaluation, project.source.classes
+    rows: dict[str, list[MetricRow]] = {name: [] for name in fits}
+    together = {name: RecalibratedEvaluation(classes, config, "test") for name in fits}
+    for split, image_ids in evaluation_parts(project):
+        scores = {name: RecalibratedEvaluation(classes, config, split) for name in fits}
+        for image_id in image_ids:
+            image, mask = project.source.read_image(image_id), project.source.read_mask(image_id)
+            assert mask is not None
+            names = {"seed": project.config.seed, "round_": round_, "image_id": image_id}
+            logits = torch.cat(list(judge.logits(image, **names)))
+            for name, stored in fits.items():
+                probs = recalibrated(logits, stored, image_id)
+                scores[name].update(project.images[image_id].group, probs.numpy(), mask)
+        for name in fits:
+            rows[name] += scores[name].rows()
+            if split != "validation":
+                together[name].merge(scores[name])
+    return {name: own + together[name].rows() for name, own in rows.items()}
+
+
+def recalibrated(
+    logits: torch.Tensor, stored: StoredRecalibration | None, image_id: str
+) -> torch.Tensor:
+    """Mean probabilities of an image, after the map that did not see it."""
+    found = None if stored is None else stored.held_out(image_id)
+    if found is None:
+        return logits.softmax(1).mean(0)
+    if isinstance(found, LogitScaling):
+        return found(logits).softmax(1).mean(0)
+    return found(logits.softmax(1).mean(0))
+
+
+def parameters(stored: StoredRecalibration) -> str:
+    """What was fitted, in short."""
+    if isinstance(stored.judge, LogitScaling):
+        return f"scale {rounded(stored.judge.scale)}, shift {rounded(stored.judge.shift)}"
+    return f"{len(stored.judge.values[-1])} steps"
+
+
+def rounded(values: tuple[float, ...]) -> list[float]:
+    """Three digits."""
+    return [round(value, 3) for value in values]
+
+
+def find(rows: list[MetricRow], split: str, group: str, name: str) -> float:
+    """Value of a score over all classes."""
+    for row in rows:
+        key = (row.split, row.group, row.class_name, row.metric)
+        if key == (split, group, "all", PREFIX + name):
+            return row.value
+    return math.nan
+
+
+if __name__ == "__main__":
+    main()
