@@ -147,7 +147,8 @@ def predict_files(
     engine = _Engine(project, round_, device, scale)
     for folder in ("masks", "confidence", *(["instances"] if engine.has_objects else [])):
         (out / folder).mkdir(parents=True)
-    (out / "predictions.json").write_text(json.dumps(engine.facts(), indent=1), encoding="utf-8")
+    facts = json.dumps(engine.facts(), indent=1) + "\n"
+    (out / "predictions.json").write_text(facts, encoding="utf-8")
     found, taken = Predictions(), set[str]()
     with (out / "predictions.csv").open("w", encoding="utf-8", newline="") as table:
         writer = csv.writer(table)
