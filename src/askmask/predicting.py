@@ -1,7 +1,8 @@
 """Masks, confidence maps and a table for images that nobody labels: what the labelling was for.
 
 Images larger than a tile are predicted in tiles with a margin, so memory holds a tile's network
-activations and, per pixel of the image, its colours (3 bytes) and results (at most 8 bytes).
+activations and, per pixel of the image, its colours (3 bytes) and results (5 bytes), and for a
+moment 8 bytes more to write a file, or some 66 to split objects.
 """
 
 import csv

@@ -128,7 +128,7 @@ def _status(project: Project) -> dict[str, object]:
     }
     if trained:
         newest = store.metrics(max(trained))
-        wanted = ("mean_dice", "object_f1", "ece", "nll", "brier")
+        wanted = ("mean_dice", "object_f1", "ece", "recalibrated_ece", "nll", "brier")
         for row in newest:
             if row.metric in wanted and (row.group, row.class_name) == ("all", "all"):
                 facts[f"{row.split}_{row.metric}"] = round(row.value, 4)
