@@ -70,6 +70,11 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** A score with three digits that matter. */
+export function score(number) {
+  return Math.abs(number) >= 100 ? count(Math.round(number)) : Number(number.toPrecision(3)).toString();
+}
+
 /** Local date and time of an ISO string. */
 export function moment(iso) {
   return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });

@@ -56,7 +56,8 @@ export class Work extends EventTarget {
     const raster = filled(item);
     this.item = item;
     this.draft = kept?.draft ?? Draft.begin(key, raster, { base });
-    this.timer = new ActiveTimer(this.draft.record.seconds);
+    const { idle_seconds: idleSeconds } = this.app.project;
+    this.timer = new ActiveTimer(this.draft.record.seconds, { idleSeconds });
     this.editor.open({
       raster: kept?.raster ?? raster,
       history: kept?.history ?? new History(),

@@ -1,6 +1,6 @@
 /** The view in which regions are labelled: it joins work, editor, viewer, panel and strip. */
 
-import { get, scoresUrl } from "../api.js";
+import { get, itemPath, scoresUrl } from "../api.js";
 import { byId, duration, keyOf } from "../dom.js";
 import { drawTool } from "../editor/cursor-picture.js";
 import { Editor } from "../editor/editor.js";
@@ -53,7 +53,7 @@ export class LabelView {
       banner("draft", text, { bad: true });
     });
     app.items.addEventListener("change", () => {
-      if (work.item) work.hear(app.items.get(work.item));
+      if (work.item) this.hear(app.items.get(work.item));
       else if (this.isWaiting) this.tryAgain();
     });
     for (const id of ["accept", "unsure", "artefact", "skip", "back", "reset"]) {
@@ -66,6 +66,23 @@ export class LabelView {
       const wasPointer = event.detail > 0; // a button pressed by mouse must not keep the Space key
       if (wasPointer && event.target.closest("button")) byId("canvas").focus({ preventScroll: true });
     });
+  }
+
+  /** News of the region in hand; a prediction that comes late fills a region not yet touched. */
+  hear(item) {
+    const { work } = this;
+    const cameLate = item?.piece && !work.item.piece;
+    work.hear(item);
+    if (!cameLate) return;
+    this.viewer.scene.piece = item.piece;
+    this.loadScores(item);
+    if (work.item.prefill?.from === "none" && !work.editor.isEdited && !work.editor.isDrawing) this.openAgain(item);
+  }
+
+  async openAgain(item) {
+    const turn = this.nextTurn();
+    const whole = await get(itemPath(item)).catch(() => null);
+    if (whole && turn === this.turn && !this.editor.isEdited) await this.open(whole, true);
   }
 
   /** The view came to the front: go on where this tab was, else take the next region. */
@@ -133,7 +150,7 @@ export class LabelView {
     this.toolChanged();
     this.strip.setCurrent(item);
     this.info.show(item);
-    byId("canvas").dataset.item = keyOf(item);
+    Object.assign(byId("canvas").dataset, { item: keyOf(item), region: `${item.row},${item.col}` });
     if (document.activeElement === document.body) byId("canvas").focus({ preventScroll: true });
     setTimeout(() => this.upcoming.fetchAhead(item), 200);
   }

@@ -90,7 +90,8 @@ export class Panel {
     const rest = counts?.[UNLABELLED] ?? 0;
     const name = this.app.project.classes[value]?.name ?? "";
     byId("fill-rest").hidden = rest === 0;
-    show(byId("fill-rest"), `Make the unlabelled ${percent(rest / (raster?.data.length ?? 1))} ${name} `, h("kbd", {}, "G"));
+    show(byId("fill-rest"), `Rest (${percent(rest / (raster?.data.length ?? 1))}): ${name} `, h("kbd", {}, "G"));
+    byId("fill-rest").title = `Make every pixel without a label ${name}`;
   }
 }
 

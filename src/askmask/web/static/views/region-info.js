@@ -3,6 +3,7 @@
 import { byId, duration, h, place, show, words } from "../dom.js";
 import { heat } from "../viewer/layers.js";
 import { percent } from "./panel.js";
+import { scoreText } from "./strip.js";
 
 export class RegionInfo {
   constructor(app, work, viewer) {
@@ -29,7 +30,7 @@ export class RegionInfo {
       h("strong", {}, `Region ${item.rank + 1}${round ? ` of ${round.asked}` : ""}`),
       h("span", {}, `round ${item.round}`),
       h("span", {}, `image ${item.image_id}`),
-      h("span", { title: "Why it was asked: the score of the region" }, `${words(item.acquisition)} ${Number(item.score).toPrecision(3)}`),
+      h("span", { title: "Why it was asked: the score of the region" }, scoreText(item)),
     ];
     const sure = item.piece?.confidence;
     if (sure !== null && sure !== undefined) parts.push(h("span", { title: "Mean probability of the predicted class" }, `confidence ${percent(sure)}`));
@@ -39,7 +40,8 @@ export class RegionInfo {
 
   origin(item) {
     if (item.answer) return `${item.answer.kind === "labels" ? "labelled" : item.answer.kind} by ${item.answer.author}`;
-    return { prediction: "filled by the model", answer: "answered", none: "empty: no model yet" }[item.prefill?.from ?? "none"];
+    if (item.prefill?.from === "prediction") return "filled by the model";
+    return item.model && !item.piece ? "the prediction is being drawn" : "empty: no prediction";
   }
 
   notice(text) {

@@ -8,7 +8,9 @@ import { ControlPanel } from "./control.js";
 
 const DOWN_IS_GOOD = new Set(["nll", "brier", "ece", "object_hausdorff"]);
 const NAMES = { nll: "NLL", brier: "Brier score", ece: "ECE", mean_dice: "mean Dice", object_f1: "object F1", object_dice: "object Dice", object_hausdorff: "object Hausdorff", mean_iou: "mean IoU" };
-const nameOf = (metric) => NAMES[metric] ?? words(metric);
+const RECALIBRATED = "recalibrated_";
+const plain = (metric) => metric.replace(RECALIBRATED, "");
+const nameOf = (metric) => (metric.startsWith(RECALIBRATED) ? "recalibrated " : "") + (NAMES[plain(metric)] ?? words(plain(metric)));
 
 export class StatusView {
   constructor(app) {
@@ -118,7 +120,7 @@ export class StatusView {
       this.parts.changed,
       h("p", { class: "muted" }, `From round ${changed.from} to round ${changed.to}, on the validation images.`),
       h("dl", { class: "figures" }, rows.map(([metric, value]) => {
-        const isBetter = DOWN_IS_GOOD.has(metric) ? value < 0 : value > 0;
+        const isBetter = DOWN_IS_GOOD.has(plain(metric)) ? value < 0 : value > 0;
         const kind = value === 0 ? "" : isBetter ? "up" : "down";
         const verdict = value === 0 ? "unchanged" : isBetter ? "better" : "worse";
         return h("div", {}, h("dt", {}, `${nameOf(metric)}: ${verdict}`), h("dd", { class: kind }, signed(value)));

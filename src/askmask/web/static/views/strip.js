@@ -1,7 +1,7 @@
 /** The film strip: every asked region in order, with its reason and state; filter, and jump. */
 
 import { scoresUrl, thumbnailUrl } from "../api.js";
-import { byId, choice, h, keyOf, place, show } from "../dom.js";
+import { byId, choice, h, keyOf, place, score, show, words } from "../dom.js";
 import { stateOf } from "../items.js";
 import { heatCanvas } from "../viewer/layers.js";
 
@@ -165,7 +165,7 @@ export class Strip {
 }
 
 export function scoreText(item) {
-  return `${item.acquisition.replaceAll("_", " ")} ${Number(item.score).toPrecision(3)}`;
+  return `${words(item.acquisition)} ${score(item.score)}`;
 }
 
 /** The part of the score map inside the region, as large as fits. */
