@@ -39,6 +39,8 @@ LAYERS = {
     "compute": 2.5,
     "strategies": 2.2,
     "models": 2,
+    "adaptive": 1.9,
+    "forecast": 1.8,
     "losses": 1.5,
     "metrics": 1.5,
     "regions": 1.5,

@@ -4,7 +4,8 @@ One image at a time is read, sampled and scored; what is held of it afterwards i
 choice. Nothing here writes to the store.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -13,17 +14,22 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float32, Float64, Int
 
+from askmask.acquisition import SampleSums
+from askmask.adaptive import AdaptiveSampling
 from askmask.features import region_features
 from askmask.fitting import load_encoder, load_predictor
 from askmask.models.contract import Model
 from askmask.progress import Listener, Progress, silent
 from askmask.project import Project
 from askmask.records import QueryItem
-from askmask.regions import places_of
+from askmask.regions import Places, places_of
 from askmask.regions.places import counted
-from askmask.sampling import Image, Predictor
+from askmask.sampling import Image, MonteCarloDropout, Predictor
 from askmask.strategies import ScoredImage, strategy_turn
+from askmask.strategies.strategy import best_first
 from askmask.tally import ScoreCounts, ScoreTally
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +148,9 @@ class _Pool:
 
     def scored(self) -> Iterator[ScoredImage]:
         """Every image that the strategy wants to see, one after another."""
+        if self._is_adaptive:
+            yield from self._adaptively_scored()
+            return
         ids = self._project.pool_ids
         for done, image_id in enumerate(ids):
             self._report(Progress(self._round, "ask", done, len(ids)))
@@ -150,10 +159,7 @@ class _Pool:
                 continue
             maps = self.maps(image_id) if available.any() else self._no_maps(available.shape)
             places = places_of(image_id, available, self._turn.rule)
-            values = counted(image_id, maps, available)
-            if len(values):
-                self.tally.add(image_id, values[0], available)
-            utilities = self._strategy.utilities(places, values, self._turn)
+            utilities = self._utilities(places, maps)
             yield ScoredImage(places, utilities, partial(self._embed, image_id))
         self._report(Progress(self._round, "ask", len(ids), len(ids)))
 
@@ -169,8 +175,57 @@ class _Pool:
             image_id=image_id,
             boundary=False,
         )
-        maps = self._strategy.maps(prediction.sums, self._turn).float().cpu().numpy()
+        return self._maps_of(prediction.sums)
+
+    def _maps_of(self, sums: SampleSums) -> Float32[np.ndarray, "K H W"]:
+        assert self._strategy.maps is not None
+        maps = self._strategy.maps(sums, self._turn).float().cpu().numpy()
         return maps[None] if maps.ndim == 2 else maps
+
+    def _utilities(
+        self, places: Places, maps: Float32[np.ndarray, "K H W"]
+    ) -> Float64[np.ndarray, "L n"]:
+        values = counted(places.image_id, maps, places.available)
+        if len(values):
+            self.tally.add(places.image_id, values[0], places.available)
+        return self._strategy.utilities(places, values, self._turn)
+
+    @property
+    def _is_adaptive(self) -> bool:
+        """Whether the config asks for adaptive samples and the strategy can use them."""
+        rule = self._turn.rule
+        simple = self._strategy.maps is not None and self._strategy.choose is best_first
+        # What windows cost that may overlap depends on all that were chosen before.
+        union = rule.budget_pixels is not None and getattr(rule, "overlap", "forbid") == "allow"
+        return self._project.config.sampling.adaptive and simple and not union
+
+    def _adaptively_scored(self) -> Iterator[ScoredImage]:
+        """Every image with an available pixel, by as many samples as the query needs of it."""
+        sampling = self._project.config.sampling
+        sampler = AdaptiveSampling(
+            self._draw, self._utility, self._turn.rule, sampling.samples, sampling.adaptive_loss
+        )
+        ids = [i for i in self._project.pool_ids if not self._project.store.asked(i).all()]
+        estimates = sampler.run(
+            ids, lambda done, total: self._report(Progress(self._round, "ask", done, total))
+        )
+        drawn = sum(estimate.n_samples for estimate in estimates)
+        _logger.info("%.1f samples per image, of %d", drawn / max(len(ids), 1), sampling.samples)
+        for estimate in estimates:
+            image_id = estimate.image_id
+            places = places_of(image_id, ~self._project.store.asked(image_id), self._turn.rule)
+            yield ScoredImage(places, estimate.utilities[None], partial(self._embed, image_id))
+
+    def _draw(self, image_id: str, samples: Sequence[range]) -> Iterator[SampleSums]:
+        predictor = self._predictor
+        assert isinstance(predictor, MonteCarloDropout), "a config with adaptive has dropout"
+        image, seed = self._image(image_id), self._project.config.seed
+        for numbers in samples:
+            yield predictor.sums(image, numbers, seed=seed, round_=self._round, image_id=image_id)
+
+    def _utility(self, image_id: str, sums: SampleSums) -> tuple[Places, Float64[np.ndarray, " n"]]:
+        places = places_of(image_id, ~self._project.store.asked(image_id), self._turn.rule)
+        return places, self._utilities(places, self._maps_of(sums))[0]
 
     def _embed(self, image_id: str, boxes: Int[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n D"]:
         return region_features(self._encoder, self._image(image_id), boxes)

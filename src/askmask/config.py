@@ -110,6 +110,11 @@ class SamplingConfig(_Section):
     """How many stochastic passes a score rests on, from dropout or from trained members."""
 
     method: Literal["dropout", "ensemble"] = "dropout"
+    # A few samples for every image, and only for those that could still change the query more, up
+    # to `samples`; on average that may cost `adaptive_loss` of the query's score. It saves time
+    # where the best are asked first; other strategies get `samples` for every image all the same.
+    adaptive: bool = False
+    adaptive_loss: float = Field(5e-4, gt=0, lt=1)
     samples: int = Field(30, ge=1)
     members: int = Field(5, ge=2)
 

@@ -1,0 +1,222 @@
+"""Samples where they matter: a few for every image, more where the query could still change.
+
+From the samples that an image has so far, its places get the utility that all T samples would
+give (`jackknife`), with a standard error. From these of the whole pool follows how much of the
+query's score each image may cost if it is looked at no closer (`askmask.forecast`). Images go on,
+with twice as many samples each time and at most T, until what the others may cost is negligible.
+Every step is a function of the samples, and these of their keys: the order of the images, the
+number of samples drawn at a time (up to rounding) and a restart change nothing.
+
+No model, no file but the sums of images that may go on, which are put aside on disk.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, Float64
+
+from askmask.acquisition import SampleSums
+from askmask.forecast import Estimate, contenders, jackknife, still_open
+from askmask.regions import Places, Rule
+
+GROUPS: Final = 4
+"""Groups that an image's samples are split into; its spread is known from 3 degrees of freedom."""
+
+_SHELF_BYTES: Final = 2 * 2**30
+
+Groups = list[SampleSums]
+"""Sums of each of the `GROUPS` groups of an image's samples."""
+
+Draw = Callable[[str, Sequence[range]], Iterator[SampleSums]]
+"""``draw(image_id, [samples, ...])``: the sums of each of these ranges of an image's samples."""
+
+Utility = Callable[[str, SampleSums], tuple[Places, Float64[np.ndarray, " n"]]]
+"""``utility(image_id, sums)``: the places of an image and their utilities by these sums.
+
+The last call for an image is by all of its samples, those before by parts of them.
+"""
+
+
+def stages(limit: int) -> Iterator[tuple[int, list[range]]]:
+    """Samples after each stage, and the ranges it draws: one per group, at last the whole rest.
+
+    Examples
+    --------
+    >>> [(count, len(ranges)) for count, ranges in stages(30)]
+    [(4, 4), (8, 4), (16, 4), (30, 1)]
+    """
+    start = 0
+    while start < limit:
+        end = max(2 * start, GROUPS)
+        if end >= limit:
+            yield limit, [range(start, limit)]
+            return
+        step = (end - start) // GROUPS
+        yield end, [range(start + g * step, start + (g + 1) * step) for g in range(GROUPS)]
+        start = end
+
+
+class AdaptiveSampling:
+    """Estimates of a pool, from as few samples as its query allows.
+
+    Parameters
+    ----------
+    draw, utility
+        See `Draw` and `Utility`.
+    rule : RegionConfig or ImageConfig
+        With the budget.
+    limit : int
+        T: no image gets more.
+    tolerance : float
+        See `still_open`.
+    """
+
+    def __init__(
+        self, draw: Draw, utility: Utility, rule: Rule, limit: int, tolerance: float
+    ) -> None:
+        self._draw = draw
+        self._utility = utility
+        self._rule = rule
+        self._limit = limit
+        self._tolerance = tolerance
+
+    def run(self, image_ids: Sequence[str], on_image: Callable[[int, int], None]) -> list[Estimate]:
+        """Estimate the whole pool.
+
+        Held of an image: 8 bytes per place, and its contenders. The sums of images that may go on
+        lie in a temporary folder of at most 2 GiB; those that do not fit are drawn again.
+
+        Parameters
+        ----------
+        image_ids : sequence of str
+            The pool, in any order, each once.
+        on_image : callable
+            Called before each image is sampled, with how often that was done and how often it
+            will be in all, as far as is known.
+
+        Returns
+        -------
+        list of Estimate
+            In the order of `image_ids`.
+        """
+        found: dict[str, Estimate] = {}
+        waiting = list(image_ids)
+        done = 0
+        with tempfile.TemporaryDirectory(prefix="askmask_") as folder:
+            shelf = _Shelf(Path(folder), _SHELF_BYTES)
+            # An image may be opened again when all others are at T: then it goes there at once.
+            plan = [*stages(self._limit)]
+            for count, ranges in itertools.chain(plan, itertools.repeat(plan[-1])):
+                total = done + len(waiting)
+                for image_id in waiting:
+                    on_image(done, total)
+                    done += 1
+                    groups = self._continued(shelf.take(image_id), image_id, count, ranges)
+                    found[image_id] = self._estimate(image_id, groups, count)
+                    if count < self._limit and found[image_id].contenders:
+                        shelf.put(image_id, found[image_id].contenders[0].utility, groups)
+                pool = [found[image_id] for image_id in image_ids]
+                is_open = still_open(pool, self._rule, self._tolerance)
+                waiting = [pool[i].image_id for i in is_open if pool[i].n_samples < self._limit]
+                if not waiting:
+                    return pool
+                shelf.keep_only(waiting)
+        raise AssertionError("every image ends at T samples")
+
+    def _continued(
+        self,
+        put_aside: npt.NDArray[np.floating] | None,
+        image_id: str,
+        count: int,
+        ranges: Sequence[range],
+    ) -> Groups:
+        """Groups of the first `count` samples: those put aside and new ones, or all anew."""
+        earlier = [drawn for end, drawn in stages(self._limit) if end < count]
+        if put_aside is None:
+            pieces = list(self._draw(image_id, [r for drawn in [*earlier, ranges] for r in drawn]))
+            parts = [pieces[i : i + GROUPS] for i in range(0, len(pieces), GROUPS)]
+            return reduce(_added, parts)
+        new = list(self._draw(image_id, ranges))
+        per_group = sum(len(drawn[0]) for drawn in earlier)
+        return _added([_sums(array, per_group, new[0]) for array in put_aside], new)
+
+    def _estimate(self, image_id: str, groups: Groups, count: int) -> Estimate:
+        without = []
+        if count < self._limit:
+            others = (reduce(add, groups[:g] + groups[g + 1 :]) for g in range(GROUPS))
+            without = [self._utility(image_id, sums)[1] for sums in others]
+        places, utilities = self._utility(image_id, reduce(add, groups))
+        deviations = np.zeros((GROUPS, len(utilities)))
+        if without:
+            utilities, deviations = jackknife(utilities, np.stack(without), count, self._limit)
+        best = contenders(places, utilities, deviations, self._rule)
+        return Estimate(image_id, count, utilities, best)
+
+
+def _sums(stacked: Float[np.ndarray, "planes H W"], n_samples: int, like: SampleSums) -> SampleSums:
+    """Sums that were put aside, on the device that `like` is on."""
+    tensor = torch.from_numpy(stacked).to(like.sum_probs.device)
+    classes = len(like.sum_probs)
+    return SampleSums(tensor[:classes], tensor[classes], tensor[classes + 1 :], n_samples)
+
+
+class _Shelf:
+    """Sums on disk: those of the images with the best places, as many as there is room for."""
+
+    def __init__(self, folder: Path, room: int) -> None:
+        self._folder = folder
+        self._room = room
+        self._kept: dict[str, tuple[float, Path, int]] = {}  # id -> best utility, file, bytes
+        self._number = 0
+
+    def put(self, image_id: str, utility: float, groups: Groups) -> None:
+        stacked = [
+            torch.cat([sums.sum_probs, sums.sum_entropy[None], sums.votes]).cpu().numpy()
+            for sums in groups
+        ]
+        size = sum(array.nbytes for array in stacked)
+        while self._kept and self._used + size > self._room:
+            worst = min(self._kept, key=lambda name: self._kept[name][0])
+            if self._kept[worst][0] >= utility:
+                return
+            self._drop(worst)
+        if size > self._room:
+            return
+        path = self._folder / f"{self._number}.npy"
+        self._number += 1
+        np.save(path, np.stack(stacked))
+        self._kept[image_id] = (utility, path, size)
+
+    def take(self, image_id: str) -> npt.NDArray[np.floating] | None:
+        """(G, 2 C + 1, H, W) sums of an image, which leave the shelf; None if it has none."""
+        if image_id not in self._kept:
+            return None
+        stacked: npt.NDArray[np.floating] = np.load(self._kept[image_id][1])
+        self._drop(image_id)
+        return stacked
+
+    def keep_only(self, image_ids: Sequence[str]) -> None:
+        for image_id in self._kept.keys() - set(image_ids):
+            self._drop(image_id)
+
+    @property
+    def _used(self) -> int:
+        return sum(size for _, _, size in self._kept.values())
+
+    def _drop(self, image_id: str) -> None:
+        self._kept.pop(image_id)[1].unlink()
+
+
+def _added(groups: Groups, drawn: Groups) -> Groups:
+    """Add the new sums of each group, or of one group alone, to the earlier ones."""
+    if not groups:
+        return drawn
+    return [sums + drawn[g] if g < len(drawn) else sums for g, sums in enumerate(groups)]
