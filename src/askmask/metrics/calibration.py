@@ -1,16 +1,28 @@
 """Proper scores and calibration errors, in one pass over the images and in constant memory."""
 
+import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Bool, Float, Float64, Int64
+import torch
+from jaxtyping import Bool, Float, Float64, Int16, Int32, Int64, Integer
+from torch import Tensor
 
 from askmask.errors import ShapeError
 from askmask.records import UNLABELLED, ClassMap, Labels, MetricRow
 
 ROUNDING = 1e-3
 """How far probabilities may lie outside [0, 1] and their sum from 1."""
+
+_BLOCK = 2**15
+"""Pixels counted at a time: every intermediate result then stays in the processor's cache, where
+passes over whole images would each go through memory. One more, and PyTorch would start threads of
+its own for each operation."""
+
+_PARTS = 4
+"""Parts of an image that are counted by as many threads as there are."""
 
 _MIN_CELLS = 1000
 _OCTAVE = 6  # 2**6 cells per factor two of doubt
@@ -87,27 +99,42 @@ class CalibrationSums:
                 f"expected probs of shape {(self.n_classes, *labels.shape)} for labels of shape "
                 f"{labels.shape}, got {probs.shape}. Predict at the size of the mask."
             )
-        true, picked = _labelled(probs, labels)
-        if true.size == 0:
-            return
-        _check(picked, true)
-        of_true = picked[true, np.arange(true.size)]
-        with np.errstate(divide="ignore"):  # a true class of probability 0 costs infinity
-            self.log_loss -= float(np.log(of_true).sum())
-        squares = float(np.vdot(picked, picked))
-        self.squared_error += squares - 2 * float(of_true.sum()) + true.size
-        self.n_pixels += true.size
-        self._count(picked, true)
+        flat_probs, flat_labels = probs.reshape(len(probs), -1), labels.ravel()
+        # Always in as many parts, such that their sums do not depend on the number of threads. The
+        # parts are added at the end: an error in one of them must leave nothing behind.
+        cuts = np.linspace(0, flat_labels.size, _PARTS + 1).astype(int)
+        parts = [CalibrationSums(self.n_classes, self.n_bins) for _ in range(_PARTS)]
+        with ThreadPoolExecutor(min(_PARTS, torch.get_num_threads())) as pool:
+            for done in [
+                pool.submit(part._count, flat_probs[:, start:stop], flat_labels[start:stop])  # noqa: SLF001
+                for part, start, stop in zip(parts, cuts[:-1], cuts[1:], strict=True)
+            ]:
+                done.result()
+        for part in parts:
+            self.merge(part)
 
-    def _count(self, probs: Float64[np.ndarray, "C n"], true: Int64[np.ndarray, " n"]) -> None:
+    def _count(self, probs: Float[np.ndarray, "C n"], labels: Integer[np.ndarray, " n"]) -> None:
+        for start in range(0, labels.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            picked, true = _labelled(probs[:, block], labels[block])
+            if true.numel():
+                _check(picked, true)
+                self._count_block(picked, true)
+
+    def _count_block(self, probs: Float64[Tensor, "C n"], true: Int64[Tensor, " n"]) -> None:
         n_cells = self.top.shape[1]
-        top, confidence = _top_label(probs)
-        correct = top == true
-        self.top += _histogram(_cell(confidence, n_cells), confidence, correct, n_cells)
-        self.by_doubt += _histogram(_doubt_cell(confidence), confidence, correct, _DOUBT_CELLS)
         for index, values in enumerate(probs):
             cell = _cell(values, n_cells)
             self.by_class[index] += _histogram(cell, values, true == index, n_cells)
+        top, confidence = top_label(probs)
+        correct = top == true
+        self.top += _histogram(_cell(confidence, n_cells), confidence, correct, n_cells)
+        self.by_doubt += _histogram(_doubt_cell(confidence), confidence, correct, _DOUBT_CELLS)
+        of_true = probs.gather(0, true.unsqueeze(0))
+        self.log_loss -= float(of_true.log().sum())  # a true class of probability 0: infinity
+        squares = sum(float(values.square().sum()) for values in probs)
+        self.squared_error += squares - 2 * float(of_true.sum()) + true.numel()
+        self.n_pixels += true.numel()
 
     def merge(self, other: "CalibrationSums") -> None:
         """Add another accumulator, as if its images had been counted here.
@@ -125,9 +152,9 @@ class CalibrationSums:
         self.n_pixels += other.n_pixels
         self.log_loss += other.log_loss
         self.squared_error += other.squared_error
-        self.top = self.top + other.top
-        self.by_doubt = self.by_doubt + other.by_doubt
-        self.by_class = self.by_class + other.by_class
+        self.top += other.top
+        self.by_doubt += other.by_doubt
+        self.by_class += other.by_class
 
     def nll(self) -> float:
         """Mean of -log p(true class), in nats per pixel, >= 0 up to rounding.
@@ -285,74 +312,78 @@ class ReliabilityBins:
 
 
 def _labelled(
-    probs: npt.NDArray[np.floating], labels: Labels
-) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, "C n"]]:
-    """Labels and probabilities of the labelled pixels."""
-    flat_labels, flat_probs = labels.ravel(), probs.reshape(len(probs), -1)
-    labelled = flat_labels != UNLABELLED
+    probs: Float[np.ndarray, "C n"], labels: Integer[np.ndarray, " n"]
+) -> tuple[Float64[Tensor, "C m"], Int64[Tensor, " m"]]:
+    """Probabilities and labels of the labelled pixels."""
+    labelled = labels != UNLABELLED
     if not labelled.all():  # picking costs more than everything else
-        flat_labels = flat_labels[labelled]
-        flat_probs = np.compress(labelled, flat_probs, axis=1)
-    return flat_labels.astype(np.int64), flat_probs.astype(np.float64)
+        labels, probs = labels[labelled], np.compress(labelled, probs, axis=1)
+    return (
+        torch.from_numpy(probs.astype(np.float64, order="C")),
+        torch.from_numpy(labels.astype(np.int64)),
+    )
 
 
-def _top_label(
-    probs: Float64[np.ndarray, "C n"],
-) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Index and value of the largest probability; as argmax, but quick over a short axis."""
-    top = np.zeros(probs.shape[1], np.int64)
-    confidence = probs[0].copy()
+def top_label(
+    probs: Float[Tensor, "C *space"],
+) -> tuple[Int16[Tensor, "*space"], Float[Tensor, "*space"]]:
+    """Class with the largest probability, the first of equal ones, and that probability.
+
+    As argmax and max over the first axis, which take many times longer: they go through the few
+    classes of each pixel by itself.
+    """
+    top = torch.zeros(probs.shape[1:], dtype=torch.int16)
+    confidence = probs[0].clone()
     for index, values in enumerate(probs[1:], start=1):
-        np.copyto(top, index, where=values > confidence)
-        np.maximum(confidence, values, out=confidence)
+        torch.maximum(top, (values > confidence).short() * index, out=top)
+        torch.maximum(confidence, values, out=confidence)
     return top, confidence
 
 
-def _check(probs: Float64[np.ndarray, "C n"], true: Int64[np.ndarray, " n"]) -> None:
-    low, high = probs.min(), probs.max()
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # NaN fails both
+def _check(probs: Float64[Tensor, "C n"], true: Int64[Tensor, " n"]) -> None:
+    bounds = [float(bound) for values in probs for bound in values.aminmax()]
+    low, high = min(bounds), max(bounds)
+    # Python's min and max may skip a NaN, a sum does not
+    worst = float((sum(probs, torch.zeros(())) - 1).abs().max())
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING) or math.isnan(worst):
         raise ShapeError(
             f"expected probabilities in [0, 1], got values from {low!r} to {high!r}. "
             "Pass probabilities, not logits; NaN means that the model diverged."
         )
-    worst = np.abs(probs.sum(axis=0) - 1).max()
     if worst > ROUNDING:
         raise ShapeError(
             f"expected probabilities that sum to 1 over the classes, got a sum {worst!r} off."
         )
-    if not (true.min() >= 0 and true.max() < len(probs)):
+    first, last = (int(bound) for bound in true.aminmax())
+    if not (first >= 0 and last < len(probs)):
         raise ShapeError(
-            f"expected labels in [0, {len(probs)}), got values from {int(true.min())} to "
-            f"{int(true.max())}. Check the class map of the data set."
+            f"expected labels in [0, {len(probs)}), got values from {first} to {last}. "
+            "Check the class map of the data set."
         )
 
 
-def _cell(probs: Float64[np.ndarray, " n"], n_cells: int) -> npt.NDArray[np.intp]:
+def _cell(probs: Float64[Tensor, " n"], n_cells: int) -> Int32[Tensor, " n"]:
     """Cell of each probability among cells of equal width; rounding beyond [0, 1] stays inside."""
-    return np.clip((probs * n_cells).astype(np.intp), 0, n_cells - 1)
+    return (probs * n_cells).int().clamp_(0, n_cells - 1)
 
 
-def _doubt_cell(confidence: Float64[np.ndarray, " n"]) -> npt.NDArray[np.intp]:
+def _doubt_cell(confidence: Float64[Tensor, " n"]) -> Int32[Tensor, " n"]:
     """Cell of 1 - confidence, on a logarithmic scale: the leading bits of the float32."""
-    doubt = np.maximum(1 - confidence, 0).astype(np.float32)
-    bits = (doubt.view(np.int32) >> _SHIFT).astype(np.intp)
-    return np.asarray(np.maximum(bits - _FIRST, 0))
+    doubt = (1 - confidence).float().clamp_min_(0)
+    return (doubt.view(torch.int32) >> _SHIFT).sub_(_FIRST).clamp_min_(0)
 
 
 def _histogram(
-    cell: npt.NDArray[np.intp],
-    probs: Float64[np.ndarray, " n"],
-    came_true: Bool[np.ndarray, " n"],
+    cell: Int32[Tensor, " n"],
+    probs: Float64[Tensor, " n"],
+    came_true: Bool[Tensor, " n"],
     n_cells: int,
 ) -> npt.NDArray[np.float64]:
     """(3, n_cells): pixels, sum of probabilities, pixels where it came true."""
-    return np.stack(
-        [
-            np.bincount(cell, minlength=n_cells),
-            np.bincount(cell, weights=probs, minlength=n_cells),
-            np.bincount(cell, weights=came_true, minlength=n_cells),
-        ]
-    )
+    forecasts = torch.bincount(cell, probs, minlength=n_cells)
+    apart = cell + n_cells * came_true.int()  # one count tells both
+    missed, met = torch.bincount(apart, minlength=2 * n_cells).view(2, n_cells)
+    return torch.stack([missed + met, forecasts, met]).numpy()
 
 
 def _grouped(cells: npt.NDArray[np.float64], n_bins: int) -> npt.NDArray[np.float64]:
