@@ -85,9 +85,7 @@ def same_image_again(count: int, height: int, width: int) -> Callable[[], object
     return lambda: one_pass([picture] * count)
 
 
-def largest_difference(
-    expected: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]
-) -> float:
+def largest_difference(expected: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> float:
     """Of any of the six scores."""
     return float(abs(expected - scores).max())
 

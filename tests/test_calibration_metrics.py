@@ -14,6 +14,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from askmask.errors import ShapeError
 from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.counting import top_label
 from askmask.records import UNLABELLED, ClassMap, MetricRow
 
 CLASSES = ClassMap(("background", "gland"))
@@ -385,3 +386,37 @@ def test_names_of_another_number_of_classes_are_refused() -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(ShapeError, match="two classes and one bin, got 1 and 10"):
         CalibrationSums(1, 10)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_sums_do_not_depend_on_the_number_of_threads(threads: int) -> None:
+    image = case(5, shape=(300, 301))
+    expected, before = summed(image), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = summed(image)
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(found.by_class, expected.by_class)
+    assert np.array_equal(found.by_doubt, expected.by_doubt)
+    assert (found.log_loss, found.squared_error) == (expected.log_loss, expected.squared_error)
+
+
+def test_an_error_in_the_last_pixels_counts_nothing() -> None:
+    probs, labels = case(6, shape=(300, 301))
+    sums = summed((probs, labels))
+    before = sums.n_pixels, sums.by_class.copy()
+    labels[-1, -1] = 7
+    with pytest.raises(ShapeError, match="expected labels in"):
+        sums.update(probs, labels)
+    assert sums.n_pixels == before[0]
+    assert np.array_equal(sums.by_class, before[1])
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), classes=st.integers(1, 5))
+def test_top_label_equals_argmax_and_the_first_of_equal_ones(seed: int, classes: int) -> None:
+    probs = np.random.default_rng(seed).integers(0, 4, (classes, 6, 7)) / np.float32(4)
+    top, confidence = top_label(probs)
+    assert np.array_equal(top, probs.argmax(axis=0))
+    assert np.array_equal(confidence, probs.max(axis=0))

@@ -1,34 +1,32 @@
 """Proper scores and calibration errors, in one pass over the images and in constant memory."""
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Bool, Float, Float64, Int16, Int32, Int64, Integer
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from askmask.errors import ShapeError
-from askmask.records import UNLABELLED, ClassMap, Labels, MetricRow
-
-ROUNDING = 1e-3
-"""How far probabilities may lie outside [0, 1] and their sum from 1."""
-
-_BLOCK = 2**15
-"""Pixels counted at a time: every intermediate result then stays in the processor's cache, where
-passes over whole images would each go through memory. One more, and PyTorch would start threads of
-its own for each operation."""
+from askmask.metrics.counting import (
+    BLOCK,
+    DOUBT_CELLS,
+    cell,
+    check,
+    doubt_cell,
+    histogram,
+    labelled,
+    top_label,
+)
+from askmask.records import ClassMap, Labels, MetricRow
 
 _PARTS = 4
 """Parts of an image that are counted by as many threads as there are."""
 
 _MIN_CELLS = 1000
-_OCTAVE = 6  # 2**6 cells per factor two of doubt
-_SHIFT = 23 - _OCTAVE  # of the bits of a float32: keep the exponent and the first 6 of the mantissa
-_FIRST = (127 - 25) << _OCTAVE  # doubts below 2**-25 share cell 0
-_DOUBT_CELLS = (127 << _OCTAVE) - _FIRST + 1  # up to a doubt of 1
 
 
 class CalibrationSums:
@@ -74,7 +72,7 @@ class CalibrationSums:
         self.log_loss = 0.0
         self.squared_error = 0.0
         self.top: npt.NDArray[np.float64] = np.zeros((3, n_cells))
-        self.by_doubt: npt.NDArray[np.float64] = np.zeros((3, _DOUBT_CELLS))
+        self.by_doubt: npt.NDArray[np.float64] = np.zeros((3, DOUBT_CELLS))
         self.by_class: npt.NDArray[np.float64] = np.zeros((n_classes, 3, n_cells))
 
     def update(self, probs: Float[np.ndarray, "C H W"], labels: Labels) -> None:
@@ -100,36 +98,39 @@ class CalibrationSums:
                 f"{labels.shape}, got {probs.shape}. Predict at the size of the mask."
             )
         flat_probs, flat_labels = probs.reshape(len(probs), -1), labels.ravel()
-        # Always in as many parts, such that their sums do not depend on the number of threads. The
+        # In parts by the size alone, so that the sums do not depend on the number of threads. The
         # parts are added at the end: an error in one of them must leave nothing behind.
-        cuts = np.linspace(0, flat_labels.size, _PARTS + 1).astype(int)
-        parts = [CalibrationSums(self.n_classes, self.n_bins) for _ in range(_PARTS)]
-        with ThreadPoolExecutor(min(_PARTS, torch.get_num_threads())) as pool:
-            for done in [
-                pool.submit(part._count, flat_probs[:, start:stop], flat_labels[start:stop])  # noqa: SLF001
-                for part, start, stop in zip(parts, cuts[:-1], cuts[1:], strict=True)
-            ]:
-                done.result()
-        for part in parts:
+        n_parts = min(_PARTS, -(-flat_labels.size // BLOCK))
+        cuts = pairwise(np.linspace(0, flat_labels.size, n_parts + 1).astype(int))
+        pieces = [(flat_probs[:, start:stop], flat_labels[start:stop]) for start, stop in cuts]
+        if n_parts <= 1:  # a thread would take longer to start
+            counted = [self._counted(piece) for piece in pieces]
+        else:
+            with ThreadPoolExecutor(min(n_parts, torch.get_num_threads())) as pool:
+                counted = list(pool.map(self._counted, pieces))
+        for part in counted:
             self.merge(part)
 
-    def _count(self, probs: Float[np.ndarray, "C n"], labels: Integer[np.ndarray, " n"]) -> None:
-        for start in range(0, labels.size, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            picked, true = _labelled(probs[:, block], labels[block])
+    def _counted(self, piece: tuple[npt.NDArray[np.floating], Labels]) -> "CalibrationSums":
+        """Sums of a part of an image, block by block."""
+        probs, labels = piece
+        sums = CalibrationSums(self.n_classes, self.n_bins)
+        for start in range(0, labels.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            picked, true = labelled(probs[:, block], labels[block])
             if true.numel():
-                _check(picked, true)
-                self._count_block(picked, true)
+                check(picked, true)
+                sums._count(picked, true)
+        return sums
 
-    def _count_block(self, probs: Float64[Tensor, "C n"], true: Int64[Tensor, " n"]) -> None:
+    def _count(self, probs: Float64[Tensor, "C n"], true: Int64[Tensor, " n"]) -> None:
         n_cells = self.top.shape[1]
         for index, values in enumerate(probs):
-            cell = _cell(values, n_cells)
-            self.by_class[index] += _histogram(cell, values, true == index, n_cells)
-        top, confidence = top_label(probs)
+            self.by_class[index] += histogram(cell(values, n_cells), values, true == index, n_cells)
+        top, confidence = (torch.from_numpy(found) for found in top_label(probs.numpy()))
         correct = top == true
-        self.top += _histogram(_cell(confidence, n_cells), confidence, correct, n_cells)
-        self.by_doubt += _histogram(_doubt_cell(confidence), confidence, correct, _DOUBT_CELLS)
+        self.top += histogram(cell(confidence, n_cells), confidence, correct, n_cells)
+        self.by_doubt += histogram(doubt_cell(confidence), confidence, correct, DOUBT_CELLS)
         of_true = probs.gather(0, true.unsqueeze(0))
         self.log_loss -= float(of_true.log().sum())  # a true class of probability 0: infinity
         squares = sum(float(values.square().sum()) for values in probs)
@@ -309,81 +310,6 @@ class ReliabilityBins:
             for metric, values in columns
             for index, (value, count) in enumerate(zip(values, self.pixels, strict=True))
         ]
-
-
-def _labelled(
-    probs: Float[np.ndarray, "C n"], labels: Integer[np.ndarray, " n"]
-) -> tuple[Float64[Tensor, "C m"], Int64[Tensor, " m"]]:
-    """Probabilities and labels of the labelled pixels."""
-    labelled = labels != UNLABELLED
-    if not labelled.all():  # picking costs more than everything else
-        labels, probs = labels[labelled], np.compress(labelled, probs, axis=1)
-    return (
-        torch.from_numpy(probs.astype(np.float64, order="C")),
-        torch.from_numpy(labels.astype(np.int64)),
-    )
-
-
-def top_label(
-    probs: Float[Tensor, "C *space"],
-) -> tuple[Int16[Tensor, "*space"], Float[Tensor, "*space"]]:
-    """Class with the largest probability, the first of equal ones, and that probability.
-
-    As argmax and max over the first axis, which take many times longer: they go through the few
-    classes of each pixel by itself.
-    """
-    top = torch.zeros(probs.shape[1:], dtype=torch.int16)
-    confidence = probs[0].clone()
-    for index, values in enumerate(probs[1:], start=1):
-        torch.maximum(top, (values > confidence).short() * index, out=top)
-        torch.maximum(confidence, values, out=confidence)
-    return top, confidence
-
-
-def _check(probs: Float64[Tensor, "C n"], true: Int64[Tensor, " n"]) -> None:
-    bounds = [float(bound) for values in probs for bound in values.aminmax()]
-    low, high = min(bounds), max(bounds)
-    # Python's min and max may skip a NaN, a sum does not
-    worst = float((sum(probs, torch.zeros(())) - 1).abs().max())
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING) or math.isnan(worst):
-        raise ShapeError(
-            f"expected probabilities in [0, 1], got values from {low!r} to {high!r}. "
-            "Pass probabilities, not logits; NaN means that the model diverged."
-        )
-    if worst > ROUNDING:
-        raise ShapeError(
-            f"expected probabilities that sum to 1 over the classes, got a sum {worst!r} off."
-        )
-    first, last = (int(bound) for bound in true.aminmax())
-    if not (first >= 0 and last < len(probs)):
-        raise ShapeError(
-            f"expected labels in [0, {len(probs)}), got values from {first} to {last}. "
-            "Check the class map of the data set."
-        )
-
-
-def _cell(probs: Float64[Tensor, " n"], n_cells: int) -> Int32[Tensor, " n"]:
-    """Cell of each probability among cells of equal width; rounding beyond [0, 1] stays inside."""
-    return (probs * n_cells).int().clamp_(0, n_cells - 1)
-
-
-def _doubt_cell(confidence: Float64[Tensor, " n"]) -> Int32[Tensor, " n"]:
-    """Cell of 1 - confidence, on a logarithmic scale: the leading bits of the float32."""
-    doubt = (1 - confidence).float().clamp_min_(0)
-    return (doubt.view(torch.int32) >> _SHIFT).sub_(_FIRST).clamp_min_(0)
-
-
-def _histogram(
-    cell: Int32[Tensor, " n"],
-    probs: Float64[Tensor, " n"],
-    came_true: Bool[Tensor, " n"],
-    n_cells: int,
-) -> npt.NDArray[np.float64]:
-    """(3, n_cells): pixels, sum of probabilities, pixels where it came true."""
-    forecasts = torch.bincount(cell, probs, minlength=n_cells)
-    apart = cell + n_cells * came_true.int()  # one count tells both
-    missed, met = torch.bincount(apart, minlength=2 * n_cells).view(2, n_cells)
-    return torch.stack([missed + met, forecasts, met]).numpy()
 
 
 def _grouped(cells: npt.NDArray[np.float64], n_bins: int) -> npt.NDArray[np.float64]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from jaxtyping import Bool, Float, Integer
 
 from askmask.config import EvaluationConfig
 from askmask.errors import ConfigError, ShapeError
-from askmask.metrics.calibration import CalibrationSums, top_label
+from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.counting import top_label
 from askmask.metrics.intervals import ImageSums
 from askmask.metrics.objects import ObjectScores, connected_objects, find_objects
 from askmask.metrics.risk import aurc, risk_rows
@@ -89,7 +89,7 @@ class Evaluation:
             )
         image = self._new_sums()
         image.calibration.update(mean_probs, mask.labels)  # checks shapes and values
-        predicted = top_label(torch.from_numpy(mean_probs))[0].numpy()
+        predicted = top_label(mean_probs)[0].astype(np.intp)
         image.confusion.update(predicted, mask.labels)
         boundary = None
         if boundary_probs is not None:
