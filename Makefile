@@ -1,5 +1,6 @@
 # make demo   set up, run the benchmark on drawn tissue, leave demo/report.html
 # make test   set up, run the tests
+# make bench  set up, run the benchmarks at small sizes
 # make check  format, lint, types, layers (what CI runs)
 
 PYTHON ?= python3
@@ -7,7 +8,9 @@ BIN := .venv/bin
 # A plain newer torch pulls gigabytes of CUDA packages; set CONSTRAINTS= on a GPU machine.
 CONSTRAINTS ?= -c constraints-cpu.txt
 
-.PHONY: demo test test-all check clean
+.PHONY: demo test test-all bench check clean
+
+BENCHMARKS := $(wildcard $(patsubst %,benchmarks/%.py,pool_scoring regions calibration training))
 
 .venv/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv .venv
@@ -26,6 +29,9 @@ test: .venv/.installed
 
 test-all: .venv/.installed
 	$(BIN)/python -m pytest -m "not gpu and not network"
+
+bench: .venv/.installed
+	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script --small --turns 1; done
 
 check: .venv/.installed
 	$(BIN)/ruff format --check .

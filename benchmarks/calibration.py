@@ -7,6 +7,7 @@ class-wise calibration error as well. The images are drawn, calibrated but for a
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from askmask.compute import keep_freed_memory
 from askmask.metrics.calibration import CalibrationSums
-from pairing import Comparison, arguments, compare, parse, peak_mb, show
+from pairing import arguments, compare, parse, peak_mb, show
 
 Picture = tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]
 N_BINS, N_CELLS = 10, 1000
@@ -97,20 +98,20 @@ def main() -> None:
     count, size = (12, (264, 392)) if options.small else (80, (528, 784))
     peaks = [peak_mb(partial(same_image_again, n, *size)) for n in (count, 10 * count)]
     pictures = [drawn(number, *size) for number in range(count)]
-    rows: list[Comparison] = [
-        compare(
-            f"calibration of {count} images of {size[0]}x{size[1]}, memory at {n} images",
-            partial(in_memory, pictures),
-            partial(one_pass, pictures),
-            difference=largest_difference,
-            turns=options.turns if place == 0 else 1,
-            items=count,
-            tolerance=1e-5,
-            peak_mb=peak,
-        )
-        for place, (n, peak) in enumerate(zip((count, 10 * count), peaks, strict=True))
-    ]
+    compared = compare(
+        f"calibration of {count} images of {size[0]}x{size[1]}, an image",
+        partial(in_memory, pictures),
+        partial(one_pass, pictures),
+        difference=largest_difference,
+        turns=options.turns,
+        items=count,
+        tolerance=1e-5,
+        peak_mb=peaks[0],
+    )
+    rows = [replace(compared, notes={f"peak_mb_at_{10 * count}_images": peaks[1]})]
     show(rows, as_json=options.json)
+    if not options.json:
+        print(f"Memory at {10 * count} images: {peaks[1]:.1f} MB.")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from askmask.augment import TrainingImage
-from askmask.batches import BatchMaker, TrainingSet, prefetched
+from askmask.batches import BatchMaker, TimedWaits, TrainingSet, prefetched
 from askmask.config import TrainingConfig
 from askmask.errors import SourceError
 from fakes import MemoryTrainingSet, drawn_training_image, drawn_training_set
@@ -151,3 +151,11 @@ def test_error_of_the_caller_ends_the_threads() -> None:
     ):
         consume(results)
     assert threads() == set()
+
+
+def test_waits_for_batches_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0.0, 2.0, 10.0, 13.0, 20.0, 20.5])  # before and after each item, and the end
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
+    waits = TimedWaits(iter([1, 2]))
+    assert list(waits) == [1, 2]
+    assert waits.seconds == 5.5

@@ -4,6 +4,7 @@ No generator is carried from one step to the next, so a resumed training sees th
 uninterrupted one sees, however many are prepared ahead and by however many threads.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -187,6 +188,28 @@ def prefetched(
         yield _in_order(pool, make, steps, depth)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class TimedWaits(Iterator[_T]):
+    """Passes an iterator on and adds up how long its items took to come.
+
+    Attributes
+    ----------
+    seconds : float
+        So far.
+    """
+
+    def __init__(self, items: Iterator[_T]) -> None:
+        self._items = items
+        self.seconds = 0.0
+
+    def __next__(self) -> _T:
+        """Return the next item."""
+        asked = time.perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.perf_counter() - asked
 
 
 def _in_order(

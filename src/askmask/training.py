@@ -15,7 +15,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
-from askmask.batches import Batch, BatchMaker, TrainingSet, prefetched
+from askmask.batches import Batch, BatchMaker, TimedWaits, TrainingSet, prefetched
 from askmask.checkpoint import (
     Checkpoint,
     Fingerprint,
@@ -64,6 +64,8 @@ class TrainingResult:
         Loss of the last step, the penalty on the weights included.
     elapsed_seconds : float
         Over all interruptions; work that was lost by them is not counted.
+    waiting_seconds : float
+        Waited for batches since it was last taken up; much of it means slow disks or crops.
     """
 
     status: Literal["finished", "failed"]
@@ -71,6 +73,7 @@ class TrainingResult:
     steps: int
     loss: float
     elapsed_seconds: float
+    waiting_seconds: float = 0.0
 
 
 def train(  # noqa: PLR0913 - all that a training is a function of
@@ -138,7 +141,8 @@ def train(  # noqa: PLR0913 - all that a training is a function of
         images, config, model.n_classes, fit.boundary, seed=seed, round_=round_, attempt=attempt
     )
     steps = range(first, config.steps)
-    with prefetched(make, steps, depth=PREFETCH, workers=fit.workers) as batches:
+    with prefetched(make, steps, depth=PREFETCH, workers=fit.workers) as made:
+        batches = TimedWaits(made)
         for step, batch in zip(steps, batches, strict=True):
             loss, done = fit.step(step, batch), step + 1
             if not math.isfinite(loss):
@@ -152,7 +156,8 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     if checkpoint is not None:
         remove_checkpoint(checkpoint)
     elapsed = time.perf_counter() - started
-    return TrainingResult("failed" if reason else "finished", reason, done, loss, elapsed)
+    status: Literal["finished", "failed"] = "failed" if reason else "finished"
+    return TrainingResult(status, reason, done, loss, elapsed, batches.seconds)
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:

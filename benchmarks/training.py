@@ -1,0 +1,234 @@
+"""Steps of training: ours against a plain loop in float32, channels first.
+
+    python benchmarks/training.py [--json] [--small] [--turns N] [--threads N] [--steps N]
+
+The reference is given its batches; ours prepares its own and waits for them, and the share of time
+that it waits is measured. Gradients of both are compared in float32, without dropout.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from askmask.augment import TrainingImage
+from askmask.batches import Batch, BatchMaker
+from askmask.compute import keep_freed_memory
+from askmask.config import TrainingConfig
+from askmask.losses import segmentation_loss
+from askmask.models.contract import Model, Outputs
+from askmask.models.dropout import Noise, NoNoise
+from askmask.models.normalization import Normalization
+from askmask.models.two_decoder import TwoDecoder, Upsampling
+from askmask.models.unet import UNet
+from askmask.training import train
+from pairing import Comparison, arguments, compare, parse, show
+
+
+class TorchDropout:
+    """torch's dropout, from its global generator."""
+
+    def dropout(self, x: Tensor, p: float, layer: str) -> Tensor:  # noqa: ARG002 - the contract
+        """Return `x` with dropout."""
+        return functional.dropout(x, p)
+
+
+class PlainUpsampling(nn.Module):
+    """The same transposed convolution, by torch's own operation."""
+
+    def __init__(self, ours: Upsampling) -> None:
+        super().__init__()
+        self.weight, self.bias = ours.weight, ours.bias
+
+    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        """Output at `size`."""
+        whole = functional.conv_transpose2d(features, self.weight, self.bias, stride=16)
+        return whole[:, :, 8 : 8 + size[0], 8 : 8 + size[1]]
+
+
+class PlainNormalization(nn.Module):
+    """The same shift and scale; keeps the channels first."""
+
+    def __init__(self, ours: Normalization) -> None:
+        super().__init__()
+        self.mean, self.std = ours.mean, ours.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return normalised images."""
+        return (images - self.mean) / self.std
+
+
+def plain(model: Model) -> Model:
+    """Copy of a network in torch's plain form, channels first."""
+    copied = copy.deepcopy(model).to(memory_format=torch.contiguous_format).train()
+    for parent in list(copied.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Upsampling):
+                setattr(parent, name, PlainUpsampling(child))
+            elif isinstance(child, Normalization):
+                setattr(parent, name, PlainNormalization(child))
+    return copied
+
+
+def plain_loss(outputs: Outputs, batch: Batch) -> Tensor:
+    """Cross-entropy of both decoders and their branches, by torch's own; everything is labelled."""
+    assert outputs.boundary is not None
+    assert batch.boundary is not None
+    pairs = [(x, batch.labels) for x in (outputs.foreground, *outputs.auxiliary_foreground)]
+    pairs += [(x, batch.boundary) for x in (outputs.boundary, *outputs.auxiliary_boundary)]
+    losses = [functional.cross_entropy(x, labels, ignore_index=-1) for x, labels in pairs]
+    return torch.stack(losses).sum()
+
+
+class PlainLoop:
+    """A loop as scripts have it: Adam with an L2 penalty, float32, one batch after another."""
+
+    def __init__(self, model: Model, config: TrainingConfig, batches: list[Batch]) -> None:
+        self.model, self.batches, self.l2 = plain(model), batches, config.l2
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=config.learning_rate, eps=config.epsilon
+        )
+
+    def __call__(self) -> float:
+        """Steps over all batches; returns the last loss."""
+        kernels = [p for p in self.model.parameters() if p.ndim == 4]
+        for batch in self.batches:
+            self.optimizer.zero_grad()
+            outputs = self.model(batch.images.contiguous(), TorchDropout())
+            penalty = torch.stack([0.5 * kernel.square().sum() for kernel in kernels]).sum()
+            loss = plain_loss(outputs, batch) + self.l2 * penalty
+            loss.backward()
+            self.optimizer.step()
+        return loss.item()
+
+
+class OurLoop:
+    """`train` on images in memory; keeps how long it waited for batches."""
+
+    def __init__(self, model: Model, images: "Images", config: TrainingConfig) -> None:
+        self.model, self.images, self.config = model, images, config
+        self.waited_seconds: list[float] = []
+        self.round = 0
+
+    def __call__(self) -> float:
+        """Train for the config's steps; returns the last loss."""
+        self.round += 1
+        result = train(self.model, self.images, self.config, seed=0, round_=self.round)
+        self.waited_seconds.append(result.waiting_seconds)
+        return result.loss
+
+
+@dataclass(frozen=True)
+class Images:
+    """Noise with discs, completely labelled."""
+
+    items: dict[str, TrainingImage]
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """Every image."""
+        return tuple(self.items)
+
+    def read(self, image_id: str) -> TrainingImage:
+        """Return one of them."""
+        return self.items[image_id]
+
+    def labelled_pixels(self, image_id: str) -> int:
+        """All pixels."""
+        return self.items[image_id].labels.size
+
+
+def drawn_images(count: int, height: int, width: int) -> Images:
+    """Images of one disc each."""
+    items = {}
+    for number in range(count):
+        generator = np.random.default_rng(number)
+        rows, cols = np.mgrid[:height, :width]
+        distance = np.hypot(rows - height / 2, cols - generator.integers(width // 4, width // 2))
+        disc, ring = distance < height / 4, abs(distance - height / 4) < 3
+        image = generator.integers(0, 200, (height, width, 3)).astype(np.uint8)
+        image[disc] //= 2
+        weight = np.ones((height, width), np.float32)
+        labels, boundary = disc.astype(np.int16), ring.astype(np.int16)
+        items[f"disc_{number}"] = TrainingImage(image, labels, boundary, weight)
+    return Images(items)
+
+
+def gradient_difference(model: Model, batch: Batch) -> float:
+    """Largest difference of a gradient, relative to the largest value of its tensor's."""
+    noise: Noise = NoNoise()
+    reference, ours = plain(model), copy.deepcopy(model).to(memory_format=torch.channels_last)
+    plain_loss(reference(batch.images.contiguous(), noise), batch).backward()
+    outputs = ours.train()(batch.images, noise)
+    segmentation_loss(outputs, batch.labels, batch.boundary, batch.weight).backward()
+    pairs = zip(reference.parameters(), ours.parameters(), strict=True)
+    relative = [
+        float((a.grad - b.grad).norm() / a.grad.norm())
+        for a, b in pairs
+        if a.grad is not None and b.grad is not None and a.grad.norm() > 1e-6
+    ]
+    return max(relative)
+
+
+def measured(name: str, model: Model, config: TrainingConfig, turns: int) -> Comparison:
+    """Compare the two loops for one network."""
+    side = config.crop
+    images = drawn_images(8, side + 48, side + 304)
+    make = BatchMaker(images, config, 2, True, seed=0, round_=0, attempt=0)
+    batches = [make(step) for step in range(config.steps)]
+    difference = gradient_difference(model, batches[0])
+    ours = OurLoop(copy.deepcopy(model), images, config)
+    compared = compare(
+        f"{name}, batch {config.batch_size}, {side}x{side}: a step",
+        PlainLoop(model, config, batches),
+        ours,
+        difference=lambda a, b: 0.0 if math.isfinite(a + b) else math.inf,
+        turns=turns,
+        items=config.steps,
+        tolerance=0.0,
+    )
+    waited = sum(ours.waited_seconds[1:]) / config.steps / turns
+    notes: dict[str, object] = {"waited_s": waited, "steps_per_second": 1 / compared.ours_s}
+    return replace(compared, max_abs_difference=difference, notes=notes)
+
+
+def main() -> None:
+    """The paper's network and the small one."""
+    parser = arguments(__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=3, help="steps of each turn")
+    options = parse(parser)
+    keep_freed_memory()
+    torch.manual_seed(0)
+    small = options.small
+    shapes: list[tuple[str, Callable[[], Model], int, int]] = [
+        ("two_decoder_resnet50", partial(TwoDecoder, 2), 2 if small else 5, 128 if small else 480),
+        ("unet", partial(UNet, 2), 4 if small else 8, 128 if small else 256),
+    ]
+    rows = []
+    for name, build, batch_size, crop in shapes:
+        config = TrainingConfig(
+            steps=options.steps,
+            batch_size=batch_size,
+            crop=crop,
+            learning_rate=1e-4,
+            epsilon=1e-3,
+            l2=1e-3,
+        )
+        rows.append(measured(name, build(), config, options.turns))
+    show(rows, as_json=options.json)
+    if not options.json:
+        for row in rows:
+            print(
+                f"{row.name}: {row.notes['steps_per_second']:.2f} steps/s, of each step "
+                f"{row.notes['waited_s']:.4f} s waiting for its batch"
+            )
+
+
+if __name__ == "__main__":
+    main()
