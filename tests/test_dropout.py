@@ -178,7 +178,7 @@ def keep_mask_of_first_sample() -> np.ndarray:
 
     sample = key(0, "dropout", 0, "a", 0)
     generator = np.random.Generator(np.random.Philox(key=key(sample, "layer")))
-    return np.unpackbits(np.frombuffer(generator.bytes(2), np.uint8))
+    return np.unpackbits(np.frombuffer(generator.bytes(2), np.uint8), bitorder="little")
 
 
 def test_another_number_of_samples_than_activations_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -60,3 +61,27 @@ def keep_freed_memory() -> bool:
     except AttributeError:
         return False
     return bool(set_option(_M_TRIM_THRESHOLD, 2**31 - 1) and set_option(_M_MMAP_MAX, 0))
+
+
+def use_bf16(precision: str, device: torch.device, cpu_flags: str | None = None) -> bool:
+    """Whether passes run in bfloat16; ``"auto"`` says yes where the hardware computes in it.
+
+    Parameters
+    ----------
+    precision : str
+        ``"auto"``, ``"fp32"`` or ``"bf16"``.
+    device : torch.device
+        Where the model is.
+    cpu_flags : str, optional
+        The processor's features as in Linux's ``/proc/cpuinfo``, which is read if None.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    if cpu_flags is None:
+        cpuinfo = Path("/proc/cpuinfo")
+        cpu_flags = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
+    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(cpu_flags.split())

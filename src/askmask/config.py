@@ -107,7 +107,11 @@ class TrainingConfig(_Section):
 
 
 class SamplingConfig(_Section):
-    """How many stochastic passes a score rests on, from dropout or from trained members."""
+    """How many stochastic passes a score rests on, from dropout or from trained members.
+
+    `precision` holds for every prediction, scores and evaluation alike: ``"auto"`` computes in
+    bfloat16 where the hardware does.
+    """
 
     method: Literal["dropout", "ensemble"] = "dropout"
     # A few samples for every image, and only for those that could still change the query more, up
@@ -117,6 +121,7 @@ class SamplingConfig(_Section):
     adaptive_loss: float = Field(5e-4, gt=0, lt=1)
     samples: int = Field(30, ge=1)
     members: int = Field(5, ge=2)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
 
 
 class RegionConfig(_Section):

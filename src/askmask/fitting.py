@@ -119,7 +119,9 @@ def load_sampler(
     project: Project, round_: int, n_samples: int, device: torch.device
 ) -> MonteCarloDropout:
     """Dropout sampler of a round's model with another number of samples than the config's."""
-    return MonteCarloDropout(load_models(project, round_, device)[0], n_samples)
+    precision = project.config.sampling.precision
+    model = load_models(project, round_, device)[0]
+    return MonteCarloDropout(model, n_samples, precision=precision)
 
 
 def load_encoder(project: Project, round_: int, device: torch.device) -> Model:
@@ -144,9 +146,10 @@ def sampler_of(
     config: Config, models: Sequence[Model], scaling: LogitScaling | None = None
 ) -> Ensemble | MonteCarloDropout:
     """Predictor whose samples are scored: dropout or ensemble."""
+    precision, samples = config.sampling.precision, config.sampling.samples
     if config.sampling.method == "ensemble":
-        return Ensemble(models, scaling=scaling)
-    return MonteCarloDropout(models[0], config.sampling.samples, scaling=scaling)
+        return Ensemble(models, precision, scaling=scaling)
+    return MonteCarloDropout(models[0], samples, precision=precision, scaling=scaling)
 
 
 def judge_of(
@@ -155,12 +158,12 @@ def judge_of(
     """Predictor that a model is judged by: one plain pass, or a mean of samples."""
     if isinstance(recalibration, ProbabilityMap):
         return MappedMean(judge_of(config, models), recalibration)
+    precision, samples = config.sampling.precision, config.evaluation.samples
     if len(models) > 1:
-        return Ensemble(models, scaling=recalibration)
-    samples = config.evaluation.samples
-    if samples:
-        return MonteCarloDropout(models[0], samples, scaling=recalibration)
-    return Deterministic(models[0], scaling=recalibration)
+        return Ensemble(models, precision, scaling=recalibration)
+    if samples == 0:
+        return Deterministic(models[0], precision, scaling=recalibration)
+    return MonteCarloDropout(models[0], samples, precision=precision, scaling=recalibration)
 
 
 def load_models(project: Project, round_: int, device: torch.device) -> list[Model]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from askmask.cache import Cache
+from askmask.compute import use_bf16
 from askmask.fitting import judge_of, load_models
 from askmask.metrics.evaluation import Evaluation
 from askmask.metrics.recalibrated import RecalibratedEvaluation
@@ -50,6 +51,7 @@ def judge_round(
     key = {
         "weights": file_digest(project.model_path(round_)),
         "evaluation": project.config.evaluation.model_dump(mode="json"),
+        "bf16": use_bf16(project.config.sampling.precision, device),
         "seed": project.config.seed,
         "round": round_,
         "parts": evaluation_parts(project),

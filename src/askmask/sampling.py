@@ -6,7 +6,6 @@ computed at a time changes anything (the latter up to rounding). No scores here,
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,10 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from askmask.acquisition import SampleSums
+from askmask.compute import use_bf16
 from askmask.errors import ConfigError, ShapeError
-from askmask.models.contract import Features, Model, Outputs
+from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, NoNoise
-from askmask.recalibration import LogitScaling
+from askmask.models.frozen import Frozen, ImageSamples
+from askmask.models.frozen_plain import PlainFrozen
 
 Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
 """(H, W, 3) RGB, uint8."""
@@ -88,29 +89,23 @@ class MonteCarloDropout:
         Sampled in eval mode: batch norm uses its running statistics.
     n_samples : int
         S >= 1.
-    chunk : int
-        Samples computed at a time: more cost memory, fewer use small images badly. Results are
-        independent of it up to rounding.
-    scaling : LogitScaling, optional
-        Recalibration of the class logits of every sample.
+    chunk : int, optional
+        Samples computed at a time; by default as many as are fastest for the image's size.
+        Results are independent of it up to rounding.
+    precision : str
+        ``"fp32"``, ``"bf16"``, or ``"auto"``: bfloat16 where the hardware computes in it.
     """
 
     def __init__(
-        self,
-        model: Model,
-        n_samples: int,
-        chunk: int = 3,
-        *,
-        scaling: LogitScaling | None = None,
+        self, model: Model, n_samples: int, chunk: int | None = None, precision: str = "auto"
     ) -> None:
-        if n_samples < 1 or chunk < 1:
+        if n_samples < 1 or (chunk is not None and chunk < 1):
             raise ConfigError(
                 f"expected n_samples >= 1 and chunk >= 1, got {n_samples!r} and {chunk!r}."
             )
-        self._model = model
+        self._network = _Network(model, precision)
         self._n_samples = n_samples
         self._chunk = chunk
-        self._scaling = scaling
 
     @property
     def n_samples(self) -> int:
@@ -159,48 +154,21 @@ class MonteCarloDropout:
 
         Arguments as in `predict`; the last sums are those of `predict`, up to rounding.
         """
-        chunks = [range(sample, sample + 1) for sample in range(self._n_samples)]
-        for total in self._stream(image, chunks, (seed, round_, image_id), boundary=False):
-            yield total.prediction().sums
+        samples = self._network.start(image, boundary=False)
+        for sample in range(self._n_samples):
+            samples.draw(KeyedNoise(seed, round_, image_id, [sample]), 1)
+            yield samples.result()[0]
 
     def _predict(
-        self, image: Image, samples: range, names: tuple[int, int, str], *, boundary: bool
+        self, image: Image, numbers: range, names: tuple[int, int, str], *, boundary: bool
     ) -> Prediction:
-        starts = range(0, len(samples), self._chunk)
-        chunks = [samples[start : start + self._chunk] for start in starts]
-        *_, total = self._stream(image, chunks, names, boundary=boundary)
-        return total.prediction()
-
-    def _stream(
-        self,
-        image: Image,
-        chunks: Sequence[range],
-        names: tuple[int, int, str],
-        *,
-        boundary: bool,
-    ) -> Iterator["_Stream"]:
-        """Running sums after each chunk of samples; `names` are seed, round and image id."""
-        total = _Stream(self._scaling)
-        with _inference(self._model):
-            features = self._model.prefix(_to_batch(image, self._model))
-        for samples in chunks:
-            noise = KeyedNoise(*names, samples)
-            with _inference(self._model):  # left while the caller has its turn
-                repeated = _repeat(features, len(samples))
-                total.add(self._model.suffix(repeated, noise, boundary=boundary))
-            yield total
-
-    def logits(self, image: Image, *, seed: int, round_: int, image_id: str) -> Iterator[Tensor]:
-        """Class logits of the samples, chunk by chunk, before any recalibration."""
-        with _inference(self._model):
-            features = self._model.prefix(_to_batch(image, self._model))
-        for start in range(0, self._n_samples, self._chunk):
-            samples = range(start, min(start + self._chunk, self._n_samples))
-            noise = KeyedNoise(seed, round_, image_id, samples)
-            with _inference(self._model):
-                repeated = _repeat(features, len(samples))
-                outputs = self._model.suffix(repeated, noise, boundary=False)
-            yield outputs.foreground
+        """Prediction from some of the samples; `names` are seed, round and image id."""
+        samples = self._network.start(image, boundary=boundary)
+        chunk = self._chunk or self._network.samples_at_a_time(image)
+        for start in range(0, len(numbers), chunk):
+            part = numbers[start : start + chunk]
+            samples.draw(KeyedNoise(*names, part), len(part))
+        return Prediction(*samples.result())
 
 
 class Deterministic:
@@ -210,15 +178,14 @@ class Deterministic:
     ----------
     model : Model
         Used in eval mode.
-    scaling : LogitScaling, optional
-        Recalibration of the class logits.
+    precision : str
+        As for `MonteCarloDropout`.
     """
 
     n_samples = 1
 
-    def __init__(self, model: Model, *, scaling: LogitScaling | None = None) -> None:
-        self._model = model
-        self._scaling = scaling
+    def __init__(self, model: Model, precision: str = "auto") -> None:
+        self._network = _Network(model, precision)
 
     def predict(
         self,
@@ -230,23 +197,7 @@ class Deterministic:
         boundary: bool,
     ) -> Prediction:
         """Predict an image by the expected activations; see `Predictor.predict`."""
-        total = _Stream(self._scaling)
-        with _inference(self._model):
-            total.add(self._model(_to_batch(image, self._model), NoNoise(), boundary=boundary))
-        return total.prediction()
-
-    def logits(
-        self,
-        image: Image,
-        *,
-        seed: int,  # noqa: ARG002 - the contract; nothing is drawn
-        round_: int,  # noqa: ARG002
-        image_id: str,  # noqa: ARG002
-    ) -> Iterator[Tensor]:
-        """Class logits of the pass, before any recalibration."""
-        with _inference(self._model):
-            outputs = self._model(_to_batch(image, self._model), NoNoise(), boundary=False)
-        yield outputs.foreground
+        return self._network.mean(image, boundary=boundary)
 
 
 class Ensemble:
@@ -256,28 +207,27 @@ class Ensemble:
     ----------
     models : sequence of Model
         The members, trained from different seeds; at least one, all with the same classes.
-    scaling : LogitScaling, optional
-        Recalibration of the class logits of every member.
+    precision : str
+        As for `MonteCarloDropout`.
 
     References
     ----------
     Lakshminarayanan et al. 2017, arXiv:1612.01474.
     """
 
-    def __init__(self, models: Sequence[Model], *, scaling: LogitScaling | None = None) -> None:
+    def __init__(self, models: Sequence[Model], precision: str = "auto") -> None:
         classes = sorted({model.n_classes for model in models})
         if len(classes) != 1:
             raise ConfigError(
                 f"expected one or more models with the same number of classes, got {len(models)} "
                 f"with {classes!r}. Train every member on the same data set."
             )
-        self._models = tuple(models)
-        self._scaling = scaling
+        self._networks = [_Network(model, precision) for model in models]
 
     @property
     def n_samples(self) -> int:
         """Number of members."""
-        return len(self._models)
+        return len(self._networks)
 
     def predict(
         self,
@@ -289,76 +239,56 @@ class Ensemble:
         boundary: bool,
     ) -> Prediction:
         """Predict an image by every member; see `Predictor.predict`."""
-        total = _Stream(self._scaling)
-        for model in self._models:
-            with _inference(model):
-                total.add(model(_to_batch(image, model), NoNoise(), boundary=boundary))
-        return total.prediction()
-
-    def logits(
-        self,
-        image: Image,
-        *,
-        seed: int,  # noqa: ARG002 - the contract; nothing is drawn
-        round_: int,  # noqa: ARG002
-        image_id: str,  # noqa: ARG002
-    ) -> Iterator[Tensor]:
-        """Class logits of one member after another, before any recalibration."""
-        for model in self._models:
-            with _inference(model):
-                outputs = model(_to_batch(image, model), NoNoise(), boundary=False)
-            yield outputs.foreground
+        members = [network.mean(image, boundary=boundary) for network in self._networks]
+        sums = members[0].sums
+        for member in members[1:]:
+            sums = sums + member.sums
+        contours = [m.boundary_probs for m in members if m.boundary_probs is not None]
+        return Prediction(sums, torch.stack(contours).mean(0) if contours else None)
 
 
-class _Stream:
-    """Running sums of the outputs of the samples of one image."""
+class _Network:
+    """A model's frozen form, made at the first prediction and again if the weights change."""
 
-    def __init__(self, scaling: LogitScaling | None) -> None:
-        self._scaling = scaling
-        self._sums: SampleSums | None = None
-        self._boundary: Tensor | None = None
+    def __init__(self, model: Model, precision: str) -> None:
+        self._model = model
+        self._precision = precision
+        self._frozen: Frozen | None = None
+        self._frozen_state: tuple[tuple[int, int], ...] = ()
 
-    def add(self, outputs: Outputs) -> None:
-        logits = outputs.foreground
-        if self._scaling is not None:
-            logits = self._scaling(logits)
-        sums = SampleSums.of(logits.softmax(1))
-        self._sums = sums if self._sums is None else self._sums + sums
-        if outputs.boundary is not None:
-            # Softmax of two classes: the second one's probability is a sigmoid of the difference.
-            contour = (outputs.boundary[:, 1] - outputs.boundary[:, 0]).sigmoid().sum(0)
-            self._boundary = contour if self._boundary is None else self._boundary + contour
+    def start(self, image: Image, *, boundary: bool) -> ImageSamples:
+        """Check and convert an image, and compute what no dropout touches."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ShapeError(
+                f"expected a uint8 image of shape (H, W, 3), got {image.dtype} {image.shape}. "
+                f"Convert it to 8-bit RGB."
+            )
+        # A copy, because arrays from files may be read-only, and views may run backwards.
+        pixels = torch.from_numpy(np.array(image, order="C")).to(self._device)
+        # (1, 3, H, W) in [0, 1], channels last in memory
+        batch = pixels.permute(2, 0, 1)[None].float().div_(255)
+        return self._up_to_date().start(batch, boundary=boundary)
 
-    def prediction(self) -> Prediction:
-        assert self._sums is not None
-        mean = None if self._boundary is None else self._boundary / self._sums.n_samples
-        return Prediction(self._sums, mean)
+    def mean(self, image: Image, *, boundary: bool) -> Prediction:
+        """Predict by the pass without dropout."""
+        samples = self.start(image, boundary=boundary)
+        samples.draw(NoNoise(), 1)
+        return Prediction(*samples.result())
 
+    def samples_at_a_time(self, image: Image) -> int:
+        return self._up_to_date().samples_at_a_time(image.shape[0], image.shape[1])
 
-def _repeat(features: Features, n_samples: int) -> Features:
-    """Features of one image as those of `n_samples` images, without a copy."""
-    return tuple(feature.expand(n_samples, *feature.shape[1:]) for feature in features)
+    @property
+    def _device(self) -> torch.device:
+        return next(self._model.parameters()).device
 
-
-def _to_batch(image: Image, model: Model) -> Tensor:
-    """(1, 3, H, W) float tensor in [0, 1] on the model's device, channels last in memory."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ShapeError(
-            f"expected a uint8 image of shape (H, W, 3), got {image.dtype} {image.shape}. "
-            f"Convert it to 8-bit RGB."
-        )
-    # A copy, because arrays from files may be read-only, and views may run backwards.
-    pixels = torch.from_numpy(np.array(image, order="C")).to(next(model.parameters()).device)
-    return pixels.permute(2, 0, 1)[None].float().div_(255)
-
-
-@contextmanager
-def _inference(model: Model) -> Iterator[None]:
-    """Eval mode without gradients; the model's mode is put back afterwards."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)
+    def _up_to_date(self) -> Frozen:
+        # Every change of a tensor in place counts up its version.
+        tensors = self._model.state_dict(keep_vars=True).values()
+        state = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)  # noqa: SLF001
+        if self._frozen is None or state != self._frozen_state:
+            bf16 = use_bf16(self._precision, self._device)
+            dtype = torch.bfloat16 if bf16 else torch.float32
+            self._frozen = self._model.freeze(dtype) or PlainFrozen(self._model, dtype)
+            self._frozen_state = state
+        return self._frozen

@@ -23,6 +23,7 @@ from askmask.checkpoint import (
     remove_checkpoint,
     write_checkpoint,
 )
+from askmask.compute import use_bf16
 from askmask.config import TrainingConfig
 from askmask.errors import SourceError
 from askmask.losses import l2_penalty, segmentation_loss
@@ -184,30 +185,6 @@ def auxiliary_weight(config: TrainingConfig, step: int) -> float:
     if config.auxiliary_decay_steps is None:
         return 1.0
     return float(0.1 ** (step // config.auxiliary_decay_steps))
-
-
-def use_bf16(precision: str, device: torch.device, cpu_flags: str | None = None) -> bool:
-    """Whether passes run in bfloat16; ``"auto"`` says yes where the hardware computes in it.
-
-    Parameters
-    ----------
-    precision : str
-        ``"auto"``, ``"fp32"`` or ``"bf16"``.
-    device : torch.device
-        Where the model is.
-    cpu_flags : str, optional
-        The processor's features as in Linux's ``/proc/cpuinfo``, which is read if None.
-    """
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
-    if cpu_flags is None:
-        cpuinfo = Path("/proc/cpuinfo")
-        cpu_flags = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
-    return not {"amx_bf16", "avx512_bf16"}.isdisjoint(cpu_flags.split())
 
 
 def digest_weights(model: Model) -> str:

@@ -8,10 +8,12 @@ mode) and `suffix` holds every dropout, so that S Monte Carlo samples run the pr
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from askmask.models.dropout import Noise
+from askmask.models.frozen import Frozen
 
 Features = tuple[Tensor, ...]
 """What `prefix` hands to `suffix`: tensors whose first axis is the batch."""
@@ -76,3 +78,13 @@ class Model(nn.Module, ABC):
     ) -> Outputs:
         """Whole pass: the suffix of the prefix."""
         return self.suffix(self.prefix(images), noise, boundary=boundary)
+
+    def freeze(self, dtype: torch.dtype) -> Frozen | None:  # noqa: ARG002 - for networks with one
+        """Return a form of this network for prediction that is faster than its own, if it has one.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Of weights and activations: float32 or bfloat16.
+        """
+        return None

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
+from askmask.models.frozen import Frozen
+from askmask.models.frozen_two_decoder import FrozenTwoDecoder
 from askmask.models.resnet_v2 import RESNET50, Layout, ResNetV2
 from askmask.options import Options
 
@@ -254,3 +256,7 @@ class TwoDecoder(Model):
             auxiliary_foreground=branches if self.training else (),
             auxiliary_boundary=boundary_branches if self.training else (),
         )
+
+    def freeze(self, dtype: torch.dtype) -> Frozen:
+        """Fold and lay out the weights for prediction; see `Model.freeze`."""
+        return FrozenTwoDecoder(self, self._dropout, dtype)

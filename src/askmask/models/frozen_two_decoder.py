@@ -1,0 +1,184 @@
+"""The two-decoder network made ready for prediction: `TwoDecoder.freeze`.
+
+Its decoders work on cells: the 16 x 16 pixels that begin with a feature's own. The samples' sums
+stay in that order and are put into rows and columns once, when they are asked for.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from askmask.acquisition import SampleSums
+from askmask.models.dropout import Noise
+from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
+from askmask.models.frozen_resnet import FrozenEncoder, FrozenUnit, Grid, Rows
+
+if TYPE_CHECKING:
+    from askmask.models.two_decoder import Branch, TwoDecoder
+
+_CELL: Final = 256  # pixels of a cell, 16 x 16, as four blocks of 8 x 8
+_KERNEL: Final = 576  # pixels that a feature reaches, 24 x 24, as nine such blocks
+_FEATURES_AT_A_TIME: Final = {"cpu": 3400, "cuda": 2**17}
+"""On CPUs two samples of 528 x 784 pixels: more lose to cache misses."""
+
+# A feature reaches three rows and three columns of blocks; the middle ones and the last are its
+# own cell's. Blocks (row, column) by whose cell they lie in, in the order of the weights:
+_OWN: Final = ((1, 1), (1, 2), (2, 2), (2, 1))
+_LEFT: Final = ((1, 0), (2, 0))  # added to blocks 1 and 2 of the cell to the left
+_ABOVE: Final = ((0, 2), (0, 1))  # to blocks 2 and 3 of the cell above
+_CORNER: Final = ((0, 0),)  # to block 2 of the cell above and to the left
+
+
+class FrozenTwoDecoder(Frozen):
+    """See `askmask.models.two_decoder`; made by `TwoDecoder.freeze`."""
+
+    def __init__(self, model: "TwoDecoder", dropout: float, dtype: torch.dtype) -> None:
+        with torch.no_grad():
+            encoder = model.encoder
+            self.encoder = FrozenEncoder(encoder, dtype)
+            self.n_classes = model.n_classes
+            self.dropout = dropout
+            self.heads = {
+                boundary: tuple(
+                    _FrozenBranches(tuple(getattr(d, name) for d in decoders), dtype)
+                    for name in ("stage2", "stage3", "stage4")
+                )
+                for boundary, decoders in (
+                    (False, (model.foreground,)),
+                    (True, (model.foreground, model.boundary)),
+                )
+            }
+        self._device = next(model.parameters()).device.type
+
+    @torch.no_grad()
+    def start(self, image: Float[Tensor, "1 3 H W"], *, boundary: bool) -> ImageSamples:
+        """Run stages 1 and 2 and the first unit of stage 3; see `Frozen.start`."""
+        x, grid = self.encoder.stem(image)
+        stage1, stage2, stage3, _ = self.encoder.stages
+        for unit in (*stage1, *stage2):
+            x, grid = unit(x, unit.activation(x), grid)
+        coarse = grid.image(x)[:, :, ::2, ::2]  # the branch of stage 2 is at stride 16
+        rows = coarse.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+        x, grid = stage3[0](x, stage3[0].activation(x), grid)
+        logits2 = self.heads[boundary][0](rows, grid)
+        size = (image.shape[2], image.shape[3])
+        return _TwoDecoderSamples(self, x, grid, logits2, size)
+
+    def samples_at_a_time(self, height: int, width: int) -> int:
+        """See `Frozen.samples_at_a_time`."""
+        features = -(-height // 16) * -(-width // 16)
+        limit = _FEATURES_AT_A_TIME.get(self._device, 3400)
+        return max(1, min(64, limit // features))
+
+
+class _TwoDecoderSamples(ImageSamples):
+    def __init__(
+        self,
+        network: FrozenTwoDecoder,
+        features: Rows,
+        grid: Grid,
+        logits2: list[Tensor],
+        size: tuple[int, int],
+    ) -> None:
+        self._network = network
+        self._features = features
+        self._grid = grid
+        self._logits2 = logits2
+        self._size = size
+        self._sums = RunningSums(network.n_classes)
+        self._boundary: Tensor | None = None
+
+    @torch.no_grad()
+    def draw(self, noise: Noise, n_samples: int) -> None:
+        network = self._network
+        grid = Grid(n_samples, self._grid.height, self._grid.width)
+        features = self._grid.image(self._features).expand(n_samples, -1, -1, -1)
+        x = _rows(noise.dropout(features, network.dropout, "stage3_unit1"))
+        if x.data_ptr() == self._features.data_ptr():  # nothing dropped; units overwrite their x
+            x = x.clone()
+        _, _, stage3, stage4 = network.encoder.stages
+        _, branch3, branch4 = network.heads[len(self._logits2) > 1]
+        for number, unit in enumerate(stage3[1:], start=2):
+            x = self._step(unit, x, grid, noise, f"stage3_unit{number}")
+        logits3 = branch3(x, grid)
+        for number, unit in enumerate(stage4, start=1):
+            x = self._step(unit, x, grid, noise, f"stage4_unit{number}")
+        logits4 = branch4(x, grid)
+        total = [
+            deepest.add_(middle).add_(first)
+            for first, middle, deepest in zip(self._logits2, logits3, logits4, strict=True)
+        ]
+        self._sums.add(total[0])
+        for logits in total[1:]:
+            contour = contour_probs(logits)
+            self._boundary = contour if self._boundary is None else self._boundary.add_(contour)
+
+    def result(self) -> tuple[SampleSums, Tensor | None]:
+        sums = self._sums.sums()
+        arranged = SampleSums(
+            self._arrange(sums.sum_probs),
+            self._arrange(sums.sum_entropy[None])[0],
+            self._arrange(sums.votes),
+            sums.n_samples,
+        )
+        if self._boundary is None:
+            return arranged, None
+        return arranged, self._arrange(self._boundary[None])[0] / sums.n_samples
+
+    def _step(self, unit: FrozenUnit, x: Rows, grid: Grid, noise: Noise, layer: str) -> Rows:
+        x, _ = unit(x, unit.activation(x), grid)
+        return _rows(noise.dropout(grid.image(x), self._network.dropout, layer))
+
+    def _arrange(self, cells: Float[Tensor, "K N"]) -> Float[Tensor, "K H W"]:
+        """Pixels in rows and columns from pixels in cells."""
+        height, width = self._grid.height, self._grid.width
+        blocks = cells.view(-1, height, width, 4, 8, 8)
+        # The cell's blocks run clockwise; (K, h, w, row of blocks, column of blocks, 8, 8)
+        square = blocks[:, :, :, [0, 1, 3, 2]].view(-1, height, width, 2, 2, 8, 8)
+        whole = square.permute(0, 1, 3, 5, 2, 4, 6).reshape(-1, height * 16, width * 16)
+        return whole[:, : self._size[0], : self._size[1]].contiguous()
+
+
+class _FrozenBranches:
+    """The branches of one stage in one or both decoders: one matrix product for all of them."""
+
+    def __init__(self, branches: "tuple[Branch, ...]", dtype: torch.dtype) -> None:
+        weights = [_by_blocks(branch.upsampling.weight) for branch in branches]
+        self._weight = torch.cat(weights, dim=1).to(dtype)  # (D, sum of classes * 576)
+        self._bias = torch.cat([branch.upsampling.bias for branch in branches]).float()
+        self._scores = []
+        for branch in branches:
+            assert branch.score.bias is not None
+            weight = branch.score.weight.flatten(1).float()
+            self._scores.append((weight, branch.score.bias.float()))
+
+    def __call__(self, rows: Rows, grid: Grid) -> list[Float[Tensor, "K B N"]]:
+        """Logits >= 0 of each branch, float32, N = h * w * 256 pixels in cells."""
+        height, width = grid.height, grid.width
+        reach = (rows @ self._weight).view(grid.batch, height, width, -1, _KERNEL)
+        cells = reach[..., :_CELL]
+        cells[:, :, :-1, :, 64:192] += reach[:, :, 1:, :, 256:384]
+        cells[:, :-1, :, :, 128:256] += reach[:, 1:, :, :, 384:512]
+        cells[:, :-1, :-1, :, 128:192] += reach[:, 1:, 1:, :, 512:576]
+        inner = cells.permute(3, 0, 1, 2, 4).float().reshape(len(self._bias), -1)
+        inner = inner.add_(self._bias[:, None]).relu_()
+        logits = []
+        parts = torch.split(inner, [len(bias) for _, bias in self._scores])
+        for (weight, bias), part in zip(self._scores, parts, strict=True):
+            scores = torch.addmm(bias[:, None], weight, part).relu_()
+            logits.append(scores.view(len(bias), grid.batch, -1))
+        return logits
+
+
+def _by_blocks(weight: Float[Tensor, "D K 24 24"]) -> Float[Tensor, "D M"]:
+    """Weights of a transposed convolution, its 576 pixels block by block."""
+    blocks = weight.detach().view(*weight.shape[:2], 3, 8, 3, 8)
+    order = (*_OWN, *_LEFT, *_ABOVE, *_CORNER)
+    parts = [blocks[:, :, row, :, column].flatten(2) for row, column in order]
+    return torch.cat(parts, dim=2).flatten(1)
+
+
+def _rows(images: Float[Tensor, "B D h w"]) -> Rows:
+    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
