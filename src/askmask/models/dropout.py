@@ -115,21 +115,27 @@ class KeyedNoise:
         if p == 0:
             return x
         _, channels, height, width = x.shape
-        factors = self._factors(channels * height * width, p, layer, x)
         # Activations are counted channels last: that is how they lie in memory.
+        size = channels * height * width
+        factors = torch.empty((len(self._keys), size), dtype=x.dtype, device=x.device)
+        self.fill_factors(factors, p, layer)
         return x * factors.view(-1, height, width, channels).permute(0, 3, 1, 2)
 
     def packed_masks(self, size: int, p: float, layer: str) -> npt.NDArray[np.uint8]:
         """Packed masks of every sample at a place, (B, bytes); see `packed_keep_mask`."""
         return np.stack([packed_keep_mask(key, layer, size, p) for key in self._keys])
 
-    def _factors(self, size: int, p: float, layer: str, like: Tensor) -> Tensor:
-        """(B, size) factors 0 or 1 / (1 - p), of the type and on the device of `like`."""
-        packed = torch.from_numpy(self.packed_masks(size, p, layer)).to(like.device)
+    def fill_factors(self, factors: Tensor, p: float, layer: str) -> None:
+        """Fill (B, size) with what each activation is multiplied with: 0 or 1 / (1 - p)."""
+        packed = torch.from_numpy(self.packed_masks(factors.shape[1], p, layer))
         # Eight factors for each byte, looked up: the fastest way from bits to numbers in PyTorch.
-        table = _factor_table(1.0 / (1.0 - p), like.dtype, like.device)
-        factors = table.index_select(0, packed.flatten().int()).view(len(self._keys), -1)
-        return factors[:, :size]
+        table = _factor_table(1.0 / (1.0 - p), factors.dtype, factors.device)
+        index = packed.to(factors.device).flatten().int()
+        if factors.shape[1] == packed.shape[1] * 8 and factors.is_contiguous():
+            torch.index_select(table, 0, index, out=factors.view(-1, 8))
+            return
+        eights = table.index_select(0, index).view(len(self._keys), -1)
+        factors.copy_(eights[:, : factors.shape[1]])
 
 
 def packed_keep_mask(key: int, layer: str, size: int, p: float) -> npt.NDArray[np.uint8]:

@@ -12,14 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from askmask.acquisition import SampleSums
-from askmask.models.dropout import Noise
+from askmask.models.dropout import KeyedNoise, NoNoise
 
 
 class ImageSamples(ABC):
     """Samples of one image: what no dropout touches is computed, and the samples add up."""
 
     @abstractmethod
-    def draw(self, noise: Noise, n_samples: int) -> None:
+    def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
         """Add `n_samples` samples, computed together; `noise` holds their keys, in order."""
 
     @abstractmethod

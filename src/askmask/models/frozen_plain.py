@@ -9,7 +9,7 @@ from torch import Tensor
 
 from askmask.acquisition import SampleSums
 from askmask.models.contract import Features, Model
-from askmask.models.dropout import Noise
+from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
 
 _PIXELS_AT_A_TIME = {"cpu": 2**20, "cuda": 2**24}
@@ -55,7 +55,7 @@ class _PlainSamples(ImageSamples):
         self._sums = RunningSums(model.n_classes)
         self._boundary: Tensor | None = None
 
-    def draw(self, noise: Noise, n_samples: int) -> None:
+    def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
         with predicting(self._model, self._dtype):
             expanded = tuple(f.expand(n_samples, *f.shape[1:]) for f in self._features)
             outputs = self._model.suffix(expanded, noise, boundary=self._with_boundary)

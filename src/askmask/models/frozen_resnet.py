@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from askmask.models.resnet_v2 import ResNetV2, Stem, Unit
+from askmask.models.workspace import Workspace
 
 Rows = Float[Tensor, "_ _"]  # features, channels
 
@@ -87,11 +88,11 @@ class Linear:
         self.weight = weight.t().contiguous()  # (D, E), which the product reads fastest
         self.bias = None if bias is None else bias.to(weight.dtype)
 
-    def __call__(self, rows: Rows) -> Rows:
+    def __call__(self, rows: Rows, out: Tensor | None = None) -> Rows:
         """Product with the weights, plus the bias."""
         if self.bias is None:
-            return rows @ self.weight
-        return torch.addmm(self.bias, rows, self.weight)
+            return torch.mm(rows, self.weight, out=out)
+        return torch.addmm(self.bias, rows, self.weight, out=out)
 
     def add_to(self, total: Rows, rows: Rows) -> Rows:
         """Add the product to `total`, in place."""
@@ -119,18 +120,22 @@ class FrozenUnit:
         self._stride = int(unit.conv2.stride[0])
         self.conv3 = Linear(unit.conv3.weight.flatten(1).to(dtype), None)
 
-    def __call__(self, x: Rows, active: Rows, grid: Grid) -> tuple[Rows, Grid]:
+    def __call__(self, x: Rows, active: Rows, grid: Grid, memory: Workspace) -> tuple[Rows, Grid]:
         """Output of the unit from its input and the clamped input.
 
-        `x` is overwritten where it is the shortcut: where the unit has no projection.
+        `x` is overwritten where it is the shortcut: where the unit has no projection. Else the
+        output lies in the buffer ``"projected"``.
         """
-        inner = self.conv1(active).relu_()
-        inner, small = self._conv2(grid.image(inner))
+        size = (len(active), self.conv1.weight.shape[1])
+        inner = memory.take("inner", size, active.dtype, active.device)
+        inner, small = self._conv2(grid.image(self.conv1(active, out=inner).relu_()))
         shortcut = x
         if self.projection is not None:
             if self._stride > 1:
                 active, _ = to_rows(grid.image(active)[:, :, :: self._stride, :: self._stride])
-            shortcut = self.projection(active)
+            size = (len(active), self.projection.weight.shape[1])
+            shortcut = memory.take("projected", size, active.dtype, active.device)
+            self.projection(active, out=shortcut)
         return self.conv3.add_to(shortcut, inner), small
 
     def _conv2(self, x: Float[Tensor, "B D h w"]) -> tuple[Rows, Grid]:

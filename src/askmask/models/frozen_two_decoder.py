@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from askmask.acquisition import SampleSums
-from askmask.models.dropout import Noise
+from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
-from askmask.models.frozen_resnet import FrozenEncoder, FrozenUnit, Grid, Rows
+from askmask.models.frozen_resnet import FrozenEncoder, FrozenUnit, Grid, Rows, to_rows
+from askmask.models.workspace import Workspace
 
 if TYPE_CHECKING:
     from askmask.models.two_decoder import Branch, TwoDecoder
@@ -50,6 +51,7 @@ class FrozenTwoDecoder(Frozen):
                     (True, (model.foreground, model.boundary)),
                 )
             }
+        self.memory = Workspace()
         self._device = next(model.parameters()).device.type
 
     @torch.no_grad()
@@ -58,13 +60,17 @@ class FrozenTwoDecoder(Frozen):
         x, grid = self.encoder.stem(image)
         stage1, stage2, stage3, _ = self.encoder.stages
         for unit in (*stage1, *stage2):
-            x, grid = unit(x, unit.activation(x), grid)
-        coarse = grid.image(x)[:, :, ::2, ::2]  # the branch of stage 2 is at stride 16
-        rows = coarse.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-        x, grid = stage3[0](x, stage3[0].activation(x), grid)
-        logits2 = self.heads[boundary][0](rows, grid)
+            x, grid = self.run(unit, x, grid)
+        coarse, _ = to_rows(grid.image(x)[:, :, ::2, ::2])  # the branch of stage 2 is at stride 16
+        x, grid = self.run(stage3[0], x, grid)
+        logits2 = [logits.clone() for logits in self.heads[boundary][0](coarse, grid, self.memory)]
         size = (image.shape[2], image.shape[3])
-        return _TwoDecoderSamples(self, x, grid, logits2, size)
+        return _TwoDecoderSamples(self, x.clone(), grid, logits2, size)
+
+    def run(self, unit: FrozenUnit, x: Rows, grid: Grid) -> tuple[Rows, Grid]:
+        """Output of a unit; `x` may be overwritten."""
+        active = self.memory.take("active", tuple(x.shape), x.dtype, x.device)
+        return unit(x, unit.activation(x, out=active), grid, self.memory)
 
     def samples_at_a_time(self, height: int, width: int) -> int:
         """See `Frozen.samples_at_a_time`."""
@@ -91,25 +97,27 @@ class _TwoDecoderSamples(ImageSamples):
         self._boundary: Tensor | None = None
 
     @torch.no_grad()
-    def draw(self, noise: Noise, n_samples: int) -> None:
+    def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
         network = self._network
         grid = Grid(n_samples, self._grid.height, self._grid.width)
-        features = self._grid.image(self._features).expand(n_samples, -1, -1, -1)
-        x = _rows(noise.dropout(features, network.dropout, "stage3_unit1"))
-        if x.data_ptr() == self._features.data_ptr():  # nothing dropped; units overwrite their x
-            x = x.clone()
         _, _, stage3, stage4 = network.encoder.stages
         _, branch3, branch4 = network.heads[len(self._logits2) > 1]
+        shape = (n_samples, *self._features.shape)
+        x = network.memory.take("x", shape, self._features.dtype, self._features.device)
+        x = x.copy_(self._features).flatten(0, 1)
+        self._drop(x, noise, "stage3_unit1")
         for number, unit in enumerate(stage3[1:], start=2):
-            x = self._step(unit, x, grid, noise, f"stage3_unit{number}")
-        logits3 = branch3(x, grid)
-        for number, unit in enumerate(stage4, start=1):
-            x = self._step(unit, x, grid, noise, f"stage4_unit{number}")
-        logits4 = branch4(x, grid)
+            x, _ = network.run(unit, x, grid)
+            self._drop(x, noise, f"stage3_unit{number}")
         total = [
-            deepest.add_(middle).add_(first)
-            for first, middle, deepest in zip(self._logits2, logits3, logits4, strict=True)
+            logits.add_(first)
+            for logits, first in zip(branch3(x, grid, network.memory), self._logits2, strict=True)
         ]
+        for number, unit in enumerate(stage4, start=1):
+            x, _ = network.run(unit, x, grid)
+            self._drop(x, noise, f"stage4_unit{number}")
+        for logits, deepest in zip(total, branch4(x, grid, network.memory), strict=True):
+            logits.add_(deepest)
         self._sums.add(total[0])
         for logits in total[1:]:
             contour = contour_probs(logits)
@@ -127,9 +135,16 @@ class _TwoDecoderSamples(ImageSamples):
             return arranged, None
         return arranged, self._arrange(self._boundary[None])[0] / sums.n_samples
 
-    def _step(self, unit: FrozenUnit, x: Rows, grid: Grid, noise: Noise, layer: str) -> Rows:
-        x, _ = unit(x, unit.activation(x), grid)
-        return _rows(noise.dropout(grid.image(x), self._network.dropout, layer))
+    def _drop(self, x: Rows, noise: KeyedNoise | NoNoise, layer: str) -> None:
+        """Apply dropout to rows, in place."""
+        dropout = self._network.dropout
+        if isinstance(noise, NoNoise) or dropout == 0:
+            return
+        size = self._grid.height * self._grid.width * x.shape[1]
+        shape = (x.numel() // size, size)
+        factors = self._network.memory.take("factors", shape, x.dtype, x.device)
+        noise.fill_factors(factors, dropout, layer)
+        x.mul_(factors.view_as(x))
 
     def _arrange(self, cells: Float[Tensor, "K N"]) -> Float[Tensor, "K H W"]:
         """Pixels in rows and columns from pixels in cells."""
@@ -154,20 +169,25 @@ class _FrozenBranches:
             weight = branch.score.weight.flatten(1).float()
             self._scores.append((weight, branch.score.bias.float()))
 
-    def __call__(self, rows: Rows, grid: Grid) -> list[Float[Tensor, "K B N"]]:
+    def __call__(self, rows: Rows, grid: Grid, memory: Workspace) -> list[Float[Tensor, "K B N"]]:
         """Logits >= 0 of each branch, float32, N = h * w * 256 pixels in cells."""
         height, width = grid.height, grid.width
-        reach = (rows @ self._weight).view(grid.batch, height, width, -1, _KERNEL)
+        size = (len(rows), self._weight.shape[1])
+        reach = memory.take("reach", size, rows.dtype, rows.device)
+        torch.mm(rows, self._weight, out=reach)
+        reach = reach.view(grid.batch, height, width, -1, _KERNEL)
         cells = reach[..., :_CELL]
         cells[:, :, :-1, :, 64:192] += reach[:, :, 1:, :, 256:384]
         cells[:, :-1, :, :, 128:256] += reach[:, 1:, :, :, 384:512]
         cells[:, :-1, :-1, :, 128:192] += reach[:, 1:, 1:, :, 512:576]
-        inner = cells.permute(3, 0, 1, 2, 4).float().reshape(len(self._bias), -1)
-        inner = inner.add_(self._bias[:, None]).relu_()
+        by_class = cells.permute(3, 0, 1, 2, 4)
+        inner = memory.take("cells", tuple(by_class.shape), torch.float32, rows.device)
+        inner = inner.copy_(by_class).view(len(self._bias), -1)
+        inner.add_(self._bias[:, None]).relu_()
         logits = []
         parts = torch.split(inner, [len(bias) for _, bias in self._scores])
         for (weight, bias), part in zip(self._scores, parts, strict=True):
-            scores = torch.addmm(bias[:, None], weight, part).relu_()
+            scores = torch.mm(weight, part).add_(bias[:, None]).relu_()
             logits.append(scores.view(len(bias), grid.batch, -1))
         return logits
 
@@ -178,7 +198,3 @@ def _by_blocks(weight: Float[Tensor, "D K 24 24"]) -> Float[Tensor, "D M"]:
     order = (*_OWN, *_LEFT, *_ABOVE, *_CORNER)
     parts = [blocks[:, :, row, :, column].flatten(2) for row, column in order]
     return torch.cat(parts, dim=2).flatten(1)
-
-
-def _rows(images: Float[Tensor, "B D h w"]) -> Rows:
-    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
