@@ -13,8 +13,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,26 +90,62 @@ def compare(
     peak_mb : float
         From `peak_mb`, to stand in the row.
     """
-    ours()  # untimed: libraries set themselves up; the reference, often a minute long, is spared
-    seconds: list[tuple[float, float]] = []
-    largest = 0.0
+    (row,) = compare_several(
+        reference,
+        {name: ours},
+        difference=difference,
+        turns=turns,
+        items=items,
+        tolerance=tolerance,
+    )
+    return replace(row, peak_mb=peak_mb)
+
+
+def compare_several(
+    reference: Callable[[], R],
+    ours: Mapping[str, Callable[[], R]],
+    *,
+    difference: Callable[[R, R], float],
+    turns: int = 3,
+    items: int = 1,
+    tolerance: float | None = None,
+) -> list[Comparison]:
+    """As `compare`, for several of ours by name, each timed once after each of the reference."""
+    for run in ours.values():
+        run()  # untimed: libraries set themselves up; the reference, often a minute, is spared
+    theirs: list[float] = []
+    own: dict[str, list[float]] = {name: [] for name in ours}
+    largest = dict.fromkeys(ours, 0.0)
     for _ in range(turns):
-        expected, reference_seconds = _timed(reference)
-        result, our_seconds = _timed(ours)
-        seconds.append((reference_seconds, our_seconds))
-        largest = max(largest, difference(expected, result))
+        expected, seconds = _timed(reference)
+        theirs.append(seconds)
+        for name, run in ours.items():
+            result, seconds = _timed(run)
+            own[name].append(seconds)
+            largest[name] = max(largest[name], difference(expected, result))
+    return [_comparison(name, theirs, own[name], largest[name], items, tolerance) for name in ours]
+
+
+def _comparison(
+    name: str,
+    theirs: list[float],
+    own: list[float],
+    largest: float,
+    items: int,
+    tolerance: float | None,
+) -> Comparison:
     if tolerance is not None and not largest <= tolerance:  # a NaN must not pass either
         sys.exit(f"{name}: results differ by {largest:.3g}, more than {tolerance:.3g}.")
-    ratios = [theirs / own for theirs, own in seconds]
+    ratios = [before / after for before, after in zip(theirs, own, strict=True)]
     return Comparison(
         name=name,
         ratio=statistics.median(ratios),
         ratio_range=(min(ratios), max(ratios)),
-        reference_s=statistics.median(theirs for theirs, _ in seconds) / items,
-        ours_s=statistics.median(own for _, own in seconds) / items,
+        reference_s=statistics.median(theirs) / items,
+        ours_s=statistics.median(own) / items,
         max_abs_difference=largest,
-        peak_mb=peak_mb,
-        turns=turns,
+        peak_mb=float("nan"),
+        turns=len(own),
     )
 
 
