@@ -6,6 +6,7 @@ must agree; then they are timed in turns, the naive way with torch's own, cheape
 """
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ import torch
 from askmask.acquisition import SampleSums
 from askmask.compute import use_bf16
 from askmask.config import ModelConfig
+from askmask.kernel import SWITCH, load_kernel
 from askmask.models.dropout import GeneratorNoise
 from askmask.models.registry import build_model
 from askmask.models.two_decoder import TwoDecoder
@@ -80,11 +82,22 @@ def variants(
     if precisions is None:
         precisions = ["bf16", "fp32"] if use_bf16("auto", torch.device("cpu")) else ["fp32"]
     ways = {}
-    for precision in precisions:
-        sampler = MonteCarloDropout(model, n_samples, precision=precision)
-        ways[f"{precision}, both decoders"] = (sampler, precision, True)
-        ways[f"{precision}, foreground decoder"] = (sampler, precision, False)
+    for with_kernel in (False, True) if load_kernel() is not None else (False,):
+        for precision in precisions:
+            for boundary in (True, False):
+                sampler = MonteCarloDropout(model, n_samples, precision=precision)
+                use_kernel(with_kernel)
+                predict(sampler, np.zeros((32, 32, 3), np.uint8), boundary=True)  # takes the choice
+                name = f"{precision}{', kernel' if with_kernel else ''}, "
+                name += "both decoders" if boundary else "foreground decoder"
+                ways[name] = (sampler, precision, boundary)
     return ways
+
+
+def use_kernel(wanted: bool) -> None:
+    """Switch the compiled kernel on or off for networks frozen from now on."""
+    os.environ[SWITCH] = "" if wanted else "off"
+    load_kernel.cache_clear()
 
 
 def predict(sampler: MonteCarloDropout, image: np.ndarray, *, boundary: bool) -> SampleSums:
@@ -122,7 +135,7 @@ def complete(
     memory = float("nan")
     if not options.without_memory:  # type: ignore[attr-defined]  # a namespace
         prepare = functools.partial(
-            sampling_to_measure, precision, boundary, sampler.n_samples, image.shape[:2]
+            sampling_to_measure, row.name, precision, boundary, sampler.n_samples, image.shape[:2]
         )
         memory = peak_mb(prepare)
     notes = {"samples": sampler.n_samples, "size": image.shape[:2], "precision": precision}
@@ -130,9 +143,10 @@ def complete(
 
 
 def sampling_to_measure(
-    precision: str, boundary: bool, n_samples: int, size: tuple[int, int]
+    name: str, precision: str, boundary: bool, n_samples: int, size: tuple[int, int]
 ) -> Callable[[], object]:
     """Load a network and an image, and return the scoring of it."""
+    use_kernel("kernel" in name)
     sampler = MonteCarloDropout(make_model(None), n_samples, precision=precision)
     image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     return functools.partial(predict, sampler, image, boundary=boundary)

@@ -10,11 +10,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from askmask.calibrating import LogitSource, fit_recalibration, recalibrate_round
+from askmask.calibrating import fit_recalibration, recalibrate_round
 from askmask.cli import app
 from askmask.config import Config
 from askmask.errors import ConfigError, ProjectError, UnknownName
 from askmask.fitting import load_judge, load_models, load_predictor
+from askmask.logit_samples import sample_logits
 from askmask.loop import Loop
 from askmask.mapped_mean import MappedMean
 from askmask.models.weights import save_model
@@ -47,30 +48,22 @@ def values(rows, metric: str, split: str = "validation", group: str = "all") -> 
     ]
 
 
-def predictors(scaling: LogitScaling | None):
-    models = [TinyModel(3, seed=seed) for seed in range(2)]
-    return [
-        MonteCarloDropout(models[0], 5, 2, scaling=scaling),
-        Deterministic(models[0], scaling=scaling),
-        Ensemble(models, scaling=scaling),
-    ]
-
-
 @pytest.mark.parametrize("place", range(3))
 def test_scaling_is_applied_to_the_logits_of_every_sample(place: int) -> None:
     scaling = LogitScaling("vector", (2.0, 0.5, 1.0), (0.5, -0.25, -0.25))
+    models = [TinyModel(3, seed=seed).eval() for seed in range(2)]
     image, _ = draw_disc(1)
-    plain, scaled = predictors(None)[place], predictors(scaling)[place]
-    assert isinstance(plain, LogitSource)
-    logits = torch.cat(list(plain.logits(image, **NAMES)))
-    assert logits.shape == (plain.n_samples, 3, 64, 64)
+    scaled, used, n_samples = [
+        (MonteCarloDropout(models[0], 5, 2, "fp32", scaling=scaling), models[:1], 5),
+        (Deterministic(models[0], "fp32", scaling=scaling), models[:1], 0),
+        (Ensemble(models, "fp32", scaling=scaling), models, 0),
+    ][place]
+    logits = torch.cat(list(sample_logits(used, n_samples, image, **NAMES)))
+    assert logits.shape == (scaled.n_samples, 3, 64, 64)
     probs = scaling(logits).softmax(1)
     sums = scaled.predict(image, **NAMES, boundary=False).sums
     torch.testing.assert_close(sums.mean_probs, probs.mean(0))
     torch.testing.assert_close(sums.sum_entropy, torch.special.entr(probs).sum((0, 1)))
-    torch.testing.assert_close(
-        plain.predict(image, **NAMES, boundary=False).sums.mean_probs, logits.softmax(1).mean(0)
-    )
 
 
 def test_mapped_mean_changes_the_mean_alone() -> None:
@@ -102,9 +95,9 @@ def test_temperature_of_a_project_is_the_best_on_its_validation_pixels(project: 
 
     def nll(temperature: float) -> float:
         costs = []
-        judge = Deterministic(load_models(project, 0, CPU)[0])
+        models = load_models(project, 0, CPU)
         for image_id in project.roles.validation:
-            (logits,) = judge.logits(project.source.read_image(image_id), **NAMES)
+            (logits,) = sample_logits(models, 0, project.source.read_image(image_id), **NAMES)
             probs = (logits[0] / temperature).softmax(0).numpy()
             labels = project.source.read_mask(image_id).labels
             costs.append(-np.log(np.take_along_axis(probs, labels[None].astype(int), 0)).mean())

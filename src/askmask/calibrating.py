@@ -9,14 +9,15 @@ recalibration are not scores of what the map was fitted to.
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from askmask.errors import ConfigError, ProjectError
-from askmask.fitting import judge_of, load_models, sampler_of
+from askmask.fitting import judge_of, load_models
+from askmask.logit_samples import sample_logits
+from askmask.models.contract import Model
 from askmask.progress import Listener, Progress, silent
 from askmask.project import Project
 from askmask.recalibrated import (
@@ -40,7 +41,7 @@ from askmask.recalibration import (
     fit_vector,
 )
 from askmask.records import UNLABELLED, Labels
-from askmask.sampling import Image, Prediction
+from askmask.sampling import Predictor
 from askmask.seeds import numpy_generator
 
 Method = Literal["temperature", "vector", "histogram", "isotonic"]
@@ -49,26 +50,6 @@ _log = logging.getLogger(__name__)
 
 N_FOLDS = 5
 _MOST_LOGITS = 1 << 25  # kept at a time: 128 MB of float32
-
-
-@runtime_checkable
-class LogitSource(Protocol):
-    """A predictor that also hands out what it makes probabilities of."""
-
-    @property
-    def n_samples(self) -> int:
-        """Samples in the sums of each prediction."""
-        ...
-
-    def predict(
-        self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
-    ) -> Prediction:
-        """Predict an image; see `Predictor.predict`."""
-        ...
-
-    def logits(self, image: Image, *, seed: int, round_: int, image_id: str) -> Iterator[Tensor]:
-        """Class logits (s, C, H, W) of the next s samples, before any recalibration."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +91,16 @@ def fit_recalibration(
         )
     models = load_models(project, round_, device)
     config = project.config
-    judge = judge_of(config, models)
-    assert isinstance(judge, LogitSource)
     if method in ("temperature", "vector"):
-        whole, folds, pixels = _fit_logits(task, judge)
-        if judge_samples(config) == sampler_samples(config):
-            sampler: LogitScaling | None = whole
-        else:
-            sampler, _, _ = _fit_logits(task, sampler_of(config, models), folds=False)
+        # the members of an ensemble are one pass each
+        n_judge, n_sampler = judge_samples(config), sampler_samples(config)
+        whole, folds, pixels = _fit_logits(task, models, 0 if len(models) > 1 else n_judge)
+        sampler: LogitScaling | None = whole
+        if n_judge != n_sampler:
+            sampler, _, _ = _fit_logits(task, models, n_sampler, folds=False)
         found: Recalibration = whole
     else:
-        found, folds, pixels = _fit_cells(task, judge)
+        found, folds, pixels = _fit_cells(task, judge_of(config, models))
         sampler = None
     return StoredRecalibration(
         judge=found,
@@ -176,9 +156,9 @@ def fold_of(place: int, n_images: int) -> int:
 
 
 def _fit_logits(
-    task: _Task, source: LogitSource, *, folds: bool = True
+    task: _Task, models: Sequence[Model], n_samples: int, *, folds: bool = True
 ) -> tuple[LogitScaling, tuple[Fold, ...], int]:
-    images = _LogitImages(task, source)
+    images = _LogitImages(task, models, n_samples)
     samples = [images.read(image_id) for image_id in _reported(task)]
     fit = fit_temperature if task.method == "temperature" else fit_vector
     pixels = sum(sample.labels.numel() for sample in samples)
@@ -188,12 +168,12 @@ def _fit_logits(
     return fit(samples), tuple(found), pixels
 
 
-def _fit_cells(task: _Task, source: LogitSource) -> tuple[Recalibration, tuple[Fold, ...], int]:
+def _fit_cells(task: _Task, judge: Predictor) -> tuple[Recalibration, tuple[Fold, ...], int]:
     cells = []
     pixels = 0
     for image_id in _reported(task):
         labels = _labels(task.project, image_id)
-        prediction = source.predict(
+        prediction = judge.predict(
             task.project.source.read_image(image_id),
             seed=task.project.config.seed,
             round_=task.round,
@@ -212,11 +192,12 @@ def _fit_cells(task: _Task, source: LogitSource) -> tuple[Recalibration, tuple[F
 class _LogitImages:
     """Logits of some pixels of each validation image, drawn by seed and image id."""
 
-    def __init__(self, task: _Task, source: LogitSource) -> None:
+    def __init__(self, task: _Task, models: Sequence[Model], n_samples: int) -> None:
         self._task = task
-        self._source = source
+        self._models = models
+        self._n_samples = n_samples
         n_classes = len(task.project.source.classes)
-        fitting = _MOST_LOGITS // (source.n_samples * n_classes)
+        fitting = _MOST_LOGITS // ((n_samples or len(models)) * n_classes)
         pixels = min(task.project.config.calibration.pixels, fitting)
         self._pixels = max(1, pixels // len(task.image_ids))
 
@@ -227,7 +208,9 @@ class _LogitImages:
         count = min(self._pixels, labelled.size)
         generator = numpy_generator(project.config.seed, "recalibration", image_id)
         picked = torch.from_numpy(np.sort(generator.choice(labelled, count, replace=False)))
-        chunks = self._source.logits(
+        chunks = sample_logits(
+            self._models,
+            self._n_samples,
             project.source.read_image(image_id),
             seed=project.config.seed,
             round_=self._task.round,

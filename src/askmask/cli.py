@@ -343,5 +343,13 @@ def doctor(
     show_doctor(console, weights, as_json=as_json)
 
 
+@app.command("build-kernel")
+def build_kernel_command() -> None:
+    """Compile the optional kernel that makes sampling faster; needs a C++ compiler."""
+    from askmask.kernel import build_kernel
+
+    console.print(f"Built {build_kernel()}. Sampling uses it from now on.")
+
+
 if __name__ == "__main__":
     main()

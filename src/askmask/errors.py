@@ -17,6 +17,7 @@
     │   ├── StoreFull                         the disk is full or may not be written
     │   ├── UnknownItem                       a region that nobody asked
     │   └── ReusedId                          an answer's id that another answer has
+    ├── KernelError      (RuntimeError)       the optional compiled kernel cannot be built or loaded
     └── TrainingFailed   (RuntimeError)       a training diverged and the rule allows no restart
 """
 
@@ -104,6 +105,10 @@ class UnknownItem(StoreError):
 
 class ReusedId(StoreError):
     """An answer came with the id of another answer."""
+
+
+class KernelError(AskmaskError, RuntimeError):
+    """The optional compiled kernel cannot be built or loaded."""
 
 
 class TrainingFailed(AskmaskError, RuntimeError):

@@ -22,6 +22,7 @@ from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen import Frozen, ImageSamples
 from askmask.models.frozen_plain import PlainFrozen
+from askmask.recalibration import LogitScaling
 
 Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
 """(H, W, 3) RGB, uint8."""
@@ -94,16 +95,24 @@ class MonteCarloDropout:
         Results are independent of it up to rounding.
     precision : str
         ``"fp32"``, ``"bf16"``, or ``"auto"``: bfloat16 where the hardware computes in it.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits of every sample.
     """
 
     def __init__(
-        self, model: Model, n_samples: int, chunk: int | None = None, precision: str = "auto"
+        self,
+        model: Model,
+        n_samples: int,
+        chunk: int | None = None,
+        precision: str = "auto",
+        *,
+        scaling: LogitScaling | None = None,
     ) -> None:
         if n_samples < 1 or (chunk is not None and chunk < 1):
             raise ConfigError(
                 f"expected n_samples >= 1 and chunk >= 1, got {n_samples!r} and {chunk!r}."
             )
-        self._network = _Network(model, precision)
+        self._network = _Network(model, precision, scaling)
         self._n_samples = n_samples
         self._chunk = chunk
 
@@ -116,8 +125,9 @@ class MonteCarloDropout:
         self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
     ) -> Prediction:
         """Predict an image from S dropout masks; see `Predictor.predict`."""
-        names = (seed, round_, image_id)
-        return self._predict(image, range(self._n_samples), names, boundary=boundary)
+        samples = self._network.start(image, boundary=boundary)
+        self._draw(samples, image, range(self._n_samples), (seed, round_, image_id))
+        return Prediction(*samples.result())
 
     def sums(
         self, image: Image, samples: range, *, seed: int, round_: int, image_id: str
@@ -143,9 +153,24 @@ class MonteCarloDropout:
         ShapeError
             If the image is no such array.
         """
-        if not samples or min(samples) < 0:
-            raise ConfigError(f"expected one or more samples >= 0, got {samples!r}.")
-        return self._predict(image, samples, (seed, round_, image_id), boundary=False).sums
+        (sums,) = self.batches(image, [samples], seed=seed, round_=round_, image_id=image_id)
+        return sums
+
+    def batches(
+        self, image: Image, parts: Sequence[range], *, seed: int, round_: int, image_id: str
+    ) -> Iterator[SampleSums]:
+        """Sums of each of several ranges of samples; what no dropout touches is computed once.
+
+        Arguments and errors as of `sums`, which this is for one range.
+        """
+        for part in parts:
+            if not part or min(part) < 0:
+                raise ConfigError(f"expected one or more samples >= 0, got {part!r}.")
+        samples = self._network.start(image, boundary=False)
+        for part in parts:
+            samples.clear()
+            self._draw(samples, image, part, (seed, round_, image_id))
+            yield samples.result()[0]
 
     def stream(
         self, image: Image, *, seed: int, round_: int, image_id: str
@@ -159,16 +184,14 @@ class MonteCarloDropout:
             samples.draw(KeyedNoise(seed, round_, image_id, [sample]), 1)
             yield samples.result()[0]
 
-    def _predict(
-        self, image: Image, numbers: range, names: tuple[int, int, str], *, boundary: bool
-    ) -> Prediction:
-        """Prediction from some of the samples; `names` are seed, round and image id."""
-        samples = self._network.start(image, boundary=boundary)
+    def _draw(
+        self, samples: ImageSamples, image: Image, numbers: range, names: tuple[int, int, str]
+    ) -> None:
+        """Draw some of the samples in chunks; `names` are seed, round and image id."""
         chunk = self._chunk or self._network.samples_at_a_time(image)
         for start in range(0, len(numbers), chunk):
             part = numbers[start : start + chunk]
             samples.draw(KeyedNoise(*names, part), len(part))
-        return Prediction(*samples.result())
 
 
 class Deterministic:
@@ -180,12 +203,16 @@ class Deterministic:
         Used in eval mode.
     precision : str
         As for `MonteCarloDropout`.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits.
     """
 
     n_samples = 1
 
-    def __init__(self, model: Model, precision: str = "auto") -> None:
-        self._network = _Network(model, precision)
+    def __init__(
+        self, model: Model, precision: str = "auto", *, scaling: LogitScaling | None = None
+    ) -> None:
+        self._network = _Network(model, precision, scaling)
 
     def predict(
         self,
@@ -209,20 +236,28 @@ class Ensemble:
         The members, trained from different seeds; at least one, all with the same classes.
     precision : str
         As for `MonteCarloDropout`.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits of every member.
 
     References
     ----------
     Lakshminarayanan et al. 2017, arXiv:1612.01474.
     """
 
-    def __init__(self, models: Sequence[Model], precision: str = "auto") -> None:
+    def __init__(
+        self,
+        models: Sequence[Model],
+        precision: str = "auto",
+        *,
+        scaling: LogitScaling | None = None,
+    ) -> None:
         classes = sorted({model.n_classes for model in models})
         if len(classes) != 1:
             raise ConfigError(
                 f"expected one or more models with the same number of classes, got {len(models)} "
                 f"with {classes!r}. Train every member on the same data set."
             )
-        self._networks = [_Network(model, precision) for model in models]
+        self._networks = [_Network(model, precision, scaling) for model in models]
 
     @property
     def n_samples(self) -> int:
@@ -250,8 +285,9 @@ class Ensemble:
 class _Network:
     """A model's frozen form, made at the first prediction and again if the weights change."""
 
-    def __init__(self, model: Model, precision: str) -> None:
+    def __init__(self, model: Model, precision: str, scaling: LogitScaling | None) -> None:
         self._model = model
+        self._scaling = scaling
         self._precision = precision
         self._frozen: Frozen | None = None
         self._frozen_state: tuple[tuple[int, int], ...] = ()
@@ -267,7 +303,7 @@ class _Network:
         pixels = torch.from_numpy(np.array(image, order="C")).to(self._device)
         # (1, 3, H, W) in [0, 1], channels last in memory
         batch = pixels.permute(2, 0, 1)[None].float().div_(255)
-        return self._up_to_date().start(batch, boundary=boundary)
+        return self._up_to_date().start(batch, boundary=boundary, scaling=self._scaling)
 
     def mean(self, image: Image, *, boundary: bool) -> Prediction:
         """Predict by the pass without dropout."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from askmask.acquisition import SampleSums
 from askmask.models.dropout import KeyedNoise, NoNoise
+from askmask.recalibration import LogitScaling
 
 
 class ImageSamples(ABC):
@@ -29,6 +30,10 @@ class ImageSamples(ABC):
         At least one sample must have been drawn. More may be drawn afterwards.
         """
 
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget the samples drawn so far, not what no dropout touches."""
+
 
 class Frozen(ABC):
     """A network for prediction: eval mode, no gradients, weights as they were when it was made.
@@ -38,8 +43,17 @@ class Frozen(ABC):
     """
 
     @abstractmethod
-    def start(self, image: Float[Tensor, "1 3 H W"], *, boundary: bool) -> ImageSamples:
-        """Compute what no dropout touches; `boundary`: whether to sample the boundary head, too.
+    def start(
+        self,
+        image: Float[Tensor, "1 3 H W"],
+        *,
+        boundary: bool,
+        scaling: LogitScaling | None = None,
+    ) -> ImageSamples:
+        """Compute what no dropout touches.
+
+        `boundary`: whether to sample the boundary head, too; `scaling`: recalibration of the class
+        logits.
 
         Raises
         ------
@@ -59,10 +73,17 @@ class RunningSums:
     ----------
     n_classes : int
         C >= 1.
+    scaling : LogitScaling, optional
+        Recalibration of the logits of every sample.
     """
 
-    def __init__(self, n_classes: int) -> None:
+    def __init__(self, n_classes: int, scaling: LogitScaling | None = None) -> None:
         self._n_classes = n_classes
+        self._scaling = scaling
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every sample."""
         self._n_samples = 0
         self._sum_probs: list[Tensor] = []
         self._votes: list[Tensor] = []
@@ -71,11 +92,28 @@ class RunningSums:
     def add(self, logits: Float[Tensor, "C B *space"]) -> None:
         """Add B samples; `logits` is not modified."""
         logits = logits.float()
+        if self._scaling is not None:
+            logits = self._scaling(logits.transpose(0, 1)).transpose(0, 1)
         if self._n_classes == 2:
             probs, entropy, votes = _two_classes(logits)
         else:
             probs, entropy, votes = _many_classes(logits)
-        self._n_samples += logits.shape[1]
+        self._add(probs, entropy, votes, logits.shape[1])
+
+    @property
+    def takes_two_plain_classes(self) -> bool:
+        """Whether `add_two_classes` may be used."""
+        return self._n_classes == 2 and self._scaling is None
+
+    def add_two_classes(self, sums: Float[Tensor, "4 *space"], n_samples: int) -> None:
+        """Add sums made elsewhere: probabilities of both classes, entropy, votes for the second."""
+        first, second, entropy, votes = sums.clone() if self._sum_entropy is None else sums
+        self._add([first, second], entropy, [votes], n_samples)
+
+    def _add(
+        self, probs: list[Tensor], entropy: Tensor, votes: list[Tensor], n_samples: int
+    ) -> None:
+        self._n_samples += n_samples
         if self._sum_entropy is None:
             self._sum_probs, self._sum_entropy, self._votes = probs, entropy, votes
             return

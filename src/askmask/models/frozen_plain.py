@@ -11,6 +11,7 @@ from askmask.acquisition import SampleSums
 from askmask.models.contract import Features, Model
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
+from askmask.recalibration import LogitScaling
 
 _PIXELS_AT_A_TIME = {"cpu": 2**20, "cuda": 2**24}
 """Larger batches lose to cache misses on CPUs, smaller ones leave a GPU idle."""
@@ -31,11 +32,18 @@ class PlainFrozen(Frozen):
         self._model = model
         self._dtype = dtype
 
-    def start(self, image: Float[Tensor, "1 3 H W"], *, boundary: bool) -> ImageSamples:
+    def start(
+        self,
+        image: Float[Tensor, "1 3 H W"],
+        *,
+        boundary: bool,
+        scaling: LogitScaling | None = None,
+    ) -> ImageSamples:
         """Run the prefix; see `Frozen.start`."""
         with predicting(self._model, self._dtype):
             features = self._model.prefix(image)
-        return _PlainSamples(self._model, self._dtype, features, boundary=boundary)
+        sums = RunningSums(self._model.n_classes, scaling)
+        return _PlainSamples(self._model, self._dtype, features, sums, boundary=boundary)
 
     def samples_at_a_time(self, height: int, width: int) -> int:
         """See `Frozen.samples_at_a_time`."""
@@ -46,14 +54,24 @@ class PlainFrozen(Frozen):
 
 class _PlainSamples(ImageSamples):
     def __init__(
-        self, model: Model, dtype: torch.dtype, features: Features, *, boundary: bool
+        self,
+        model: Model,
+        dtype: torch.dtype,
+        features: Features,
+        sums: RunningSums,
+        *,
+        boundary: bool,
     ) -> None:
         self._model = model
         self._dtype = dtype
         self._features = features
         self._with_boundary = boundary
-        self._sums = RunningSums(model.n_classes)
+        self._sums = sums
         self._boundary: Tensor | None = None
+
+    def clear(self) -> None:
+        self._sums.clear()
+        self._boundary = None
 
     def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
         with predicting(self._model, self._dtype):

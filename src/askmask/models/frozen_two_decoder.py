@@ -11,13 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from askmask.acquisition import SampleSums
+from askmask.kernel import load_kernel
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
-from askmask.models.frozen_resnet import FrozenEncoder, FrozenUnit, Grid, Rows, to_rows
+from askmask.models.frozen_resnet import Activation, FrozenEncoder, FrozenUnit, Grid, Rows, to_rows
 from askmask.models.workspace import Workspace
 
 if TYPE_CHECKING:
     from askmask.models.two_decoder import Branch, TwoDecoder
+from askmask.recalibration import LogitScaling
 
 _CELL: Final = 256  # pixels of a cell, 16 x 16, as four blocks of 8 x 8
 _KERNEL: Final = 576  # pixels that a feature reaches, 24 x 24, as nine such blocks
@@ -53,9 +55,16 @@ class FrozenTwoDecoder(Frozen):
             }
         self.memory = Workspace()
         self._device = next(model.parameters()).device.type
+        self.kernel = load_kernel() if self._device == "cpu" else None
 
     @torch.no_grad()
-    def start(self, image: Float[Tensor, "1 3 H W"], *, boundary: bool) -> ImageSamples:
+    def start(
+        self,
+        image: Float[Tensor, "1 3 H W"],
+        *,
+        boundary: bool,
+        scaling: LogitScaling | None = None,
+    ) -> ImageSamples:
         """Run stages 1 and 2 and the first unit of stage 3; see `Frozen.start`."""
         x, grid = self.encoder.stem(image)
         stage1, stage2, stage3, _ = self.encoder.stages
@@ -65,7 +74,8 @@ class FrozenTwoDecoder(Frozen):
         x, grid = self.run(stage3[0], x, grid)
         logits2 = [logits.clone() for logits in self.heads[boundary][0](coarse, grid, self.memory)]
         size = (image.shape[2], image.shape[3])
-        return _TwoDecoderSamples(self, x.clone(), grid, logits2, size)
+        sums = RunningSums(self.n_classes, scaling)
+        return _TwoDecoderSamples(self, x.clone(), grid, logits2, size, sums)
 
     def run(self, unit: FrozenUnit, x: Rows, grid: Grid) -> tuple[Rows, Grid]:
         """Output of a unit; `x` may be overwritten."""
@@ -87,41 +97,40 @@ class _TwoDecoderSamples(ImageSamples):
         grid: Grid,
         logits2: list[Tensor],
         size: tuple[int, int],
+        sums: RunningSums,
     ) -> None:
         self._network = network
         self._features = features
         self._grid = grid
         self._logits2 = logits2
         self._size = size
-        self._sums = RunningSums(network.n_classes)
+        self._sums = sums
         self._boundary: Tensor | None = None
+
+    def clear(self) -> None:
+        self._sums.clear()
+        self._boundary = None
 
     @torch.no_grad()
     def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
-        network = self._network
+        network, memory = self._network, self._network.memory
         grid = Grid(n_samples, self._grid.height, self._grid.width)
         _, _, stage3, stage4 = network.encoder.stages
         _, branch3, branch4 = network.heads[len(self._logits2) > 1]
         shape = (n_samples, *self._features.shape)
-        x = network.memory.take("x", shape, self._features.dtype, self._features.device)
+        x = memory.take("x", shape, self._features.dtype, self._features.device)
         x = x.copy_(self._features).flatten(0, 1)
-        self._drop(x, noise, "stage3_unit1")
-        for number, unit in enumerate(stage3[1:], start=2):
-            x, _ = network.run(unit, x, grid)
-            self._drop(x, noise, f"stage3_unit{number}")
-        total = [
-            logits.add_(first)
-            for logits, first in zip(branch3(x, grid, network.memory), self._logits2, strict=True)
-        ]
+        active = self._drop(x, noise, "stage3_unit1", stage3[1].activation)
+        following = [*stage3[2:], stage4[0]]
+        for number, (unit, after) in enumerate(zip(stage3[1:], following, strict=True), start=2):
+            x, _ = unit(x, active, grid, memory)
+            active = self._drop(x, noise, f"stage3_unit{number}", after.activation)
+        reach3 = branch3.reach(x, grid, memory, "reach3")
         for number, unit in enumerate(stage4, start=1):
-            x, _ = network.run(unit, x, grid)
-            self._drop(x, noise, f"stage4_unit{number}")
-        for logits, deepest in zip(total, branch4(x, grid, network.memory), strict=True):
-            logits.add_(deepest)
-        self._sums.add(total[0])
-        for logits in total[1:]:
-            contour = contour_probs(logits)
-            self._boundary = contour if self._boundary is None else self._boundary.add_(contour)
+            x, _ = unit(x, active, grid, memory)
+            norm = stage4[number].activation if number < len(stage4) else None
+            active = self._drop(x, noise, f"stage4_unit{number}", norm)
+        self._add(reach3, branch4.reach(x, grid, memory, "reach4"), n_samples)
 
     def result(self) -> tuple[SampleSums, Tensor | None]:
         sums = self._sums.sums()
@@ -135,16 +144,61 @@ class _TwoDecoderSamples(ImageSamples):
             return arranged, None
         return arranged, self._arrange(self._boundary[None])[0] / sums.n_samples
 
-    def _drop(self, x: Rows, noise: KeyedNoise | NoNoise, layer: str) -> None:
-        """Apply dropout to rows, in place."""
-        dropout = self._network.dropout
-        if isinstance(noise, NoNoise) or dropout == 0:
-            return
+    def _drop(
+        self, x: Rows, noise: KeyedNoise | NoNoise, layer: str, after: Activation | None
+    ) -> Rows:
+        """Apply dropout to rows, in place; returns them as the next layer's activation has them.
+
+        The result lies in the buffer ``"active"``; without a next layer it is `x`.
+        """
+        network = self._network
+        active = x
+        if after is not None:
+            active = network.memory.take("active", tuple(x.shape), x.dtype, x.device)
+        if isinstance(noise, NoNoise) or network.dropout == 0:
+            return x if after is None else after(x, out=active)
         size = self._grid.height * self._grid.width * x.shape[1]
-        shape = (x.numel() // size, size)
-        factors = self._network.memory.take("factors", shape, x.dtype, x.device)
-        noise.fill_factors(factors, dropout, layer)
+        kernel = network.kernel
+        if kernel is not None and x.shape[1] % 16 == 0:
+            masks = torch.from_numpy(noise.packed_masks(size, network.dropout, layer))
+            scale = 1.0 / (1.0 - network.dropout)
+            if after is None:
+                kernel.drop_and_clamp(x, None, masks, None, scale)
+            else:
+                kernel.drop_and_clamp(x, active, masks, (after.low, after.high), scale)
+            return active
+        factors = network.memory.take("factors", (x.numel() // size, size), x.dtype, x.device)
+        noise.fill_factors(factors, network.dropout, layer)
         x.mul_(factors.view_as(x))
+        return x if after is None else after(x, out=active)
+
+    def _add(self, reach3: Tensor, reach4: Tensor, n_samples: int) -> None:
+        """Add samples from what the branches of stages 3 and 4 reach."""
+        _, branch3, branch4 = self._network.heads[len(self._logits2) > 1]
+        kernel = self._network.kernel
+        if kernel is not None and self._sums.takes_two_plain_classes:
+            shape = (5, self._grid.height * self._grid.width * _CELL)
+            sums = self._network.memory.take("sums", shape, torch.float32, reach3.device).zero_()
+            first = torch.cat([logits.squeeze(1) for logits in self._logits2])
+            weights = (
+                first,
+                torch.stack([branch3.bias, branch4.bias]),
+                torch.stack([branch3.packed_scores(), branch4.packed_scores()]),
+            )
+            kernel.add_samples((reach3, reach4), weights, sums, len(self._logits2))
+            self._sums.add_two_classes(sums[:4], n_samples)
+            contours = [sums[4].clone()] if len(self._logits2) > 1 else []
+        else:
+            memory = self._network.memory
+            total = branch3.logits(reach3, memory)
+            for logits, deepest in zip(total, branch4.logits(reach4, memory), strict=True):
+                logits.add_(deepest)
+            for logits, first in zip(total, self._logits2, strict=True):
+                logits.add_(first)
+            self._sums.add(total[0])
+            contours = [contour_probs(logits) for logits in total[1:]]
+        for contour in contours:
+            self._boundary = contour if self._boundary is None else self._boundary.add_(contour)
 
     def _arrange(self, cells: Float[Tensor, "K N"]) -> Float[Tensor, "K H W"]:
         """Pixels in rows and columns from pixels in cells."""
@@ -162,7 +216,7 @@ class _FrozenBranches:
     def __init__(self, branches: "tuple[Branch, ...]", dtype: torch.dtype) -> None:
         weights = [_by_blocks(branch.upsampling.weight) for branch in branches]
         self._weight = torch.cat(weights, dim=1).to(dtype)  # (D, sum of classes * 576)
-        self._bias = torch.cat([branch.upsampling.bias for branch in branches]).float()
+        self.bias = torch.cat([branch.upsampling.bias for branch in branches]).float()
         self._scores = []
         for branch in branches:
             assert branch.score.bias is not None
@@ -171,25 +225,39 @@ class _FrozenBranches:
 
     def __call__(self, rows: Rows, grid: Grid, memory: Workspace) -> list[Float[Tensor, "K B N"]]:
         """Logits >= 0 of each branch, float32, N = h * w * 256 pixels in cells."""
-        height, width = grid.height, grid.width
+        return self.logits(self.reach(rows, grid, memory, "reach3"), memory)
+
+    def reach(
+        self, rows: Rows, grid: Grid, memory: Workspace, name: str
+    ) -> Float[Tensor, "B h w M 576"]:
+        """What each feature adds to the pixels that it reaches; lies in the buffer `name`."""
         size = (len(rows), self._weight.shape[1])
-        reach = memory.take("reach", size, rows.dtype, rows.device)
+        reach = memory.take(name, size, rows.dtype, rows.device)
         torch.mm(rows, self._weight, out=reach)
-        reach = reach.view(grid.batch, height, width, -1, _KERNEL)
+        return reach.view(grid.batch, grid.height, grid.width, -1, _KERNEL)
+
+    def logits(
+        self, reach: Float[Tensor, "B h w M 576"], memory: Workspace
+    ) -> list[Float[Tensor, "K B N"]]:
+        """Logits of each branch from what its features reach, which is overwritten."""
         cells = reach[..., :_CELL]
         cells[:, :, :-1, :, 64:192] += reach[:, :, 1:, :, 256:384]
         cells[:, :-1, :, :, 128:256] += reach[:, 1:, :, :, 384:512]
         cells[:, :-1, :-1, :, 128:192] += reach[:, 1:, 1:, :, 512:576]
         by_class = cells.permute(3, 0, 1, 2, 4)
-        inner = memory.take("cells", tuple(by_class.shape), torch.float32, rows.device)
-        inner = inner.copy_(by_class).view(len(self._bias), -1)
-        inner.add_(self._bias[:, None]).relu_()
+        inner = memory.take("cells", tuple(by_class.shape), torch.float32, reach.device)
+        inner = inner.copy_(by_class).view(len(self.bias), -1)
+        inner.add_(self.bias[:, None]).relu_()
         logits = []
         parts = torch.split(inner, [len(bias) for _, bias in self._scores])
         for (weight, bias), part in zip(self._scores, parts, strict=True):
             scores = torch.mm(weight, part).add_(bias[:, None]).relu_()
-            logits.append(scores.view(len(bias), grid.batch, -1))
+            logits.append(scores.view(len(bias), reach.shape[0], -1))
         return logits
+
+    def packed_scores(self) -> Float[Tensor, "heads 6"]:
+        """Weights and biases of the last convolution of branches with two classes."""
+        return torch.stack([torch.cat([w.flatten(), b]) for w, b in self._scores])
 
 
 def _by_blocks(weight: Float[Tensor, "D K 24 24"]) -> Float[Tensor, "D M"]:

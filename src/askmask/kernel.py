@@ -1,0 +1,191 @@
+"""The optional compiled kernel of sampling: built on demand, loaded only if it is there.
+
+One C++ file without dependencies is compiled by the system's compiler into a cache of the user and
+called through ctypes: no PyTorch headers, so it takes seconds and fits every version of PyTorch.
+It uses the threads of PyTorch's own OpenMP. Everything works without it, only slower.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from askmask.errors import KernelError
+
+SWITCH: Final = "ASKMASK_KERNEL"
+"""Environment variable: ``off`` leaves the kernel unused."""
+
+_SOURCE: Final = Path(__file__).with_name("native") / "sampling.cpp"
+_FLAGS: Final = (
+    "-O3",
+    "-march=native",
+    *(("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()),
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fopenmp",
+    "-fPIC",
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Functions of the loaded library; see the source for what they do."""
+
+    _library: Any  # Any: a ctypes library has whatever functions it has
+
+    def drop_and_clamp(
+        self,
+        x: Tensor,
+        active: Tensor | None,
+        masks: Tensor,
+        bounds: tuple[Tensor, Tensor] | None,
+        scale: float,
+    ) -> None:
+        """Apply dropout to rows in place, and clamp them into `active` if that is given.
+
+        Parameters
+        ----------
+        x, active : (B * N, D) tensors
+            Contiguous, bfloat16 or float32; D a multiple of 16.
+        masks : (B, bytes) uint8 tensor
+            See `askmask.models.dropout.packed_keep_mask`.
+        bounds : two (D,) tensors, optional
+            Lower and upper, of the type of `x`; with `active` only.
+        scale : float
+            What kept values are multiplied with; rounded to the type of `x`.
+        """
+        low, high = (None, None) if bounds is None else bounds
+        run = getattr(self._library, f"drop_and_clamp_{_suffix(x)}")
+        run(
+            *(_pointer(tensor) for tensor in (x, active, masks, low, high)),
+            *(ctypes.c_int64(n) for n in (*x.shape, len(x) // len(masks), masks.shape[1])),
+            ctypes.c_float(float(torch.tensor(scale).to(x.dtype))),
+        )
+
+    def add_samples(
+        self, reach: tuple[Tensor, Tensor], weights: tuple[Tensor, ...], sums: Tensor, heads: int
+    ) -> None:
+        """Add the samples of two-class heads to `sums`, (5, h * w, 256) float32, in place.
+
+        Parameters
+        ----------
+        reach : two (B, h, w, heads * 2, 576) tensors
+            Products of stages 3 and 4 with the transposed convolutions.
+        weights : three float32 tensors
+            Logits of stage 2 (heads * 2, h * w * 256); biases (2, heads * 2); scores
+            (2, heads, 6).
+        sums : float32 tensor
+            Probabilities of both classes, entropy, votes for the second, contour.
+        heads : int
+            1, or 2 with the boundary head.
+        """
+        samples, height, width = reach[0].shape[:3]
+        run = getattr(self._library, f"add_samples_{_suffix(reach[0])}")
+        run(
+            *(_pointer(tensor) for tensor in (*reach, *weights, sums)),
+            *(ctypes.c_int64(n) for n in (samples, height, width, heads)),
+        )
+
+
+def build_kernel() -> Path:
+    """Compile the kernel for this machine; returns the file, which later runs load.
+
+    Raises
+    ------
+    KernelError
+        If there is no C++ compiler, or it fails.
+    """
+    compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")
+    if compiler is None:
+        raise KernelError(
+            "expected a C++ compiler (c++ or g++, or the one that CXX names), found none. Install "
+            "one, or go on without: everything works, scoring is slower."
+        )
+    path = kernel_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stem = path.with_name(f"{path.stem}.{os.getpid()}")
+    parts = (stem.with_suffix(".o"), stem.with_suffix(".unfinished"))
+    try:
+        _run(compiler, *_FLAGS, "-c", str(_SOURCE), "-o", str(parts[0]))
+        # Linked without -fopenmp: a second OpenMP would bring threads of its own.
+        _run(compiler, "-shared", str(parts[0]), "-o", str(parts[1]))
+        _open(parts[1])
+        parts[1].replace(path)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+    load_kernel.cache_clear()
+    return path
+
+
+@lru_cache(maxsize=1)
+def load_kernel() -> Kernel | None:
+    """Return the kernel if it was built on this machine and is not switched off, else None."""
+    if os.environ.get(SWITCH, "") == "off" or not kernel_path().is_file():
+        return None
+    try:
+        return Kernel(_open(kernel_path()))
+    except KernelError as error:
+        _log.warning("%s Sampling goes on without it.", error)
+        return None
+
+
+def kernel_path() -> Path:
+    """Where the kernel of this source, these flags and this processor is or will be."""
+    digest = hashlib.blake2b(_SOURCE.read_bytes(), digest_size=8)
+    digest.update(" ".join((*_FLAGS, platform.machine(), _processor())).encode())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "askmask" / f"sampling-{digest.hexdigest()}.so"
+
+
+def _open(path: Path) -> Any:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise KernelError(
+            f"expected a loadable kernel at {str(path)!r}, but: {error}. Delete it, and build it "
+            f"again with `askmask build-kernel`."
+        ) from error
+
+
+def _run(*command: str) -> None:
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if finished.returncode != 0:
+        last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
+        raise KernelError(
+            f"expected {command[0]!r} to compile the sampling kernel, but: {last}. Take another "
+            f"compiler by CXX, or go on without: everything works, scoring is slower."
+        )
+
+
+def _processor() -> str:
+    """What -march=native depends on: the processor's features."""
+    path = Path("/proc/cpuinfo")
+    if not path.is_file():
+        return sys.platform
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _suffix(x: Tensor) -> str:
+    return "bf16" if x.dtype == torch.bfloat16 else "fp32"
+
+
+def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
+    if tensor is None:
+        return ctypes.c_void_p(None)
+    assert tensor.is_contiguous()
+    assert tensor.device.type == "cpu"
+    return ctypes.c_void_p(tensor.data_ptr())
