@@ -231,5 +231,5 @@ class TestInTheLoop:
         assert [region for region, _ in found] == [region for region, _ in fixed]
 
     def test_ensemble_has_no_adaptive_samples(self, project: Project) -> None:
-        with pytest.raises(ConfigError, match=r"sampling.adaptive needs sampling.method=dropout"):
+        with pytest.raises(ConfigError, match="adaptive needs method: dropout"):
             self.proposed(project, sampling__method="ensemble", sampling__adaptive=True)

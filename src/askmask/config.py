@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from askmask.errors import ConfigError
 from askmask.records import Unit
@@ -255,6 +255,13 @@ class Config(_Section):
     calibration: CalibrationConfig = CalibrationConfig()
     grid: GridConfig = GridConfig()
     serve: ServeConfig = ServeConfig()
+
+    @field_validator("sampling")
+    @classmethod
+    def _check_sampling(cls, sampling: SamplingConfig) -> SamplingConfig:
+        if sampling.adaptive and sampling.method == "ensemble":
+            raise ValueError("adaptive needs method: dropout, the members of an ensemble are fixed")
+        return sampling
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
