@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from askmask import __version__
 from askmask.commands.output import print_json, progress_bars
 from askmask.commands.watching import watch_grid
 from askmask.config import Config, dump_config, load_config
@@ -26,7 +27,7 @@ SUMMARY_METRICS = {
     "brier": "Brier",
     "ece": "ECE",
 }
-_VERSIONS = ("askmask", "torch", "numpy", "scipy")
+_VERSIONS = ("torch", "numpy", "scipy")
 
 
 def run_simulation(
@@ -184,6 +185,7 @@ def versions() -> dict[str, str]:
     found = {
         "python": platform.python_version(),
         "platform": f"{sys.platform} {platform.machine()}",
+        "askmask": __version__,  # a source tree has no package metadata
     }
     return found | {package: version(package) for package in _VERSIONS}
 
