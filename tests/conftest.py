@@ -82,6 +82,7 @@ def disc_config(disc_dataset: Path) -> Callable[..., Config]:
                 "units": ["image", "region"],
                 "seeds": [0],
                 "rounds": 2,
+                "bounds": False,
             },
         }
         for name, section in sections.items():

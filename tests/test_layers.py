@@ -57,6 +57,7 @@ LAYERS = {
     "database": 1.3,
     "schema": 1.2,
     "labelled": 1.1,
+    "effort": 1.1,
     "contours": 0.9,
     "data": 1,
     "executors": 1,

@@ -32,6 +32,10 @@ ROW = ResultRow(
     regions=7,
     images=3,
     boundary_length=91,
+    contour_length=71.5,
+    clicks=12,
+    modelled_seconds=36.25,
+    measured_seconds=30.5,
     training_seconds=12.5,
 )
 FAILURE = dataclasses.replace(
@@ -53,9 +57,11 @@ def same(left: ResultRow, right: ResultRow) -> bool:
 
 def test_headings_are_the_fixed_columns() -> None:
     assert COLUMNS == (
-        "trial", "dataset", "model", "acquisition", "unit", "seed", "round", "status", "reason",
+        "trial", "dataset", "model", "budget", "acquisition", "unit", "seed", "round", "status",
+        "reason",
         "split", "group", "class", "metric", "bin", "value", "count", "labelled_pixels",
-        "labelled_fraction", "regions", "images", "boundary_length", "training_seconds",
+        "labelled_fraction", "regions", "images", "boundary_length", "contour_length", "clicks",
+        "modelled_seconds", "measured_seconds", "training_seconds",
         "scoring_seconds", "evaluation_seconds",
     )  # fmt: skip
 
@@ -164,7 +170,7 @@ def test_line_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     write_results(path, [ROW])
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(ProjectError, match=r"expected 24 cells in line 2 of .*, got 19"):
+    with pytest.raises(ProjectError, match=r"expected 29 cells in line 2 of .*, got"):
         read_results(path)
 
 

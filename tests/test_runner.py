@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from askmask.config import Config, dump_config
-from askmask.errors import ProjectError, UnknownName
+from askmask.errors import ConfigError, ProjectError, UnknownName
 from askmask.experiments.grid import Trial, trials
 from askmask.experiments.results import ResultRow
 from askmask.experiments.runner import (
@@ -22,6 +22,9 @@ from askmask.experiments.runner import (
     read_progress,
     simulate,
 )
+from askmask.loop import Loop
+from askmask.oracle import MaskOracle
+from askmask.project import Project
 from askmask.records import Unit
 from askmask.tally import POOL
 
@@ -220,3 +223,90 @@ def uninterrupted(
         assert rows
         uninterrupted_rows["rows"] = without_times(out / "results.csv")
     return uninterrupted_rows["rows"]
+
+
+def test_bounds_are_trials_of_every_grid_and_share_the_first_round(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    config = small_grid(disc_config, rounds=1, bounds=True)
+    assert [trial.name for trial in trials(config)] == [
+        "all_data-image-seed0",
+        "start_set-image-seed0",
+        "mutual_information-region-seed0",
+    ]
+    rows = simulate(config, tmp_path / "run")
+    scores = {
+        (row.acquisition, row.round, row.labelled_fraction): row.value
+        for row in rows
+        if (row.metric, row.split, row.group, row.class_name) == ("nll", "test", "all", "all")
+    }
+    assert len(scores) == 4
+    fractions = {name: fraction for name, round_, fraction in scores if round_ == 0}
+    assert fractions == {"all_data": 1.0, "start_set": 1 / 3, "mutual_information": 1 / 3}
+    start = [value for (name, round_, _), value in scores.items() if round_ == 0]
+    assert start[1] == start[2] != start[0]
+    assert len(list((tmp_path / "run" / "cache").glob("*.safetensors"))) == 3
+
+
+def test_models_and_budgets_are_variants_with_paired_starts(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    config = small_grid(
+        disc_config,
+        rounds=1,
+        models={"narrow": {}, "wide": {"model.options": {"base_channels": 16, "depth": 2}}},
+        budgets={
+            "one": {"query.region.budget_regions": 1},
+            "two": {"query.region.budget_regions": 2},
+        },
+    )
+    rows = simulate(config, tmp_path / "run")
+    regions = {(r.model, r.budget): r.regions - 2 for r in rows if r.round == 1}
+    assert regions == {
+        ("narrow", "one"): 1, ("narrow", "two"): 2, ("wide", "one"): 1, ("wide", "two"): 2
+    }  # fmt: skip
+    first = {
+        (r.model, r.budget): r.value
+        for r in rows
+        if (r.round, r.metric, r.split, r.group) == (0, "nll", "test", "all")
+    }
+    assert first["narrow", "one"] == first["narrow", "two"] != first["wide", "one"]
+
+
+def test_every_trial_of_a_seed_starts_from_the_same_images_and_weights(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    config = disc_config(
+        grid={"acquisitions": ["random", "margin"], "units": ["image", "region"], "seeds": [0, 1]},
+        training={"steps": 1},
+    )
+    starts: dict[int, set[object]] = {}
+    for trial in trials(config):
+        with Project.create(tmp_path / trial.name, trial.config(config)) as project:
+            loop = Loop(project)
+            loop.tell_start(MaskOracle(project.source))
+            loop.train()
+            weights = project.model_path(0).read_bytes()
+            tensors = weights[
+                8 + int.from_bytes(weights[:8], "little") :
+            ]  # times are in the header
+            starts.setdefault(trial.seed, set()).add((project.roles.start, tensors))
+    assert [len(found) for found in starts.values()] == [1, 1]
+    assert starts[0] != starts[1]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"options": {"margin": {}}}, "grid.options, got some for"),
+        ({"models": {"a b": {}}}, "in a name of grid.models"),
+        ({"budgets": {"a": {"seed": 3}}}, "grid.budgets.a, got"),
+        ({"options": {"mutual_information": {"beta": 2}}}, "has no options"),
+        ({"models": {"a": {"model.nam": "unet"}}}, "unknown key"),
+    ],
+)
+def test_grid_that_makes_no_sense_is_refused(
+    disc_config: Build, grid: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        trials(small_grid(disc_config, **grid))

@@ -208,8 +208,11 @@ class CalibrationConfig(_Section):
 
 
 class GridConfig(_Section):
-    """A benchmark: every acquisition x unit x seed is one trial of `rounds` queries.
+    """A benchmark: a trial of `rounds` queries for acquisition x unit x model x budget x seed.
 
+    `models` and `budgets` are variants by name, each a mapping of dotted settings, e.g.
+    ``{small: {query.region.budget_regions: 5}}``; none means the settings as they are. With
+    `bounds`, each model and seed also has a trial on all data and one on the start set alone.
     `options` holds the ``query.options`` of each acquisition that has some, by its name.
     `workers` trials run at once, each with `threads`. Unless `keep_models`, a trial deletes the
     model of a round when the next one is finished: a ResNet-50 is 100 MB a round.
@@ -219,6 +222,9 @@ class GridConfig(_Section):
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)  # Any: as in QueryConfig
     units: tuple[Unit, ...] = (Unit.IMAGE, Unit.REGION)
     seeds: tuple[int, ...] = (0, 1)
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)  # Any: settings of all kinds
+    budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    bounds: bool = True
     rounds: int = Field(5, ge=0)
     workers: int = Field(1, ge=1)
     keep_models: bool = False

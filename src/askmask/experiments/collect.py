@@ -1,10 +1,12 @@
 """From a trial's database to rows of the results table."""
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 from askmask.config import Config
+from askmask.effort import Effort, effort_of, measured, total
 from askmask.experiments.grid import Trial
 from askmask.experiments.results import FAILED, FINISHED, ResultRow
 from askmask.project import Project
@@ -12,6 +14,8 @@ from askmask.records import MetricRow
 from askmask.tally import read_counts
 
 _SECONDS = "evaluation_seconds"
+
+EFFORT_NAME = "effort.json"
 
 
 def collect_trial(project: Project, trial: Trial, config: Config) -> list[ResultRow]:
@@ -29,12 +33,16 @@ def collect_trial(project: Project, trial: Trial, config: Config) -> list[Result
     store = project.store
     costs = {cost.round: cost for cost in store.costs()}
     finished = {r.round: r for r in store.trainings() if r.status == FINISHED}
+    efforts = _efforts(project)
     pixels = regions = boundary = 0
+    work, seconds = Effort(), []
     rows: list[ResultRow] = []
     for round_, cost in sorted(costs.items()):
         pixels += cost.new_pixels
         regions += cost.regions
         boundary += cost.boundary_length
+        work += efforts[round_]
+        seconds += [cost.seconds] if round_ > 0 else []
         so_far = replace(
             _empty(trial, config),
             round=round_,
@@ -43,6 +51,10 @@ def collect_trial(project: Project, trial: Trial, config: Config) -> list[Result
             regions=regions,
             images=cost.images_so_far,
             boundary_length=boundary,
+            contour_length=work.contour_length,
+            clicks=work.clicks,
+            modelled_seconds=work.modelled_seconds,
+            measured_seconds=measured(seconds),
         )
         rows += [
             replace(so_far, status=FAILED, reason=record.reason or "", metric="")
@@ -68,6 +80,27 @@ def failure_row(trial: Trial, config: Config, round_: int, reason: str) -> Resul
     return replace(_empty(trial, config), round=round_, status=FAILED, reason=reason)
 
 
+def _efforts(project: Project) -> dict[int, Effort]:
+    """Work for the answers of each round; kept in a file, since tracing every answer takes time.
+
+    Answers are only appended, so the number of the newest one tells whether the file still holds.
+    """
+    path, newest = project.root / "reports" / EFFORT_NAME, project.store.newest_answer()
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["newest_answer"] == newest:
+            return {int(round_): Effort(*values) for round_, values in kept["rounds"].items()}
+    efforts = {
+        round_: total(effort_of(answer.mask) for answer in project.store.answers(round_=round_))
+        for round_ in project.store.answered_rounds()
+    }
+    rounds = {str(round_): astuple(effort) for round_, effort in efforts.items()}
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps({"newest_answer": newest, "rounds": rounds}), "utf-8")
+    unfinished.replace(path)
+    return efforts
+
+
 def _measured(so_far: ResultRow, metrics: Sequence[MetricRow]) -> list[ResultRow]:
     seconds = next((m.value for m in metrics if m.metric == _SECONDS), math.nan)
     return [
@@ -91,7 +124,8 @@ def _empty(trial: Trial, config: Config) -> ResultRow:
     return ResultRow(
         trial=trial.name,
         dataset=config.name,
-        model=config.model.name,
+        model=trial.model or config.model.name,
+        budget=trial.budget,
         acquisition=trial.acquisition,
         unit=str(trial.unit),
         seed=trial.seed,

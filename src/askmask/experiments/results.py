@@ -32,12 +32,20 @@ class ResultRow:
     The costs are of all rounds up to this one: `labelled_pixels` counts unique pixels,
     `labelled_fraction` is their share of the pixels of start set and pool, `regions` and `images`
     count what was asked or touched, `boundary_length` the pixel edges between different classes
-    inside the answers. The seconds are of this round alone; NaN where nothing was measured.
+    inside the answers. `contour_length`, `clicks` and `modelled_seconds` say what it takes to draw
+    the answers by hand, see `askmask.effort`. `measured_seconds` is what people took for the
+    queries, without the start set; NaN where not all of it was measured. The last three seconds
+    are the machine's, of this round alone; NaN where nothing was measured.
+
+    `model` and `budget` are the names of the grid's variants, see `config.GridConfig`; without
+    such, the network and nothing. Trials of `acquisition` ``"all_data"`` and ``"start_set"`` ask
+    nothing: they are the bounds of the others.
     """
 
     trial: str
     dataset: str
     model: str
+    budget: str = ""
     acquisition: str
     unit: str
     seed: int
@@ -56,6 +64,10 @@ class ResultRow:
     regions: int = 0
     images: int = 0
     boundary_length: int = 0
+    contour_length: float = 0.0
+    clicks: int = 0
+    modelled_seconds: float = 0.0
+    measured_seconds: float = math.nan
     training_seconds: float = math.nan
     scoring_seconds: float = math.nan
     evaluation_seconds: float = math.nan

@@ -108,7 +108,7 @@ def run_trial(job: Job) -> None:
         project = Project.create(job.root, job.trial.config(job.config))
     with project:
         loop = Loop(project, on_progress=_Recorder(job.root), cache=Cache(job.cache))
-        for round_ in loop.run(MaskOracle(project.source), job.config.grid.rounds):
+        for round_ in loop.run(MaskOracle(project.source), job.trial.rounds(job.config)):
             if round_ == 0 or round_ < loop.round:
                 continue
             if job.gallery:
