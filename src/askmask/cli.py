@@ -319,6 +319,18 @@ def figures(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Runs of `simulate`.", metavar="RUN...")],
+    out: Annotated[Path, typer.Option(help="Where to write; absent or empty.")],
+    as_json: AsJson = False,
+) -> None:
+    """Merge runs of one benchmark into one table and one report."""
+    from askmask.commands.compare import compare_runs
+
+    compare_runs(console, runs, out, as_json=as_json)
+
+
+@app.command()
 def samples(
     project: ProjectPath,
     counts: Annotated[

@@ -18,7 +18,7 @@ from askmask.commands.watching import watch_grid
 from askmask.config import Config, dump_config, load_config
 from askmask.errors import ConfigError, ProjectError
 from askmask.experiments.grid import Trial, trials
-from askmask.experiments.results import ResultRow
+from askmask.experiments.results import ResultRow, write_results
 
 SUMMARY_METRICS = {
     "mean_dice": "Dice",
@@ -77,7 +77,9 @@ def report_path(console: Console, path: Path) -> None:
         report = write_project_report(path)
     elif (path / "config.yaml").is_file():
         config = load_config(path / "config.yaml")
-        report = write_run_report(path, config, collect(path))
+        rows = collect(path)
+        write_results(path / "results.csv", rows)
+        report = write_run_report(path, config, rows)
     else:
         raise ProjectError(
             f"expected a project or a run in {str(path)!r}, found neither {CONFIG_NAME} nor "

@@ -1,6 +1,7 @@
-"""Live progress of a grid: a bar per trial, read from what the trials write as they go."""
+"""Live progress of a grid: a bar per running trial and one for all, read from what trials write."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +11,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from askmask.config import Config
 from askmask.experiments.grid import Trial, trials
-from askmask.experiments.runner import read_progress
+from askmask.experiments.runner import FAILURE_NAME, read_progress
 
 PHASES = ("ask", "train", "evaluate")
 
 
 @contextmanager
 def watch_grid(console: Console, out: Path, config: Config) -> Iterator[None]:
-    """Draw a bar for every trial of the run in `out` while the block runs.
+    """Draw a bar for every running trial of the run in `out` while the block runs.
 
     Trials may run in other processes: they are followed through their progress files.
     """
@@ -30,15 +31,23 @@ def watch_grid(console: Console, out: Path, config: Config) -> Iterator[None]:
     )
     stopped = threading.Event()
     with Progress(*columns, console=console) as bars:
+        planned = trials(config)
         tasks = {
-            trial: bars.add_task(trial.name, total=1.0, phase="waiting", start=False)
-            for trial in trials(config)
+            trial: bars.add_task(trial.name, total=1.0, phase="", start=False, visible=False)
+            for trial in planned
         }
-        whole = bars.add_task("all trials", total=len(tasks), phase="")
+        rounds = {trial: trial.rounds(config) + 1 for trial in planned}
+        whole = bars.add_task("all trials", total=sum(rounds.values()), phase="")
+        clock = TimeLeft(sum(rounds.values()))
 
         def update() -> None:
-            finished = [_show(bars, task, out, trial, config) for trial, task in tasks.items()]
-            bars.update(whole, completed=sum(finished))
+            shares = {t: _show(bars, task, out, t, config) for t, task in tasks.items()}
+            done = sum(rounds[trial] * share for trial, share in shares.items())
+            finished = sum(share == 1.0 for share in shares.values())
+            failed = sum((out / "trials" / t.name / FAILURE_NAME).is_file() for t in planned)
+            left = clock.text(done, time.monotonic())
+            phase = grid_phase(finished, failed, len(planned), left)
+            bars.update(whole, completed=done, phase=phase)
 
         def follow() -> None:
             while not stopped.wait(1.0):
@@ -54,16 +63,67 @@ def watch_grid(console: Console, out: Path, config: Config) -> Iterator[None]:
             update()
 
 
+class TimeLeft:
+    """Estimates the rest of a grid from the rounds that were done since it was watched.
+
+    Rounds that an earlier run had done are not counted as fast. Parts of several trials that run
+    at once add up, so the number of workers is in the estimate.
+
+    Parameters
+    ----------
+    total : float
+        Rounds of all trials.
+    """
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._start: tuple[float, float] | None = None
+
+    def text(self, done: float, now: float) -> str:
+        """Time left in words, at a time in seconds; empty while nothing tells.
+
+        Examples
+        --------
+        >>> clock = TimeLeft(10)
+        >>> clock.text(4, now=0.0), clock.text(6, now=60.0)  # two rounds a minute, four are left
+        ('', 'about 2 min left')
+        """
+        if self._start is None:
+            self._start = (done, now)
+        before, started = self._start
+        if done <= before or done >= self._total:
+            return ""
+        seconds = (now - started) * (self._total - done) / (done - before)
+        if seconds < 60:
+            return "less than 1 min left"
+        if seconds < 5400:
+            return f"about {seconds / 60:.0f} min left"
+        return f"about {seconds / 3600:.1f} h left"
+
+
+def grid_phase(finished: int, failed: int, total: int, left: str) -> str:
+    """Say how far a grid is.
+
+    Examples
+    --------
+    >>> grid_phase(3, 1, 14, "about 12 min left")
+    '3 of 14 finished, 1 failed, about 12 min left'
+    """
+    parts = [f"{finished} of {total} finished", f"{failed} failed" if failed else "", left]
+    return ", ".join(part for part in parts if part)
+
+
 def _show(bars: Progress, task: TaskID, out: Path, trial: Trial, config: Config) -> float:
-    """Update one bar; return the finished share of its trial, in [0, 1]."""
+    """Update one bar, seen while its trial runs; return the finished share, in [0, 1]."""
     report = read_progress(out, trial)
     if not report:
         return 0.0
     bars.start_task(task)
-    share = finished_share(report, config.grid.rounds)
-    phase = str(report["phase"])
-    text = phase if phase == "finished" else f"round {report['round']}: {phase}"
-    bars.update(task, completed=share, phase=text)
+    share = finished_share(report, trial.rounds(config))
+    has_failed = (out / "trials" / trial.name / FAILURE_NAME).is_file()
+    is_running = share < 1.0 and not has_failed
+    phase = f"round {report['round']}: {report['phase']}" if is_running else ""
+    bars.update(task, completed=share, phase=phase, visible=is_running)
     return share
 
 
