@@ -103,12 +103,12 @@ def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 def test_time_left_counts_what_was_done_since_it_is_watched() -> None:
     clock = watching.TimeLeft(100)
-    assert clock.text(90, 5.0) == ""
-    assert clock.text(90, 9.0) == ""
-    assert clock.text(95, 3605.0) == "about 60 min left"
-    assert clock.text(92, 3605.0) == "about 4.0 h left"
+    assert clock.text(90.0, 5.0) == ""
+    assert clock.text(90.0, 9.0) == ""
+    assert clock.text(95.0, 3605.0) == "about 60 min left"
+    assert clock.text(92.0, 3605.0) == "about 4.0 h left"
     assert clock.text(99.99, 3605.0) == "less than 1 min left"
-    assert clock.text(100, 3605.0) == ""
+    assert clock.text(100.0, 3605.0) == ""
 
 
 def test_examples_run() -> None:

@@ -66,7 +66,7 @@ class TestNoise:
         places = places_of("a", np.ones((1, 4), bool), PAIRS)
         turn = turn_of(options=noisy.NoiseOptions(beta=1e12))
         utility = noisy.power(places, np.array([[[1.0, 3.0, 0.5, 0.0]]]), turn)
-        assert np.exp(utility) == pytest.approx([[2.0, 0.25]], abs=1e-9)
+        assert np.exp(utility)[0].tolist() == pytest.approx([2.0, 0.25], abs=1e-9)
 
     def test_power_of_nothing_is_asked_last_and_negative_scores_are_refused(self) -> None:
         assert noisy.log_of(np.zeros(1))[0] < -700

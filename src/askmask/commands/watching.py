@@ -71,11 +71,11 @@ class TimeLeft:
 
     Parameters
     ----------
-    total : float
+    total : int
         Rounds of all trials.
     """
 
-    def __init__(self, total: float) -> None:
+    def __init__(self, total: int) -> None:
         self._total = total
         self._start: tuple[float, float] | None = None
 
@@ -85,7 +85,7 @@ class TimeLeft:
         Examples
         --------
         >>> clock = TimeLeft(10)
-        >>> clock.text(4, now=0.0), clock.text(6, now=60.0)  # two rounds a minute, four are left
+        >>> clock.text(4.0, now=0.0), clock.text(6.0, now=60.0)  # four are left
         ('', 'about 2 min left')
         """
         if self._start is None:

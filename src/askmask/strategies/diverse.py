@@ -175,7 +175,7 @@ def k_centre_greedy(
     return chosen
 
 
-def projected(features: Features) -> Features:
+def projected(features: Features) -> Float64[np.ndarray, "n E"]:
     """Features in at most `_MAX_FEATURES` numbers, by a fixed Gaussian random projection.
 
     It keeps squared distances up to about sqrt(2 / 128) = 13 % (one standard deviation;
@@ -190,7 +190,7 @@ def projected(features: Features) -> Features:
     if width <= _MAX_FEATURES:
         return features
     matrix = numpy_generator(0, "projection", width).standard_normal((width, _MAX_FEATURES))
-    shorter: Features = features @ matrix / _MAX_FEATURES**0.5
+    shorter: Float64[np.ndarray, "n E"] = features @ matrix / _MAX_FEATURES**0.5
     return shorter
 
 
