@@ -290,6 +290,9 @@ class TestRegistry:
 
 
 OUTSIDE = """
+import os
+import signal
+
 from torch import Tensor
 
 from askmask import SampleSums
@@ -299,6 +302,10 @@ from askmask.strategies.noisy import NoiseOptions, power
 
 def my_score(sums: SampleSums) -> Tensor:
     return 1 - (2 * sums.mean_probs[1] - 1).abs()
+
+
+def killer(sums: SampleSums) -> Tensor:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 power_of_mine = Strategy(
@@ -347,21 +354,29 @@ class TestOutside:
         with pytest.raises(UnknownName, match=message):
             find_strategy(path)
 
-    def test_outside_strategies_run_in_the_workers_of_a_grid(
+    def test_killed_worker_is_a_row_and_outside_strategies_of_others_go_on(
         self, tmp_path: Path, disc_config: object
     ) -> None:
         from askmask.experiments.runner import simulate
 
-        names = ["my_askmask_package.mymodule:my_score"]
+        score, killer = (f"my_askmask_package.mymodule:{name}" for name in ("my_score", "killer"))
         config = disc_config(  # type: ignore[operator]
-            grid={"acquisitions": names, "units": ["region"], "rounds": 1, "workers": 2}
+            grid={
+                "acquisitions": [killer, score],
+                "units": ["region"],
+                "rounds": 1,
+                "workers": 2,
+            }
         )
         rows = simulate(config, tmp_path / "run")
-        assert {(row.acquisition, row.round) for row in rows if row.metric} == {
-            (names[0], 0),
-            (names[0], 1),
+        assert {(r.acquisition, r.round) for r in rows if r.metric} == {
+            (killer, 0),
+            (score, 0),
+            (score, 1),
         }
-        assert not [row.reason for row in rows if row.is_failure]
+        (failure,) = [row for row in rows if row.is_failure]
+        assert (failure.acquisition, failure.metric) == (killer, "")
+        assert "the process was killed by SIGKILL" in failure.reason
 
 
 def test_functions_written_in_the_docs_are_those_of_the_test() -> None:
