@@ -1,8 +1,8 @@
 """Every recalibration of one trained project beside none, to see which method is worth it.
 
 ``python benchmarks/recalibration.py PROJECT`` fits each method to the validation images and scores
-it on every split from one pass of the network; nothing in the project changes. Validation images
-are scored by maps fitted without them.
+it on every split; nothing in the project changes. Validation images are scored by maps fitted
+without them.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from askmask.calibrating import LogitSource, fit_recalibration
+from askmask.calibrating import fit_recalibration
 from askmask.commands.calibrate import newest_round
 from askmask.compute import configure
 from askmask.fitting import judge_of, load_models
@@ -68,8 +68,7 @@ def score(
     device: torch.device,
 ) -> dict[str, list[MetricRow]]:
     """Rows of every method on every split and on all test splits together."""
-    judge = judge_of(project.config, load_models(project, round_, device))
-    assert isinstance(judge, LogitSource)
+    models = load_models(project, round_, device)
     config, classes = project.config.evaluation, project.source.classes
     rows: dict[str, list[MetricRow]] = {name: [] for name in fits}
     together = {name: RecalibratedEvaluation(classes, config, "test") for name in fits}
@@ -78,28 +77,22 @@ def score(
         for image_id in image_ids:
             image, mask = project.source.read_image(image_id), project.source.read_mask(image_id)
             assert mask is not None
-            names = {"seed": project.config.seed, "round_": round_, "image_id": image_id}
-            logits = torch.cat(list(judge.logits(image, **names)))
             for name, stored in fits.items():
-                probs = recalibrated(logits, stored, image_id)
-                scores[name].update(project.images[image_id].group, probs.numpy(), mask)
+                found = None if stored is None else stored.held_out(image_id)
+                prediction = judge_of(project.config, models, found).predict(
+                    image,
+                    seed=project.config.seed,
+                    round_=round_,
+                    image_id=image_id,
+                    boundary=False,
+                )
+                probs = prediction.sums.mean_probs.float().cpu().numpy()
+                scores[name].update(project.images[image_id].group, probs, mask)
         for name in fits:
             rows[name] += scores[name].rows()
             if split != "validation":
                 together[name].merge(scores[name])
     return {name: own + together[name].rows() for name, own in rows.items()}
-
-
-def recalibrated(
-    logits: torch.Tensor, stored: StoredRecalibration | None, image_id: str
-) -> torch.Tensor:
-    """Mean probabilities of an image, after the map that did not see it."""
-    found = None if stored is None else stored.held_out(image_id)
-    if found is None:
-        return logits.softmax(1).mean(0)
-    if isinstance(found, LogitScaling):
-        return found(logits).softmax(1).mean(0)
-    return found(logits.softmax(1).mean(0))
 
 
 def parameters(stored: StoredRecalibration) -> str:
