@@ -81,6 +81,7 @@ def propose(
     *,
     report: Listener = silent,
     return_utilities: bool = False,
+    model_round: int | None = None,
 ) -> Proposal:
     """Choose what the query of a round should ask, with the model of the round before.
 
@@ -97,6 +98,9 @@ def propose(
     return_utilities : bool
         Whether to keep the utilities of all places of the pool as well: 8 bytes per place, instead
         of what the strategy holds.
+    model_round : int, optional
+        The round whose model asks, by default the one before; `START` for the model with its
+        starting weights, which only a strategy without maps may ask.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def propose(
         If the strategy needs a model and the round before has none.
     """
     strategy, turn = strategy_turn(project.config, round_)
-    pool = _Pool(project, round_, device, report)
+    pool = _Pool(project, round_, device, report, model_round)
     kept: list[ImageUtilities] = []
 
     def read() -> Iterator[ScoredImage]:
@@ -123,13 +127,20 @@ def propose(
 
 
 def shown_score(
-    project: Project, image_id: str, round_: int, device: torch.device
+    project: Project,
+    image_id: str,
+    round_: int,
+    device: torch.device,
+    *,
+    model_round: int | None = None,
 ) -> npt.NDArray[np.float32] | None:
     """(H, W) first score map of an image, as the query of a round saw it.
 
+    `model_round` is the round whose model asked, by default the one before.
+
     None for strategies without one: those score regions, not pixels.
     """
-    maps = _Pool(project, round_, device, silent).maps(image_id)
+    maps = _Pool(project, round_, device, silent, model_round).maps(image_id)
     return maps[0] if len(maps) else None
 
 
@@ -137,10 +148,16 @@ class _Pool:
     """The images that a round may ask about, and the model that scores them."""
 
     def __init__(
-        self, project: Project, round_: int, device: torch.device, report: Listener
+        self,
+        project: Project,
+        round_: int,
+        device: torch.device,
+        report: Listener,
+        model_round: int | None,
     ) -> None:
         self._project = project
         self._round = round_
+        self._model_round = round_ - 1 if model_round is None else model_round
         self._device = device
         self._report = report
         self._strategy, self._turn = strategy_turn(project.config, round_)
@@ -239,8 +256,8 @@ class _Pool:
 
     @cached_property
     def _predictor(self) -> Predictor:
-        return load_predictor(self._project, self._round - 1, self._device)
+        return load_predictor(self._project, self._model_round, self._device)
 
     @cached_property
     def _encoder(self) -> Model:
-        return load_encoder(self._project, self._round - 1, self._device)
+        return load_encoder(self._project, self._model_round, self._device)

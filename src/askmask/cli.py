@@ -140,13 +140,79 @@ def prepare_demo_command(
 @app.command()
 def init(
     project: ProjectPath,
-    dataset: Annotated[Path, typer.Option("--data", help="A prepared data set.")],
     overrides: Overrides = None,
+    dataset: Annotated[Path | None, typer.Option("--data", help="A prepared data set.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images, in its place.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks with the same stems.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in index order, by commas: background,gland")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="What masks hold: auto, index, palette, binary or instances.")
+    ] = "auto",
 ) -> None:
-    """Make a project from a prepared data set, and take in the masks that are known."""
+    """Make a project from images or a prepared data set, and take in the masks that are known."""
+    from askmask.commands.folders import ImageFolders
     from askmask.commands.project import init_project
 
-    init_project(console, project, dataset, overrides or [])
+    folders = None if images is None else ImageFolders(images, masks, classes, kind)
+    init_project(console, project, dataset, overrides or [], folders=folders)
+
+
+@app.command()
+def serve(
+    project: ProjectPath,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's needs tokens.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    opens_browser: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name by which the page is called.")
+    ] = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Do not train here: `askmask work` does.")
+    ] = False,
+) -> None:
+    """Serve the page where people label, and learn meanwhile."""
+    from askmask.commands.serving import serve_project
+
+    serve_project(
+        console,
+        project,
+        host=host,
+        port=port,
+        allowed_hosts=allow_host or [],
+        opens_browser=opens_browser,
+        with_worker=not no_worker,
+    )
+
+
+@app.command()
+def work(
+    project: ProjectPath,
+    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
+) -> None:
+    """Train, judge and ask in the background while people label."""
+    from askmask.commands.serving import work_on_project
+
+    work_on_project(console, project, until_eof=until_eof)
+
+
+@app.command()
+def token(
+    project: ProjectPath,
+    name: Annotated[str, typer.Option(help="Whose token it is.")],
+    role: Annotated[str, typer.Option(help="annotate, or admin, who may steer too.")] = "annotate",
+    revoke: Annotated[bool, typer.Option("--revoke", help="End every token of NAME.")] = False,
+) -> None:
+    """Make a token for a person who labels over the network."""
+    from askmask.commands.serving import make_token, revoke_tokens
+
+    if revoke:
+        revoke_tokens(console, project, name)
+    else:
+        make_token(console, project, name, role)
 
 
 @app.command()

@@ -12,6 +12,7 @@
     ├── ShapeError       (ValueError)         an array does not have the stated shape
     ├── WeightsError     (ValueError)         a weights file does not fit the network
     ├── ProjectError     (RuntimeError)       a project is not in the state that the command needs
+    │   └── NothingToAsk                      every pixel of the pool is labelled or asked
     ├── StoreError       (RuntimeError)       the database cannot be read or written
     │   ├── StoreBusy                         another process holds the database
     │   ├── StoreFull                         the disk is full or may not be written
@@ -85,6 +86,10 @@ class WeightsError(AskmaskError, ValueError):
 
 class ProjectError(AskmaskError, RuntimeError):
     """A project is not in the state that the command needs."""
+
+
+class NothingToAsk(ProjectError):
+    """Every pixel of the pool is labelled or asked."""
 
 
 class StoreError(AskmaskError, RuntimeError):

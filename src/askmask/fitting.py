@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -26,6 +27,9 @@ from askmask.seeds import derive_key
 from askmask.store import TrainingRecord
 from askmask.training import TrainingResult, train
 from askmask.training_set import LabelledSet
+
+START: Final = -1
+"""Stands for a round before the first: a model as it is before any training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,9 @@ def load_sampler(
 
 
 def load_encoder(project: Project, round_: int, device: torch.device) -> Model:
-    """First model of a round, in eval mode, for its features."""
+    """First model of a round, in eval mode, for its features; `START`: with starting weights."""
+    if round_ == START:
+        return _build(project, project.config.seed).to(device).eval()
     return load_models(project, round_, device)[0]
 
 
@@ -236,8 +242,9 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
     project, config = fit.project, fit.project.config
     seed = config.seed if fit.member == 0 else derive_key(config.seed, "member", fit.member)
     model = _build(project, derive_key(seed, "attempt", fit.attempt)).to(fit.device)
-    if config.training.start_from == "previous" and fit.round > 0:
-        load_model_weights(model, project.model_path(fit.round - 1, fit.member))
+    previous = _round_before(project, fit.round)
+    if config.training.start_from == "previous" and previous is not None:
+        load_model_weights(model, project.model_path(previous, fit.member))
     images = LabelledSet(
         project.source,
         project.store,
@@ -274,6 +281,14 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
     return result
 
 
+def _round_before(project: Project, round_: int) -> int | None:
+    """Last trained round before one; with queries asked ahead it need not be the one before."""
+    return max(
+        (r.round for r in project.store.trainings() if r.status == "finished" and r.round < round_),
+        default=None,
+    )
+
+
 def _result_of(path: Path) -> TrainingResult:
     """Result of a training that another trial did, from what it wrote beside the weights."""
     metadata = read_metadata(path)
@@ -289,9 +304,10 @@ def _result_of(path: Path) -> TrainingResult:
 def _pseudo_labels(fit: _Fit) -> dict[str, Labels]:
     """Previous model's labels of partly labelled images; none in round 0 or when switched off."""
     project = fit.project
-    if project.config.training.pseudo_label_weight == 0 or fit.round == 0:
+    previous = _round_before(project, fit.round)
+    if project.config.training.pseudo_label_weight == 0 or previous is None:
         return {}
-    judge = load_judge(project, fit.round - 1, fit.device)
+    judge = load_judge(project, previous, fit.device)
     predict = partial(judge.predict, seed=project.config.seed, round_=fit.round, boundary=False)
     labels: dict[str, Labels] = {}
     for image_id in project.store.labelled_images(until=fit.until):

@@ -14,8 +14,8 @@ from askmask.asking import Proposal, propose, shown_score
 from askmask.cache import Cache
 from askmask.calibrating import recalibrate_round, recalibration_mark
 from askmask.compute import configure
-from askmask.errors import ProjectError
-from askmask.fitting import fit_round, load_judge
+from askmask.errors import NothingToAsk, ProjectError
+from askmask.fitting import START, fit_round, load_judge
 from askmask.judging import judge_round
 from askmask.oracle import Oracle
 from askmask.progress import Listener, silent
@@ -113,15 +113,19 @@ class Loop:
         recalibrate_round(self.project, number, self.device)
         return record
 
-    def ask(self, round_: int | None = None) -> Query:
+    def ask(self, round_: int | None = None, *, model_round: int | None = None) -> Query:
         """Choose what to label next with the newest model, and keep the query in the store.
 
-        A query that still has unanswered regions is returned again.
+        A query that still has unanswered regions is returned again. With its number a round is
+        asked while the one before is still open; `model_round` is then the round whose model asks
+        (by default the one before), `START` before the first training.
 
         Raises
         ------
         ProjectError
             If no model was trained for the round before.
+        NothingToAsk
+            If everything is labelled or asked.
         """
         store, config = self.project.store, self.project.config
         number = self._round_to_ask() if round_ is None else round_
@@ -129,9 +133,10 @@ class Loop:
         if kept is not None:
             return kept
         started = time.perf_counter()
-        proposal = propose(self.project, number, self.device, report=self._report)
+        asks = number - 1 if model_round is None else model_round
+        proposal = propose(self.project, number, self.device, report=self._report, model_round=asks)
         if not proposal.items:
-            raise ProjectError(
+            raise NothingToAsk(
                 f"expected unlabelled pixels in the pool for round {number}, found none: "
                 "everything is labelled or asked. Add images, or stop here."
             )
@@ -140,7 +145,7 @@ class Loop:
             acquisition=config.query.acquisition,
             unit=config.query.unit,
             items=proposal.items,
-            model=self.project.model_path(number - 1).name,
+            model=None if asks == START else self.project.model_path(asks).name,
             elapsed_seconds=time.perf_counter() - started,
         )
         if proposal.scores is not None:  # before the query: whoever finds that, finds them too
@@ -148,7 +153,13 @@ class Loop:
         store.add_query(query)
         return query
 
-    def propose(self, round_: int | None = None, *, return_utilities: bool = False) -> Proposal:
+    def propose(
+        self,
+        round_: int | None = None,
+        *,
+        return_utilities: bool = False,
+        model_round: int | None = None,
+    ) -> Proposal:
         """Return what `ask` would ask, and the utilities of all places; nothing is kept."""
         number = self._round_to_ask() if round_ is None else round_
         return propose(
@@ -157,6 +168,7 @@ class Loop:
             self.device,
             report=self._report,
             return_utilities=return_utilities,
+            model_round=model_round,
         )
 
     def evaluate(self, round_: int | None = None) -> tuple[MetricRow, ...]:

@@ -7,11 +7,12 @@
     reports/       what was drawn from it     scores/round_003.json       histograms of the scores
 """
 
+import copy
 import os
 from pathlib import Path
 from types import TracebackType
 
-from askmask.config import Config, dump_config, load_config, with_overrides
+from askmask.config import Config, dump_commented, load_config, with_overrides
 from askmask.data.prepared import PreparedSource
 from askmask.data.roles import Roles, assign_roles
 from askmask.data.source import Source
@@ -75,7 +76,7 @@ class Project:
         relative = os.path.relpath(config.data.path.resolve(), root.resolve())
         unfinished = path.with_suffix(".unfinished")
         saved = with_overrides(config, {"data.path": relative})
-        unfinished.write_text(dump_config(saved), encoding="utf-8")
+        unfinished.write_text(dump_commented(saved), encoding="utf-8")
         unfinished.replace(path)
         return cls(root, config, source)
 
@@ -95,6 +96,12 @@ class Project:
                 "Make one with `askmask init`."
             )
         return cls(root, load_config(path), source)
+
+    def with_config(self, config: Config) -> "Project":
+        """Return the same open project under other settings; `close` either, once."""
+        other = copy.copy(self)
+        other.config = config
+        return other
 
     def model_path(self, round_: int, member: int = 0) -> Path:
         """File of a round's model; `member` counts the models of an ensemble."""

@@ -56,6 +56,18 @@ _GIVEN: Final = (
     " AND ifnull(answer.id < ?, 1) ORDER BY answer.id DESC LIMIT ?"
 )
 
+_FREE: Final = (  # open regions that nobody else holds, and whether the person does
+    "SELECT item.round, item.rank, lease.holder IS NOT NULL FROM query_items AS item"
+    " LEFT JOIN leases AS lease ON (lease.round, lease.rank) = (item.round, item.rank)"
+    " AND lease.until > ?"
+    " WHERE ifnull(lease.holder = ?, 1)"
+    " AND NOT EXISTS (SELECT 1 FROM withdrawals AS gone"
+    " WHERE (gone.round, gone.rank) = (item.round, item.rank))"
+    " AND NOT EXISTS (SELECT 1 FROM answers AS answer WHERE answer.round = item.round AND"
+    " (answer.image_id, answer.row, answer.col, answer.height, answer.width)"
+    " = (item.image_id, item.row, item.col, item.height, item.width))"
+)
+
 
 class Worklist:
     """Asked regions of an open database; reached as ``Store.worklist``."""
@@ -186,17 +198,12 @@ class Worklist:
         on, and round again; `after` itself last.
         """
         with self._database.writing():
-            free = [
-                item
-                for item in self.items()
-                if item.state is ItemState.OPEN
-                and (item.lease is None or item.lease.holder == holder)
-            ]
+            free = self._database.rows(_FREE, time.time(), holder)
             if not free:
                 return None
-            chosen = min(free, key=lambda item: _turn(item, holder, after))
-            self.lease(chosen.round, chosen.item.rank, holder, seconds)
-            return self.item(chosen.round, chosen.item.rank)
+            round_, rank, _ = min(free, key=lambda row: _turn(row, after))
+            self.lease(round_, rank, holder, seconds)
+            return self.item(round_, rank)
 
     def withdraw(self, by: str) -> int:
         """Ask the open regions that nobody holds no more; return how many there were."""
@@ -289,11 +296,8 @@ def note(database: Database, kind: str, round_: int, rank: int | None = None) ->
         )
 
 
-def _turn(
-    item: WorkItem, holder: str, after: tuple[int, int] | None
-) -> tuple[bool, bool, bool, tuple[int, int]]:
-    place = (item.round, item.item.rank)
-    is_held = item.lease is not None and item.lease.holder == holder
+def _turn(row: Row, after: tuple[int, int] | None) -> tuple[bool, bool, bool, tuple[int, int]]:
+    place, is_held = (row[0], row[1]), bool(row[2])
     return (place == after, not is_held, after is not None and place < after, place)
 
 

@@ -104,5 +104,7 @@ def print_summary(console: Console, summary: PrepareSummary) -> None:
         if counts:
             listed = ", ".join(f"{name} {count}" for name, count in counts.items())
             console.print(f"  {heading}: {listed}")
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in summary.class_shares.items())
-    console.print(f"  classes: {shares}")
+    shares = summary.class_shares.items() if summary.masks else ()
+    if shares:
+        listed = ", ".join(f"{name} {share:.1%}" for name, share in shares)
+        console.print(f"  classes: {listed}")

@@ -1,5 +1,6 @@
 """Commands of a project: init, train, ask, tell, status, evaluate, doctor."""
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,19 +9,64 @@ from rich.table import Table
 
 import askmask
 from askmask.bridges.files import read_answers, write_query
+from askmask.commands.folders import ImageFolders, prepare_images, settings_for
 from askmask.commands.output import metric_table, print_json, progress_bars
 from askmask.config import load_config
-from askmask.errors import ProjectError
+from askmask.data.prepared import PreparedSource
+from askmask.errors import ConfigError, ProjectError
 from askmask.loop import Loop
 from askmask.oracle import MaskOracle
 from askmask.project import CONFIG_NAME, Project
 from askmask.records import Query
 
 
-def init_project(console: Console, root: Path, dataset: Path, overrides: list[str]) -> None:
-    """Make a project and take in the masks of its start images."""
+def init_project(
+    console: Console,
+    root: Path,
+    dataset: Path | None,
+    overrides: list[str],
+    *,
+    folders: ImageFolders | None = None,
+) -> None:
+    """Make a project and take in the masks of its start images.
+
+    From a prepared data set, or from `folders`, which are checked and prepared inside the project.
+
+    Raises
+    ------
+    ConfigError
+        Unless exactly one of the two is given.
+    PrepareError
+        With a line for every problem of every image; nothing is left behind then.
+    """
+    if (dataset is None) == (folders is None):
+        raise ConfigError(
+            "expected either --data DATASET or --images FOLDER, got both or neither. Give the one "
+            "that you have."
+        )
+    if (root / CONFIG_NAME).exists():
+        raise ProjectError(
+            f"expected no project in {str(root)!r}, found {CONFIG_NAME}. "
+            "Choose another folder, or go on with that project."
+        )
+    if folders is None:
+        assert dataset is not None, "checked above"
+        _make_project(console, root, dataset, overrides)
+        return
+    prepared = root / "dataset"
+    prepare_images(console, folders, prepared)
+    try:
+        _make_project(console, root, prepared, overrides)
+    except BaseException:
+        if not (root / CONFIG_NAME).exists():  # else the project stands, and needs its images
+            shutil.rmtree(prepared, ignore_errors=True)
+        raise
+
+
+def _make_project(console: Console, root: Path, dataset: Path, overrides: list[str]) -> None:
     base = Path(askmask.__file__).parent / "templates" / "askmask.yaml"
-    config = load_config(base, [f"data.path={dataset.resolve()}", *overrides])
+    fitting = settings_for(PreparedSource(dataset).images())
+    config = load_config(base, [f"data.path={dataset.resolve()}", *fitting, *overrides])
     with Project.create(root, config) as project:
         count = Loop(project).tell_start(MaskOracle(project.source))
         roles = project.roles
@@ -28,7 +74,13 @@ def init_project(console: Console, root: Path, dataset: Path, overrides: list[st
             f"Project {root}: {count} labelled images to start from, {len(roles.validation)} kept "
             f"for validation, {len(roles.pool)} in the pool. Settings: {root / CONFIG_NAME}"
         )
-    console.print(f"Next: askmask train {root}")
+        if not roles.validation:
+            console.print(
+                "No image is kept for validation, so nothing will tell whether the model gets "
+                "better: label a few whole images, and give their masks."
+            )
+    first = "askmask serve" if count == 0 else "askmask train"
+    console.print(f"Next: {first} {root}" + ("" if count == 0 else f", or askmask serve {root}"))
 
 
 def train_project(console: Console, root: Path) -> None:

@@ -132,6 +132,8 @@ def _validation_images(learning: list[ImageInfo], data: DataConfig) -> list[Imag
 
 def _start_images(rest: list[ImageInfo], data: DataConfig, seed: int) -> list[ImageInfo]:
     masked = [info for info in rest if info.has_mask]
+    if data.start == "none":
+        return []
     if data.start == "all":
         chosen = masked
     elif data.start == "dataset":
@@ -142,7 +144,7 @@ def _start_images(rest: list[ImageInfo], data: DataConfig, seed: int) -> list[Im
     if not chosen:
         raise ConfigError(
             f"data.start={data.start!r} gives no image to start from. Set data.start to a number "
-            "of images, or to all to start from every image that has a mask."
+            "of images, to all to start from every image that has a mask, or to none to ask first."
         )
     return chosen
 

@@ -22,7 +22,6 @@ from askmask.experiments.curves import (
     Strategy,
     complete_curves,
     has_values,
-    measured_strategies,
     reliability_bins,
     scores,
     strategies,
@@ -75,9 +74,8 @@ def paper_figures(rows: Sequence[ResultRow], split: str) -> dict[str, Figure]:
 def figure_1(rows: Sequence[ResultRow], split: str) -> Figure | None:
     """Overlap and Brier score against the labelled fraction, a column per acquisition function."""
     names = [metric.name for metric in judged_metrics(rows, split)]
-    measured = [row for name in names for row in scores(rows, name, split)]
-    by_function = _by_function(measured_strategies(rows, measured))
-    if not by_function:
+    by_function = _by_function(strategies(rows))
+    if not names or not by_function:
         return None
     columns = min(_COLUMNS, len(by_function))
     blocks = -(-len(by_function) // _COLUMNS)
@@ -94,7 +92,7 @@ def figure_1(rows: Sequence[ResultRow], split: str) -> Figure | None:
             axes.set_ylabel(metric_named(name).axis if column == 0 else "")
             is_last = row == len(names) - 1
             label = "Labelled fraction" if is_last else ""
-            finish(axes, label, function if row == 0 else "")
+            finish(axes, label, function.replace("_", " ") if row == 0 else "")
             axes.tick_params(labelbottom=is_last)
     for row in range(len(names)):
         _share_height(axes_of[row :: len(names)])
@@ -152,7 +150,7 @@ def figure_5(rows: Sequence[ResultRow], split: str) -> Figure | None:
         for row, function in enumerate(functions):
             axes = axes_of[row, column]
             counts |= _bars(axes, curves[name], function, _fractions(analysis))
-            axes.set_ylabel(function if column == 0 else "")
+            axes.set_ylabel(function.replace("_", " ") if column == 0 else "")
             is_last = row == len(functions) - 1
             heading = metric_named(name).label if row == 0 else ""
             finish(axes, "Labelled fraction" if is_last else "", heading)
@@ -215,10 +213,11 @@ def figure_e2(rows: Sequence[ResultRow], split: str) -> Figure | None:
 
 
 def _by_function(own: Iterable[Strategy]) -> dict[str, list[Strategy]]:
-    """Strategies by acquisition function, as `Strategy.function_label` calls it."""
+    """Strategies by acquisition function (and model and data set, if there are several)."""
     found: dict[str, list[Strategy]] = {}
     for strategy in own:
-        found.setdefault(strategy.function_label, []).append(strategy)
+        parts = (strategy.acquisition, strategy.model, strategy.dataset)
+        found.setdefault(" · ".join(part for part in parts if part), []).append(strategy)
     return found
 
 

@@ -22,7 +22,7 @@ from askmask.errors import ConfigError, UnknownName, unknown_name
 from askmask.options import read_options
 from askmask.records import Unit
 from askmask.regions import Places
-from askmask.strategies import diverse, noisy, stratified
+from askmask.strategies import diverse, noisy, stratified, typical
 from askmask.strategies.strategy import Maps, Strategy, Turn
 
 _KIRSCH = "Kirsch et al. 2023, arXiv:2106.12059"
@@ -165,6 +165,15 @@ _OTHERS = (
         source="Xie et al. 2022, arXiv:2111.12940",
         maps=entropy_and_predicted_classes,
         utilities=region_impurity,
+    ),
+    Strategy(
+        name="typical",
+        description="the most typical place of each cluster of features (TypiClust)",
+        source="Hacohen et al. 2022, arXiv:2202.02794",
+        maps=None,
+        utilities=diverse.random_order,
+        choose=typical.most_typical_of_each_cluster,
+        asks_a_number=True,
     ),
     Strategy(
         name="coreset",

@@ -75,8 +75,9 @@ class Watcher:
         """Wait for something new, at most `ALIVE_SECONDS`; tell whether there is."""
         try:
             async with asyncio.timeout(ALIVE_SECONDS), self._changed:
+                # A stream may have read events that the watcher has not seen: it is then ahead.
                 await self._changed.wait_for(
-                    lambda: self.is_closing or (self.newest, self.worker) != (newest, worker)
+                    lambda: self.is_closing or self.newest > newest or self.worker != worker
                 )
         except TimeoutError:
             return False

@@ -108,7 +108,7 @@ def _round(store: Store, record: TrainingRecord, costs: dict[int, RoundCost]) ->
         "labelled_pixels": pixels,
         "regions": sum(cost.regions for cost in so_far),
         "images": max((cost.images_so_far for cost in so_far), default=0),
-        "seconds": _number(sum(cost.seconds for cost in so_far)),
+        "seconds": _number(sum((cost.seconds for cost in so_far), 0.0)),
         "metrics": _metrics(store.metrics(record.round)),
     }
 

@@ -1,0 +1,70 @@
+"""The first query of a project without labels: typical places that differ, or random ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from askmask.config import Config
+from askmask.errors import ProjectError
+from askmask.fitting import START
+from askmask.loop import Loop
+from askmask.project import Project
+from askmask.seeds import numpy_generator
+from askmask.strategies.typical import typical_and_spread
+
+Build = Callable[..., Config]
+
+
+def test_each_cluster_gives_its_most_typical_point() -> None:
+    generator = numpy_generator(0, "points")
+    centres = np.array([[0.0, 0.0], [20.0, 0.0], [0.0, 20.0]])
+    points = np.concatenate([c + generator.standard_normal((30, 2)) for c in centres])
+
+    chosen = typical_and_spread(points, 3, numpy_generator(0, "draw"))
+
+    rows = [row for row, _ in chosen]
+    assert sorted(row // 30 for row in rows) == [0, 1, 2]
+    for row in rows:  # near the middle of its cluster, where neighbours are near
+        assert np.linalg.norm(points[row] - centres[row // 30]) < 1.0
+
+
+def test_outlier_is_not_typical() -> None:
+    points = np.array([[0.0], [0.1], [0.2], [3.0]])
+
+    ((row, _),) = typical_and_spread(points, 1, numpy_generator(0, "draw"))
+
+    assert row in {1, 2}
+
+
+def test_equal_points_are_chosen_once_each() -> None:
+    chosen = typical_and_spread(np.zeros((5, 3)), 4, numpy_generator(0, "draw"))
+
+    assert len({row for row, _ in chosen}) == 4
+
+
+def test_no_more_rows_than_there_are() -> None:
+    assert len(typical_and_spread(np.eye(3), 9, numpy_generator(0, "draw"))) == 3
+
+
+@pytest.mark.parametrize("acquisition", ["random", "typical"])
+def test_first_query_needs_no_label(tmp_path: Path, disc_config: Build, acquisition: str) -> None:
+    config = disc_config(data={"start": "none"}, query={"acquisition": acquisition})
+    with Project.create(tmp_path / "p", config) as project:
+        query = Loop(project).ask(1, model_round=START)
+
+        assert query.model is None
+        assert len(query.items) == 3
+        regions = [item.region for item in query.items]
+        assert not any(a.overlaps(b) for n, a in enumerate(regions) for b in regions[:n])
+        assert {region.image_id for region in regions} <= set(project.roles.pool)
+        again = project.with_config(config)
+        assert Loop(again).propose(1, model_round=START).items == query.items
+
+
+def test_uncertainty_before_any_training_is_refused(tmp_path: Path, disc_config: Build) -> None:
+    with Project.create(tmp_path / "p", disc_config(data={"start": "none"})) as project:
+        with pytest.raises(ProjectError, match="expected a model"):
+            Loop(project).ask(1, model_round=START)
+        assert project.store.newest_query() is None

@@ -1,0 +1,148 @@
+"""A project straight from folders of images, with masks or without any."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from askmask.commands.folders import ImageFolders, settings_for
+from askmask.commands.project import init_project
+from askmask.config import load_config
+from askmask.errors import ConfigError, PrepareError, ProjectError
+from askmask.project import Project
+from askmask.records import ImageInfo
+from conftest import draw_discs
+
+TINY = ["threads=1", "device=cpu"]
+
+
+def write_images(folder: Path, count: int, *, masks: int = 0) -> None:
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(count):
+        image, mask = draw_discs(number)
+        Image.fromarray(image).save(folder / "images" / f"field {number}.png")
+        if number < masks:
+            raster = Image.fromarray(mask.labels.astype(np.uint8))
+            raster.save(folder / "masks" / f"field {number}.png")
+
+
+def init(root: Path, folder: Path, *overrides: str, masks: bool = False) -> None:
+    folders = ImageFolders(
+        folder / "images", folder / "masks" if masks else None, "background, disc"
+    )
+    init_project(Console(quiet=True), root, None, [*TINY, *overrides], folders=folders)
+
+
+def test_project_without_any_mask_starts_cold(tmp_path: Path) -> None:
+    write_images(tmp_path, 4)
+
+    init(tmp_path / "p", tmp_path)
+
+    with Project.open(tmp_path / "p") as project:
+        assert (len(project.roles.pool), project.roles.start, project.roles.validation) == (
+            4,
+            (),
+            (),
+        )
+        assert project.source.classes.names == ("background", "disc")
+        assert project.store.labelled_pixels() == 0
+        assert project.config.query.region.size == (32, 32)  # half of these small images
+
+
+def test_masks_that_are_there_are_taken_in(tmp_path: Path) -> None:
+    write_images(tmp_path, 6, masks=4)
+
+    init(tmp_path / "p", tmp_path, masks=True)
+
+    with Project.open(tmp_path / "p") as project:
+        roles = project.roles
+        assert (len(roles.start), len(roles.validation), len(roles.pool)) == (2, 2, 2)
+        assert project.store.labelled_images() == roles.start
+
+
+def test_with_one_mask_it_is_learned_from(tmp_path: Path) -> None:
+    write_images(tmp_path, 3, masks=1)
+
+    init(tmp_path / "p", tmp_path, masks=True)
+
+    with Project.open(tmp_path / "p") as project:
+        assert (project.roles.start, project.roles.validation) == (("field 0",), ())
+
+
+def test_project_moves_with_its_images(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    init(tmp_path / "p", tmp_path)
+
+    (tmp_path / "p").rename(tmp_path / "moved")
+
+    with Project.open(tmp_path / "moved") as project:
+        assert project.source.read_image("field 1").shape == (64, 64, 3)
+
+
+def test_config_says_what_each_section_is_for(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    init(tmp_path / "p", tmp_path, "serve.train_after=7")
+
+    text = (tmp_path / "p" / "askmask.yaml").read_text()
+
+    assert "# Where the images are and how they are divided.\n" in text
+    assert text.count("#") > 30
+    assert load_config(tmp_path / "p" / "askmask.yaml").serve.train_after == 7
+
+
+def test_every_problem_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    write_images(tmp_path, 3)
+    (tmp_path / "images" / "field 1.png").write_bytes(b"no image")
+    (tmp_path / "images" / "film.gif").write_bytes(b"GIF89a")
+
+    with pytest.raises(PrepareError, match=r"(?s)2 problems.*film\.gif"):
+        init(tmp_path / "p", tmp_path)
+
+    assert not (tmp_path / "p").exists() or list((tmp_path / "p").iterdir()) == []
+
+
+def test_wrong_setting_leaves_no_half_project(tmp_path: Path) -> None:
+    write_images(tmp_path, 3)
+
+    with pytest.raises(ConfigError, match=r"serve\.train_afer"):
+        init(tmp_path / "p", tmp_path, "serve.train_afer=7")
+
+    init(tmp_path / "p", tmp_path)
+
+
+def test_project_that_exists_is_not_touched(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    init(tmp_path / "p", tmp_path)
+
+    with pytest.raises(ProjectError, match="expected no project"):
+        init(tmp_path / "p", tmp_path)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_images_or_a_data_set_and_not_both(tmp_path: Path, both: bool) -> None:
+    folders = ImageFolders(tmp_path, None, "a,b") if both else None
+
+    with pytest.raises(ConfigError, match="--data DATASET or --images FOLDER"):
+        init_project(
+            Console(quiet=True), tmp_path / "p", tmp_path if both else None, [], folders=folders
+        )
+
+
+def test_classes_must_have_names(tmp_path: Path) -> None:
+    write_images(tmp_path, 1)
+    folders = ImageFolders(tmp_path / "images", None, None)
+
+    with pytest.raises(ConfigError, match="--classes background,gland"):
+        init_project(Console(quiet=True), tmp_path / "p", None, [], folders=folders)
+
+
+def test_settings_fit_what_is_labelled_and_how_large_images_are() -> None:
+    large = [ImageInfo(str(n), 500, 400) for n in range(10)]
+    bare = [ImageInfo("a", 500, 400, has_mask=False)]
+
+    assert settings_for(large) == []
+    assert settings_for(bare) == ["data.start=none", "data.validation=0"]
+    assert "training.crop=100" in settings_for([ImageInfo("a", 100, 300)] * 3)
