@@ -52,15 +52,15 @@ def test_no_more_rows_than_there_are() -> None:
 def test_first_query_needs_no_label(tmp_path: Path, disc_config: Build, acquisition: str) -> None:
     config = disc_config(data={"start": "none"}, query={"acquisition": acquisition})
     with Project.create(tmp_path / "p", config) as project:
+        proposed = Loop(project.with_config(config)).propose(1, model_round=START)
         query = Loop(project).ask(1, model_round=START)
 
+        assert query.items == proposed.items
         assert query.model is None
         assert len(query.items) == 3
         regions = [item.region for item in query.items]
         assert not any(a.overlaps(b) for n, a in enumerate(regions) for b in regions[:n])
         assert {region.image_id for region in regions} <= set(project.roles.pool)
-        again = project.with_config(config)
-        assert Loop(again).propose(1, model_round=START).items == query.items
 
 
 def test_uncertainty_before_any_training_is_refused(tmp_path: Path, disc_config: Build) -> None:

@@ -14,6 +14,7 @@ PACKAGE = Path(askmask.__file__).parent
 # Larger may import smaller; equal only within one folder.
 LAYERS = {
     "cli": 9,
+    "cli_serving": 8.5,
     "commands": 8,
     "experiments": 7,
     "web": 7,

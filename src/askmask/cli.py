@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from askmask import __version__
+from askmask.cli_serving import serve, token, work
 from askmask.errors import AskmaskError
 
 app = typer.Typer(
@@ -23,6 +24,8 @@ prepare_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(prepare_app, name="prepare")
+for command in (serve, work, token):
+    app.command()(command)
 
 console = Console()
 errors = Console(stderr=True)
@@ -157,62 +160,6 @@ def init(
 
     folders = None if images is None else ImageFolders(images, masks, classes, kind)
     init_project(console, project, dataset, overrides or [], folders=folders)
-
-
-@app.command()
-def serve(
-    project: ProjectPath,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; any but this machine's needs tokens.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-    opens_browser: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="Another name by which the page is called.")
-    ] = None,
-    no_worker: Annotated[
-        bool, typer.Option("--no-worker", help="Do not train here: `askmask work` does.")
-    ] = False,
-) -> None:
-    """Serve the page where people label, and learn meanwhile."""
-    from askmask.commands.serving import serve_project
-
-    serve_project(
-        console,
-        project,
-        host=host,
-        port=port,
-        allowed_hosts=allow_host or [],
-        opens_browser=opens_browser,
-        with_worker=not no_worker,
-    )
-
-
-@app.command()
-def work(
-    project: ProjectPath,
-    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
-) -> None:
-    """Train, judge and ask in the background while people label."""
-    from askmask.commands.serving import work_on_project
-
-    work_on_project(console, project, until_eof=until_eof)
-
-
-@app.command()
-def token(
-    project: ProjectPath,
-    name: Annotated[str, typer.Option(help="Whose token it is.")],
-    role: Annotated[str, typer.Option(help="annotate, or admin, who may steer too.")] = "annotate",
-    revoke: Annotated[bool, typer.Option("--revoke", help="End every token of NAME.")] = False,
-) -> None:
-    """Make a token for a person who labels over the network."""
-    from askmask.commands.serving import make_token, revoke_tokens
-
-    if revoke:
-        revoke_tokens(console, project, name)
-    else:
-        make_token(console, project, name, role)
 
 
 @app.command()
