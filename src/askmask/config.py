@@ -5,7 +5,6 @@ key names the nearest key that exists.
 """
 
 import difflib
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -322,21 +321,6 @@ def parse_config(tree: dict[str, Any], where: str = "config") -> Config:
 def dump_config(config: Config) -> str:
     """Return the whole config as YAML, defaults included, such that `load_config` reads it."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def dump_commented(config: Config) -> str:
-    """Return the whole config as YAML with what each section is for above it."""
-    tree = config.model_dump(mode="json")
-    parts = []
-    for name, value in tree.items():
-        section = Config.model_fields[name].annotation
-        text = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True)
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            told = inspect.cleandoc(section.__doc__ or "").replace("``", "").replace("`", "")
-            comment = "".join(f"# {line}".rstrip() + "\n" for line in told.splitlines())
-            text = f"\n{comment}{text}"
-        parts.append(text)
-    return "".join(parts)
 
 
 def with_overrides(config: Config, overrides: dict[str, Any]) -> Config:

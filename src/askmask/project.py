@@ -8,11 +8,15 @@
 """
 
 import copy
+import inspect
 import os
 from pathlib import Path
 from types import TracebackType
 
-from askmask.config import Config, dump_commented, load_config, with_overrides
+import yaml
+from pydantic import BaseModel
+
+from askmask.config import Config, load_config, with_overrides
 from askmask.data.prepared import PreparedSource
 from askmask.data.roles import Roles, assign_roles
 from askmask.data.source import Source
@@ -76,7 +80,7 @@ class Project:
         relative = os.path.relpath(config.data.path.resolve(), root.resolve())
         unfinished = path.with_suffix(".unfinished")
         saved = with_overrides(config, {"data.path": relative})
-        unfinished.write_text(dump_commented(saved), encoding="utf-8")
+        unfinished.write_text(_commented(saved), encoding="utf-8")
         unfinished.replace(path)
         return cls(root, config, source)
 
@@ -153,3 +157,17 @@ class Project:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _commented(config: Config) -> str:
+    """Return the whole config as YAML with what each section is for above it."""
+    parts = []
+    for name, value in config.model_dump(mode="json").items():
+        section = Config.model_fields[name].annotation
+        text = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True)
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            told = inspect.cleandoc(section.__doc__ or "").replace("`", "")
+            comment = "".join(f"# {line}".rstrip() + "\n" for line in told.splitlines())
+            text = f"\n{comment}{text}"
+        parts.append(text)
+    return "".join(parts)
