@@ -237,8 +237,7 @@ class _Pool:
         predictor = self._predictor
         assert isinstance(predictor, MonteCarloDropout), "a config with adaptive has dropout"
         image, seed = self._image(image_id), self._project.config.seed
-        for numbers in samples:
-            yield predictor.sums(image, numbers, seed=seed, round_=self._round, image_id=image_id)
+        return predictor.batches(image, samples, seed=seed, round_=self._round, image_id=image_id)
 
     def _utility(self, image_id: str, sums: SampleSums) -> tuple[Places, Float64[np.ndarray, " n"]]:
         places = places_of(image_id, ~self._project.store.asked(image_id), self._turn.rule)
