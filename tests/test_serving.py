@@ -27,7 +27,7 @@ from conftest import draw_discs
 from people import API, Person, start_people
 
 Build = Callable[..., Config]
-QUERY = {"region": {"size": [16, 16], "stride": 4, "budget_regions": 12}}
+QUERY = {"region": {"size": [16, 16], "stride": 4, "budget_regions": 60}}
 SERVE = {"train_after": 6, "ask_below": 10}
 
 
@@ -190,7 +190,7 @@ def kill_at_random(root: Path, kills: int, *, pause: float) -> None:
     until = threading.Event()
     process = start(root, port)
     wait_for(lambda: has_query(root), 120)
-    people = start_people(3, port, until, think_seconds=0.2)
+    people = start_people(3, port, until, think_seconds=0.6)
     try:
         for number in range(kills):
             before = acknowledged(people)
@@ -225,8 +225,8 @@ def worker_of(root: Path) -> int | None:
     return None if worker is None or not worker.is_alive else worker.process
 
 
-def test_server_and_worker_killed_while_people_answer_lose_nothing(large_root: Path) -> None:
-    kill_at_random(large_root, 5, pause=1.0)
+def test_server_and_worker_killed_while_people_answer_lose_nothing(root: Path) -> None:
+    kill_at_random(root, 5, pause=0.5)
 
 
 @pytest.mark.slow
