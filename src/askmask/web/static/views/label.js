@@ -150,9 +150,14 @@ export class LabelView {
     this.toolChanged();
     this.strip.setCurrent(item);
     this.info.show(item);
-    Object.assign(byId("canvas").dataset, { item: keyOf(item), region: `${item.row},${item.col}` });
+    Object.assign(byId("canvas").dataset, { item: keyOf(item), region: `${item.row},${item.col}`, ahead: 0 });
     if (document.activeElement === document.body) byId("canvas").focus({ preventScroll: true });
-    setTimeout(() => this.upcoming.fetchAhead(item), 200);
+    setTimeout(() => this.fetchAhead(item), 200);
+  }
+
+  async fetchAhead(item) {
+    await this.upcoming.fetchAhead(item);
+    byId("canvas").dataset.ahead = this.upcoming.fetched.size - 1; // without the one in hand
   }
 
   async imageOf(item) {

@@ -1,0 +1,213 @@
+"""A person at the page: what a test does with mouse, pen, fingers and keys, in a real Chromium."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+"""Where pictures of the views are kept; git ignores it."""
+LAPTOP: ViewportSize = {"width": 1280, "height": 720}
+HARMLESS = (
+    "status of 401",  # the page asks who it is before anybody has logged in
+    "status of 409",  # a region that somebody else holds
+    "net::ERR_",  # the server was killed on purpose
+    "EventSource's response",
+)
+
+
+@dataclass(frozen=True)
+class OpenRegion:
+    """The region on the canvas."""
+
+    round: int
+    rank: int
+    image_id: str
+    row: int
+    col: int
+    height: int
+    width: int
+
+
+class Annotator:
+    """One tab, one person.
+
+    Attributes
+    ----------
+    problems : list of str
+        Errors that the page raised or the browser logged, such as a breach of the page's
+        Content-Security-Policy; a test that ends with one fails.
+    """
+
+    def __init__(self, page: Page, address: str, name: str) -> None:
+        self.page = page
+        self.address = address
+        self.name = name
+        self.problems: list[str] = []
+        page.set_default_timeout(60_000)  # a busy machine is no failure
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", lambda message: self._hear(message.type, message.text))
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind == "error" and not any(harmless in text for harmless in HARMLESS):
+            self.problems.append(text)
+
+    def come(self) -> "Annotator":
+        """Open the page and log in."""
+        self.page.goto(self.address)
+        self.page.fill("#login-field", self.name)
+        self.page.keyboard.press("Enter")
+        return self
+
+    def wait_for_region(self, *, other_than: str | None = None) -> str:
+        """Wait until a region is on the canvas; return its key, ``"round/rank"``."""
+        wanted = "#canvas[data-item]"
+        if other_than is not None:
+            wanted += f":not([data-item='{other_than}'])"
+        self.page.wait_for_selector(wanted, timeout=60_000)
+        return str(self.page.get_attribute("#canvas", "data-item"))
+
+    def api(self, path: str) -> Any:  # Any: JSON
+        """Reply of the API to this person."""
+        return self.page.evaluate(
+            "path => fetch('/api/v1' + path).then((reply) => reply.json())", path
+        )
+
+    @property
+    def region(self) -> OpenRegion:
+        """The region on the canvas."""
+        item = self.api(f"/items/{self.page.get_attribute('#canvas', 'data-item')}")
+        return OpenRegion(**{name: item[name] for name in OpenRegion.__dataclass_fields__})
+
+    @property
+    def region_offline(self) -> OpenRegion:
+        """The same without asking the server: where it is, but not how large."""
+        place = str(self.page.get_attribute("#canvas", "data-region"))
+        row, col = map(int, place.split(","))
+        return OpenRegion(0, 0, "", row, col, 0, 0)
+
+    def place(self, region: OpenRegion, row: float, col: float) -> tuple[float, float]:
+        """Screen position of a place (row, col) in the region."""
+        canvas = self.page.locator("#canvas")
+        box = canvas.bounding_box()
+        assert box is not None
+        scale, top, left = (
+            float(str(canvas.get_attribute(f"data-{name}"))) for name in ("scale", "row", "col")
+        )
+        x = box["x"] + (region.col + col - left) * scale
+        y = box["y"] + (region.row + row - top) * scale
+        return x, y
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after another."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def set_size(self, pixels: int) -> None:
+        """Set the diameter of the brush."""
+        self.page.locator("#size").evaluate(
+            "(slider, size) => { slider.value = size; slider.dispatchEvent(new Event('input')) }",
+            pixels,
+        )
+
+    def drag(self, points: Sequence[tuple[float, float]], *, steps: int = 4) -> None:
+        """Draw through screen positions with the mouse."""
+        mouse = self.page.mouse
+        mouse.move(*points[0])
+        mouse.down()
+        for point in points[1:]:
+            mouse.move(*point, steps=steps)
+        mouse.up()
+
+    def stroke(self, region: OpenRegion, places: Iterable[tuple[float, float]]) -> None:
+        """Draw through places (row, col) of the region with the mouse."""
+        self.drag([self.place(region, row, col) for row, col in places])
+
+    def click(self, region: OpenRegion, row: float, col: float) -> None:
+        """Click a place of the region."""
+        self.page.mouse.click(*self.place(region, row, col))
+
+    def paint_mask(self, region: OpenRegion, wanted: np.ndarray, now: np.ndarray) -> int:
+        """Paint until the region shows `wanted`, run by run with a brush of one pixel.
+
+        Returns
+        -------
+        int
+            Number of strokes.
+        """
+        self.press("b")
+        self.set_size(1)
+        strokes = 0
+        for value in np.unique(wanted):
+            self.press(str(value))
+            for row, first, last in runs_to_paint(wanted, now, value):
+                self.stroke(region, [(row + 0.5, first + 0.5), (row + 0.5, last + 0.5)])
+                strokes += 1
+        return strokes
+
+    def accept(self) -> str:
+        """Accept with the Space key; return the key of the next region."""
+        before = str(self.page.get_attribute("#canvas", "data-item"))
+        self.press("Space")
+        return self.wait_for_region(other_than=before)
+
+    def wait_until_saved(self) -> None:
+        """Wait until the server has every answer."""
+        expect(self.page.locator("#saved")).to_have_text("All saved", timeout=60_000)
+
+    def reload(self) -> None:
+        """Load the page again."""
+        self.page.reload()
+        self.wait_for_region()
+
+    def go(self, view: str) -> None:
+        """Show another view."""
+        self.page.click(f"nav [data-view={view}]")
+
+    def screenshot(self, name: str) -> None:
+        """Keep a picture of what is seen."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=ARTIFACTS / f"{name}.png", animations="disabled")
+
+
+def runs_to_paint(wanted: np.ndarray, now: np.ndarray, value: int) -> list[tuple[int, int, int]]:
+    """Rows, first and last columns where `value` is wanted and not all there."""
+    runs = []
+    for row in range(wanted.shape[0]):
+        edges = np.flatnonzero(np.diff(np.r_[0, (wanted[row] == value).astype(int), 0]))
+        for first, end in edges.reshape(-1, 2):
+            if (now[row, first:end] != value).any():
+                runs.append((row, int(first), int(end) - 1))
+    return runs
+
+
+def decode_runs(runs: Sequence[int], height: int, width: int) -> np.ndarray:
+    """(height, width) raster of run lengths as the API writes them."""
+    values = np.repeat(runs[::2], runs[1::2])
+    return values.reshape(height, width)
+
+
+Come = Callable[..., Annotator]
+"""``come("Ada")``: a tab of a person's own browser; see the fixture of that name."""
+
+
+def visitors(browser: Browser, address: Callable[[], str]) -> Iterator[Come]:
+    """Yield a function that brings people; afterwards look whether any page complained."""
+    contexts: dict[str, BrowserContext] = {}
+    people: list[Annotator] = []
+
+    def bring(name: str, **options: Any) -> Annotator:  # Any: what Playwright takes
+        if name not in contexts:
+            contexts[name] = browser.new_context(viewport=LAPTOP, **options)
+        person = Annotator(contexts[name].new_page(), address(), name)
+        people.append(person)
+        return person
+
+    yield bring
+    problems = [problem for person in people for problem in person.problems]
+    for context in contexts.values():
+        context.close()
+    assert problems == []

@@ -1,0 +1,63 @@
+"""A real Chromium, a real `askmask serve`, and a small project with a query to answer.
+
+The project is trained once; each test works on a copy.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from annotator import Come, visitors
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from served import Served, make_project
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NO_BROWSER = "no Chromium, so the page is not tested; `apt-get install chromium` brings it"
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+expect.set_options(timeout=30_000)  # a busy machine is no failure
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser, started once; without one every test here is skipped by this one line."""
+    if CHROMIUM is None:
+        pytest.skip(NO_BROWSER)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def trained(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with ``data`` and a ``project`` that has a model and a query of eight regions."""
+    return make_project(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Path:
+    """Copy of the trained project, for one test."""
+    shutil.copytree(trained, tmp_path / "copy")  # with its images
+    return tmp_path / "copy" / "project"
+
+
+@pytest.fixture
+def served(project: Path) -> Iterator[Served]:
+    """The project, served without a worker: what is trained and asked stays as it is."""
+    with Served(project) as served:
+        yield served
+
+
+@pytest.fixture
+def come(chromium: Browser, served: Served) -> Iterator[Come]:
+    """Let people come to the page: ``come("Ada")``; each has an own browser, tabs share one."""
+    yield from visitors(chromium, lambda: served.address)

@@ -1,0 +1,177 @@
+"""Reloads, a killed server, two tabs and two people: no stroke and no answer is lost."""
+
+import numpy as np
+import pytest
+from annotator import Annotator, Come, decode_runs
+from playwright.sync_api import expect
+
+from askmask.project import Project
+from served import Served
+
+
+@pytest.fixture
+def ada(come: Come) -> Annotator:
+    person = come("Ada").come()
+    person.wait_for_region()
+    return person
+
+
+def histories(served: Served) -> dict[tuple[int, int], list[str]]:
+    """Authors of the answers to each asked region that has some, oldest first, from the file."""
+    found: dict[tuple[int, int], list[str]] = {}
+    with Project.open(served.folder) as project:
+        for answer in reversed(project.store.worklist.history()):  # they come newest first
+            found.setdefault((answer.round, answer.rank), []).append(answer.author)
+    return found
+
+
+def newest_labels(person: Annotator, key: str) -> np.ndarray:
+    item = person.api(f"/items/{key}")
+    runs = person.api(f"/items/{key}/answers")["answers"][-1]["runs"]
+    return decode_runs(runs, item["height"], item["width"])
+
+
+def test_reload_brings_strokes_undo_and_time_back(ada: Annotator) -> None:
+    key, region = ada.wait_for_region(), ada.region
+    ada.press("2", "b")
+    ada.set_size(4)
+    ada.stroke(region, [(10, 10), (10, 30)])
+    ada.stroke(region, [(30, 10), (30, 30)])
+    expect(ada.page.locator("#region-time")).not_to_have_text("0.0 s")
+    ada.reload()
+    assert ada.wait_for_region() == key
+    expect(ada.page.locator("#region-notice")).to_have_text("Your strokes from before are back.")
+    assert ada.page.locator("#region-time").inner_text() != "0.0 s"
+    ada.press("Control+z")
+    ada.reload()
+    ada.press("Control+y", "Control+z")  # redo is still there, too
+    ada.accept()
+    ada.wait_until_saved()
+    got = newest_labels(ada, key)
+    assert (got[9:11, 10:30] == 2).all()
+    assert not (got[29:31, 10:30] == 2).all()
+
+
+def test_server_killed_in_the_middle_loses_nothing(ada: Annotator, served: Served) -> None:
+    ada.page.wait_for_selector("#canvas[data-ahead='4']")
+    served.kill()
+    keys = [ada.wait_for_region()]
+    for _ in range(3):
+        ada.press("2", "b")
+        ada.click(ada.region_offline, 20, 20)
+        keys.append(ada.accept())
+    expect(ada.page.locator("[data-banner=server]")).to_contain_text("kept in this browser")
+    expect(ada.page.locator("#saved")).to_have_text("3 to be sent")
+    assert histories(served) == {}
+    served.start()
+    ada.wait_until_saved()
+    expect(ada.page.locator("[data-banner=server]")).to_have_count(0)
+    assert histories(served) == {tuple(map(int, key.split("/"))): ["Ada"] for key in keys[:3]}
+
+
+def test_page_closed_while_the_server_is_gone_sends_later(
+    come: Come, ada: Annotator, served: Served
+) -> None:
+    key = ada.wait_for_region()
+    served.kill()
+    ada.press("Space")
+    expect(ada.page.locator("#saved")).to_have_text("1 to be sent")
+    ada.page.close()
+    served.start()
+    again = come("Ada")
+    again.page.goto(served.address)
+    again.wait_for_region()
+    again.wait_until_saved()
+    assert histories(served) == {tuple(map(int, key.split("/"))): ["Ada"]}
+
+
+def test_reply_lost_on_the_way_does_not_double_the_answer(ada: Annotator, served: Served) -> None:
+    key = ada.wait_for_region()
+    lost = {"times": 2}
+
+    def lose_reply(route: object) -> None:
+        if lost["times"]:
+            lost["times"] -= 1
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    ada.page.route("**/answers", lose_reply)
+    ada.press("Space")
+    expect(ada.page.locator("#saved")).to_have_text("1 to be sent")
+    ada.wait_until_saved()
+    assert lost["times"] == 0
+    assert histories(served) == {tuple(map(int, key.split("/"))): ["Ada"]}
+
+
+def test_two_tabs_of_one_person_get_different_regions(come: Come, ada: Annotator) -> None:
+    second = come("Ada")
+    second.page.goto(second.address)
+    assert second.wait_for_region() != ada.wait_for_region()
+
+
+def test_same_region_in_two_tabs_keeps_both_answers(
+    come: Come, ada: Annotator, served: Served
+) -> None:
+    key = ada.wait_for_region()
+    second = come("Ada")
+    second.page.goto(second.address)
+    second.wait_for_region()
+    second.page.click(f"#card-{key.replace('/', '-')}")
+    second.page.wait_for_selector(f"#canvas[data-item='{key}']")
+    expect(second.page.locator("#region-notice")).to_contain_text("open in another tab")
+    second.press("1", "g", "b")
+    second.click(second.region, 10, 10)
+    second.accept()
+    second.wait_until_saved()
+    expect(ada.page.locator("#region-notice")).to_contain_text("has answered this region")
+    ada.accept()
+    ada.wait_until_saved()
+    assert histories(served) == {tuple(map(int, key.split("/"))): ["Ada", "Ada"]}
+    assert ada.api(f"/items/{key}")["conflict"] is True
+
+
+def test_two_people_hold_different_regions_and_see_it(come: Come, ada: Annotator) -> None:
+    key = ada.wait_for_region()
+    grace = come("Grace").come()
+    assert grace.wait_for_region() != key
+    card = grace.page.locator(f"#card-{key.replace('/', '-')}")
+    expect(card.locator(".state")).to_have_text("Ada")
+    card.click()
+    expect(grace.page.locator(".toast").first).to_contain_text("Ada")
+
+
+def test_conflict_of_two_people_is_kept_shown_and_settled(
+    come: Come, ada: Annotator, served: Served
+) -> None:
+    key, region = ada.wait_for_region(), ada.region
+    ada.press("2", "b")
+    ada.click(region, 20, 20)
+    held = ada.page.context
+    held.set_offline(True)  # Ada's lease runs out on a train
+    grace = come("Grace").come()
+    grace.wait_for_region()
+    given = grace.page.evaluate(
+        """async (key) => {
+          const reply = await fetch(`/api/v1/items/${key}/answers`, {
+            method: "POST", headers: {"Content-Type": "application/json"},
+            body: JSON.stringify({id: "grace-her-answer", kind: "unsure", runs: null,
+                                  seconds: 1, tool: "mark", base: null})});
+          return reply.status;
+        }""",
+        key,
+    )
+    assert given == 201
+    ada.press("Space")
+    held.set_offline(False)
+    ada.wait_until_saved()
+    grace.go("review")
+    block = grace.page.locator(f"[data-conflict='{key}']")
+    expect(block.locator("figure")).to_have_count(2)
+    block.locator("figure", has_text="Ada").get_by_role("button").click()
+    expect(block).to_have_count(0)
+    number = tuple(map(int, key.split("/")))
+    assert histories(served) == {number: ["Grace", "Ada", "Grace"]}
+    labels = newest_labels(grace, key)
+    assert labels[20, 20] == 2

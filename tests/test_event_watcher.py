@@ -1,0 +1,32 @@
+"""A stream of events waits for what is new, and only for that."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from askmask.store import Store
+from askmask.web.events import Watcher
+
+
+def test_stream_that_read_further_than_the_watcher_looked_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("askmask.web.events.ALIVE_SECONDS", 0.05)
+
+    async def waits() -> bool:
+        watcher = Watcher(store)
+        return await watcher.wait(watcher.newest + 1, watcher.worker)
+
+    with Store(tmp_path / "askmask.db") as store:
+        assert asyncio.run(waits()) is False
+
+
+def test_stream_is_woken_by_a_newer_event(tmp_path: Path) -> None:
+    async def waits() -> bool:
+        watcher = Watcher(store)
+        return await watcher.wait(watcher.newest - 1, watcher.worker)
+
+    with Store(tmp_path / "askmask.db") as store:
+        store.control.note("rounds", 1)
+        assert asyncio.run(waits()) is True
