@@ -10,7 +10,7 @@ const SHOWN = 12;
 export class AgreePanel {
   constructor(app) {
     this.app = app;
-    this.input = h("input", { type: "number", id: "agree-confidence", min: 50, max: 100, step: 0.5, value: 95, onchange: () => this.check() });
+    this.input = h("input", { type: "number", id: "agree-confidence", min: 50, max: 100, step: "any", value: 95, onchange: () => this.check() });
     this.result = h("p", { role: "status" });
     this.pictures = h("div", { class: "masks" });
     this.button = h("button", { type: "button", class: "primary", id: "agree", disabled: true, onclick: () => this.agree() }, "Agree");
