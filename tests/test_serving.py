@@ -225,6 +225,7 @@ def worker_of(root: Path) -> int | None:
     return None if worker is None or not worker.is_alive else worker.process
 
 
+@pytest.mark.slow
 def test_server_and_worker_killed_while_people_answer_lose_nothing(root: Path) -> None:
     kill_at_random(root, 5, pause=0.5)
 
@@ -234,6 +235,7 @@ def test_server_and_worker_killed_fifty_times_lose_nothing(large_root: Path) -> 
     kill_at_random(large_root, 50, pause=4.0)
 
 
+@pytest.mark.slow
 def test_full_disk_is_told_and_nothing_is_damaged(root: Path) -> None:
     with Store(root / "askmask.db") as store:  # a query, so that there is something to answer
         assert store.newest_query() is None
@@ -277,6 +279,7 @@ def has_query(root: Path) -> bool:
         return any(item.piece is not None for item in store.worklist.items())
 
 
+@pytest.mark.slow
 def test_worker_ends_with_its_server(root: Path) -> None:
     port = free_port()
     process = start(root, port)
@@ -299,6 +302,7 @@ def is_running(process: int) -> bool:
     return state[0] != "Z"
 
 
+@pytest.mark.slow
 def test_server_ends_in_good_order_when_told(root: Path) -> None:
     process = start(root, free_port())
 
