@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from served import Served, make_project
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-NO_BROWSER = "no Chromium, so the page is not tested; `apt-get install chromium` brings it"
+NO_BROWSER = "skipped tests/browser: no Chromium; `apt-get install chromium` brings it"
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -26,11 +26,19 @@ QUIET = (
 expect.set_options(timeout=30_000)  # a busy machine is no failure
 
 
+if CHROMIUM is None:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Without a browser, say so in one line instead of once per test."""
+    if CHROMIUM is None:
+        terminalreporter.write_line(NO_BROWSER)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The browser, started once; without one every test here is skipped by this one line."""
-    if CHROMIUM is None:
-        pytest.skip(NO_BROWSER)
+    """The browser, started once."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser
