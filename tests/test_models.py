@@ -337,10 +337,14 @@ def test_an_unknown_network_names_the_nearest() -> None:
     [
         ("unet", {"base_chanels": 8}, "unknown option 'base_chanels'.*mean 'base_channels'"),
         ("unet", {"xyz": 8}, r"'xyz' of model 'unet'\. Choose from: base_channels, depth"),
-        ("unet", {"base_channels": 12}, "base_channels of 'unet': .*multiple of 8, got 12"),
-        ("unet", {"norm": "layer"}, "norm of 'unet': .*'group' or 'batch', got 'layer'"),
-        ("unet", {"dropout": 1.0}, r"dropout of 'unet': .*less than 1, got 1\.0"),
-        ("two_decoder_resnet50", {"freeze_stages": 4}, "freeze_stages .* equal to 3, got 4"),
+        ("unet", {"base_channels": 12}, "'base_channels' of model 'unet': .*multiple of 8, got 12"),
+        ("unet", {"norm": "layer"}, "'norm' of model 'unet': .*'group' or 'batch', got 'layer'"),
+        ("unet", {"dropout": 1.0}, r"'dropout' of model 'unet': .*less than 1, got 1\.0"),
+        (
+            "two_decoder_resnet50",
+            {"freeze_stages": 4},
+            "'freeze_stages' of model .* equal to 3, got 4",
+        ),
         ("two_decoder_resnet50", {"freeze": 1}, "'freeze'.*mean 'freeze_stages'"),
     ],
 )

@@ -1,8 +1,7 @@
-"""Real processes: a server and its worker are killed while people answer, and nothing is lost."""
+"""Real processes: eight people on one server while it trains; how server and worker end."""
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import sqlite3
@@ -183,95 +182,11 @@ def test_eight_people_at_once_for_ten_minutes(large_root: Path) -> None:
     assert count > 1000
 
 
-def kill_at_random(root: Path, kills: int, *, pause: float) -> None:
-    """Kill the server or its worker again and again while three people answer."""
-    chance = random.Random(kills)
-    port = free_port()
-    until = threading.Event()
-    process = start(root, port)
-    wait_for(lambda: has_query(root), 120)
-    people = start_people(3, port, until, think_seconds=0.6)
-    try:
-        for number in range(kills):
-            before = acknowledged(people)
-            wait_for(lambda before=before: acknowledged(people) > before, 60)
-            time.sleep(chance.uniform(0.0, pause))
-            worker = worker_of(root)
-            if number % 2 and worker is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker, signal.SIGKILL)
-            else:
-                process.kill()
-                process.wait()
-                process = start(root, port)
-        until.set()
-        for person in people:
-            person.join(timeout=90)
-    finally:
-        until.set()
-        end(process)
-    assert assert_everything_is_kept_once(root, people) >= kills
-    assert_sound(root)
-
-
-def acknowledged(people: list[Person]) -> int:
-    return sum(len(person.kept) for person in people)
-
-
 def worker_of(root: Path) -> int | None:
     """Process of the worker, as it told."""
     with Store(root / "askmask.db") as store:
         worker = store.control.worker()
     return None if worker is None or not worker.is_alive else worker.process
-
-
-@pytest.mark.slow
-def test_server_and_worker_killed_while_people_answer_lose_nothing(root: Path) -> None:
-    kill_at_random(root, 5, pause=0.5)
-
-
-@pytest.mark.slow
-def test_server_and_worker_killed_fifty_times_lose_nothing(large_root: Path) -> None:
-    kill_at_random(large_root, 50, pause=4.0)
-
-
-@pytest.mark.slow
-def test_full_disk_is_told_and_nothing_is_damaged(root: Path) -> None:
-    with Store(root / "askmask.db") as store:  # a query, so that there is something to answer
-        assert store.newest_query() is None
-    with serving(root):
-        wait_for(lambda: has_query(root), 120)
-    size = max(path.stat().st_size for path in root.glob("askmask.db*"))
-    port = free_port()
-    # No file may grow beyond this: to SQLite that is a full disk.
-    process = start(root, port, RLIMIT_FSIZE=size + 60_000)
-    until = threading.Event()
-    person = Person("Ada", port, until, 0.0)
-    try:
-        person.start()
-        wait_for(lambda: person.resent + person.refused > 2, 60)
-        status, reply = Person("Grace", port, until)._ask("POST", "/session", {"name": "Grace"})
-        assert (status, reply["error"]["code"]) == (507, "storage")
-        assert answers(port)
-    finally:
-        end(process)
-    assert_sound(root)
-
-    with serving_on(root, port):  # room again: what was not acknowledged is sent and kept
-        wait_for(lambda: len(person.kept) == len(person.taken), 60)
-        until.set()
-        person.join(timeout=60)
-    assert_everything_is_kept_once(root, [person])
-    assert_sound(root)
-
-
-@contextlib.contextmanager
-def serving_on(root: Path, port: int) -> Iterator[None]:
-    process = start(root, port)
-    try:
-        yield
-    finally:
-        end(process)
 
 
 def has_query(root: Path) -> bool:

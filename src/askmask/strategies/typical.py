@@ -41,7 +41,10 @@ def most_typical_of_each_cluster(
             vectors.append(projected(embedded.astype(np.float64)))
     if not candidates:
         return ()
-    features = np.concatenate(vectors)
+    # By image and place, so that the draw of centres does not see the order of the pool.
+    by_place = sorted(range(len(candidates)), key=lambda i: candidates[i].region)
+    candidates = [candidates[i] for i in by_place]
+    features = np.concatenate(vectors)[by_place]
     features = (features - features.mean(0)) / np.maximum(features.std(0), 1e-12)
     generator = numpy_generator(turn.seed, "typical", turn.round)
     chosen = typical_and_spread(features, turn.count, generator)
