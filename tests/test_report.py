@@ -147,7 +147,7 @@ def test_caption_states_seeds_and_band(page: Page) -> None:
 
 
 def test_verdict_stands_before_every_figure(html: str) -> None:
-    verdict = html.index("Object F1: 1 of 1 comparison shows a difference.")
+    verdict = html.index("Object F1: 1 of 1 comparison shows a difference (n = 3 seeds).")
     assert verdict < html.index("<figure>")
 
 
@@ -224,7 +224,7 @@ def test_empty_table_is_a_report_too(tmp_path: Path) -> None:
 
 def test_calibration_alone_is_judged_by_the_brier_score(tmp_path: Path) -> None:
     page = Page(write(tmp_path / "report.html", curves(SCORES, metric="brier")))
-    assert "Brier score: 1 of 1 comparison shows a difference." in page.text
+    assert "Brier score: 1 of 1 comparison shows a difference (n = 3 seeds)." in page.text
     assert "Better than random? No, worse: margin · regions by 0.1000" in page.text
 
 

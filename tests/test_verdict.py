@@ -13,7 +13,7 @@ from askmask.experiments.verdict import compare, judged_metrics, verdict
 from result_rows import curves, row
 
 F1, BRIER = METRICS["object_f1"], METRICS["brier"]
-BY = "by 0.1050 ± 0.0092 (n = 4, p < 0.001)"
+BY = "by 0.1050 ± 0.0092 (p < 0.001)"
 OTHER = "In 1 other comparison no difference was shown."
 CLEAR = {  # areas over 0.1 to 0.2: random 0.45, 0.46, 0.47, 0.48; margin 0.1, 0.11, 0.1, 0.11 above
     "random-region": [[0.40, 0.50], [0.41, 0.51], [0.42, 0.52], [0.43, 0.53]],
@@ -108,7 +108,7 @@ def test_difference_that_leaves_zero_out_is_shown() -> None:
     comparisons = compare(curves(CLEAR), F1, "test")
     assert comparisons[0].outcome == "margin · regions better"
     assert verdict(comparisons) == (
-        "Object F1: 1 of 1 comparison shows a difference.",
+        "Object F1: 1 of 1 comparison shows a difference (n = 4 seeds).",
         [f"Better than random? Yes: margin · regions {BY}."],
     )
 
@@ -131,7 +131,7 @@ def test_difference_within_its_interval_is_not_shown() -> None:
     assert comparisons[0].outcome == "no difference shown"
     assert verdict(comparisons) == (
         (
-            "Object F1: no difference was shown in 1 comparison. "
+            "Object F1: no difference was shown in 1 comparison (n = 3 seeds). "
             "That does not mean that there is none."
         ),
         [],
@@ -144,7 +144,7 @@ def test_some_shown_and_some_not_are_counted() -> None:
     comparisons = compare(curves(CLEAR | {"expected_entropy-region": noisy}), F1, "test")
     summary, claims = verdict(comparisons)
     assert summary == (
-        "Object F1: 1 of 2 comparisons shows a difference. "
+        "Object F1: 1 of 2 comparisons shows a difference (n = 4 seeds). "
         "In the others none was shown, which does not mean that there is none."
     )
     assert claims == [f"Better than random? Yes: margin · regions {BY}. {OTHER}"]

@@ -22,6 +22,7 @@ from askmask.experiments.curves import (
     Strategy,
     complete_curves,
     has_values,
+    measured_strategies,
     reliability_bins,
     scores,
     strategies,
@@ -74,8 +75,9 @@ def paper_figures(rows: Sequence[ResultRow], split: str) -> dict[str, Figure]:
 def figure_1(rows: Sequence[ResultRow], split: str) -> Figure | None:
     """Overlap and Brier score against the labelled fraction, a column per acquisition function."""
     names = [metric.name for metric in judged_metrics(rows, split)]
-    by_function = _by_function(strategies(rows))
-    if not names or not by_function:
+    measured = [row for name in names for row in scores(rows, name, split)]
+    by_function = _by_function(measured_strategies(rows, measured))
+    if not by_function:
         return None
     columns = min(_COLUMNS, len(by_function))
     blocks = -(-len(by_function) // _COLUMNS)

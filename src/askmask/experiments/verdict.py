@@ -156,7 +156,7 @@ def verdict(comparisons: Sequence[Comparison]) -> tuple[str, list[str]]:
         for question in questions
         if shown
     ]
-    return _summary(metric, shown, len(comparisons)), claims
+    return _summary(metric, shown, comparisons), claims
 
 
 def _questions(found: Iterable[Strategy]) -> dict[str, list[tuple[Strategy, Strategy]]]:
@@ -213,7 +213,7 @@ def _by(comparison: Comparison) -> str:
     text = p_text(comparison.p_adjusted)
     return (
         f"{comparison.first.label} by {abs(comparison.mean):.4f} ± {comparison.half_width:.4f} "
-        f"(n = {len(comparison.differences)}, p {'' if text.startswith('<') else '= '}{text})"
+        f"(p {'' if text.startswith('<') else '= '}{text})"
     )
 
 
@@ -224,15 +224,18 @@ def p_text(p_value: float) -> str:
     return "< 0.001" if p_value < 1e-3 else f"{p_value:.3f}"
 
 
-def _summary(metric: Metric, shown: int, total: int) -> str:
+def _summary(metric: Metric, shown: int, comparisons: Sequence[Comparison]) -> str:
+    total = len(comparisons)
     noun = "comparison" if total == 1 else "comparisons"
+    counts = [len(comparison.differences) for comparison in comparisons]
+    seeds = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(max(counts))
     if not shown:
         return (
-            f"{metric.label}: no difference was shown in {total} {noun}. "
+            f"{metric.label}: no difference was shown in {total} {noun} (n = {seeds} seeds). "
             "That does not mean that there is none."
         )
     rest = " In the others none was shown, which does not mean that there is none."
     return (
         f"{metric.label}: {shown} of {total} {noun} {'shows' if shown == 1 else 'show'} "
-        f"a difference.{rest if shown < total else ''}"
+        f"a difference (n = {seeds} seeds).{rest if shown < total else ''}"
     )
