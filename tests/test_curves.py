@@ -12,13 +12,14 @@ from askmask.experiments.curves import (
     groups,
     has_values,
     mean_curve,
+    references,
     reliability_bins,
     scores,
     seed_curves,
     splits,
     strategies,
 )
-from askmask.experiments.measures import METRICS
+from askmask.experiments.measures import METRICS, metric_named
 from result_rows import curves, reliability, row
 
 RANDOM_REGIONS = Strategy("random", "region")
@@ -52,6 +53,35 @@ def test_strategies_stand_random_first_and_regions_before_images() -> None:
         "margin · regions",
         "margin · whole images",
     ]
+
+
+def test_models_and_data_sets_are_told_only_where_there_are_several() -> None:
+    rows = [row(), row(model="other")]
+    assert [s.label for s in strategies(rows)] == [
+        "random · other · regions",
+        "random · unet · regions",
+    ]
+    rows = [row(), row(dataset="other")]
+    assert [s.label for s in strategies(rows)] == [
+        "random · drawn · regions", "random · other · regions",
+    ]  # fmt: skip
+
+
+def test_bounds_are_no_strategies() -> None:
+    rows = [row(), row(acquisition="all_data", unit="image"), row(acquisition="start_set")]
+    assert strategies(rows) == (RANDOM_REGIONS,)
+    assert [s.label for s in references(rows)] == ["all data", "start set"]
+
+
+def test_strategy_owns_the_rows_of_its_model() -> None:
+    first, second = strategies([row(), row(model="other")])
+    assert [first.owns(row()), second.owns(row())] == [False, True]
+
+
+def test_unknown_metric_keeps_its_name_and_recalibration_is_told() -> None:
+    assert metric_named("recalibrated_nll").label == "NLL, recalibrated"
+    assert metric_named("recalibrated_nll").lower_is_better
+    assert metric_named("my_score").label == "my score"
 
 
 def test_split_that_counts_first_is_test() -> None:

@@ -199,7 +199,7 @@ def test_figures_are_written_as_svg_and_png(tmp_path: Path) -> None:
     rows = paper_rows()
     names = {path.name for path in draw_run(rows, tmp_path)}
     assert {"curves_object_f1_labelled_fraction.svg", "curves_brier_labelled_pixels.png",
-            "penalties_object_f1.svg", "reliability_random_image.png"} <= names  # fmt: skip
+            "penalties_object_f1.svg", "reliability_random_whole_images.png"} <= names  # fmt: skip
     assert not any("boundary_length" in name for name in names)  # nobody counted it here
     root = ET.fromstring((tmp_path / "penalties_object_f1.svg").read_text(encoding="utf-8"))
     assert root.tag == "{http://www.w3.org/2000/svg}svg"

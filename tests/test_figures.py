@@ -1,5 +1,6 @@
 """Figures show the numbers of the table, unaltered."""
 
+import dataclasses
 import io
 import math
 from typing import Any
@@ -13,8 +14,13 @@ from PIL import Image
 
 from askmask.experiments.curves import Strategy
 from askmask.experiments.drawing import INKS, Ink, swatch, to_png, to_svg
-from askmask.experiments.figures import group_scores, learning_curves, reliability_diagram
-from result_rows import curves, reliability
+from askmask.experiments.figures import (
+    error_left_figure,
+    group_scores,
+    learning_curves,
+    reliability_diagram,
+)
+from result_rows import curves, reliability, row
 
 THREE = {"random-region": [[0.1, 0.3], [0.2, 0.4], [0.3, 0.5]]}
 REGIONS = Strategy("random", "region")
@@ -145,6 +151,29 @@ def test_reliability_diagram_shows_accuracy_confidence_and_share_of_pixels() -> 
     assert lines(figure) == [([0, 1], [0, 1]), ([0.65, 0.95], [0.5, 0.9])]
     (bars,) = figure.axes[1].collections
     assert [segment[1].tolist() for segment in bars.get_segments()] == [[0.65, 0.25], [0.95, 0.75]]
+
+
+def test_reliability_after_recalibration_is_drawn_as_crosses() -> None:
+    rows = reliability({9: (0.95, 0.7, 300)})
+    rows += [
+        dataclasses.replace(own, metric=f"recalibrated_{own.metric}")
+        for own in reliability({7: (0.71, 0.7, 300)})
+    ]
+    drawn = reliability_diagram(rows, REGIONS, split="test").axes[0].get_lines()
+    assert lines(reliability_diagram(rows, REGIONS, split="test"))[2] == ([0.71], [0.7])
+    assert drawn[2].get_marker() == "x"
+
+
+def test_error_left_is_the_mean_over_seeds_at_each_share() -> None:
+    rows = [
+        row(seed=seed, round=1, metric="error_left", bin=place, value=value + seed / 10)
+        for seed in (0, 1)
+        for place, value in enumerate((0.3, 0.2))
+    ]
+    rows.append(row(round=0, metric="error_left", bin=0, value=0.9))  # not the last round
+    (after, before) = lines(error_left_figure(rows, split="test"))
+    assert after == ([], [])
+    assert before == ([0.0, 0.01], pytest.approx([0.35, 0.25]))
 
 
 def test_reliability_diagrams_can_share_the_scale_of_pixels() -> None:

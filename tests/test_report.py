@@ -190,6 +190,35 @@ def test_report_adapts_to_dark_pages_and_narrow_ones(html: str) -> None:
     assert 'content="width=device-width, initial-scale=1"' in html
 
 
+def test_recalibration_and_referred_pixels_are_told_where_measured(tmp_path: Path) -> None:
+    rows = [
+        row(metric="nll", value=0.5), row(metric="recalibrated_nll", value=0.4),
+        row(metric="error_left", bin=0, value=0.2), row(metric="error_left", bin=4, value=0.1),
+        *reliability({9: (0.95, 0.9, 300)}),
+    ]  # fmt: skip
+    page = Page(write(tmp_path / "report.html", rows))
+    assert "random · regions 0.500 0.400" in page.text
+    told = "Pixels still wrong. random · regions: 0.200 at 0%, 0.100 at 10%."
+    assert told in page.values("aria-label")
+
+
+def test_large_reports_show_a_panel_for_each_function(tmp_path: Path) -> None:
+    rows = curves({f"{name}-region": [[0.1, 0.2]] for name in "abcdefghi"})
+    text = Page(write(tmp_path / "report.html", rows)).text
+    assert "Each acquisition function in a panel of its own." in text
+    assert "no bands: too many strategies in one panel" in text
+
+
+def test_strategies_and_data_are_told_in_a_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_report(
+        path, [row(), row(acquisition="all_data")], config_yaml="", versions={}, gallery=[],
+        command="", descriptions={"random": "uniform"}, data_facts={"Data": "3 images"},
+    )  # fmt: skip
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert "Data 3 images Strategies random , regions : uniform Bounds all data" in text
+
+
 def test_two_seeds_show_no_difference(tmp_path: Path) -> None:
     rows = curves({name: seeds[:2] for name, seeds in SCORES.items()})
     text = Page(write(tmp_path / "report.html", rows)).text

@@ -36,19 +36,25 @@ _UNITS: Final[Mapping[str, str]] = MappingProxyType(
 class Strategy:
     """An acquisition function and what it asks for; trials of one strategy differ by seed.
 
-    `model` and `dataset` are empty, meaning any, unless the table holds several.
+    `model`, `budget` and `dataset` are empty, meaning any, unless the table holds several.
     """
 
     acquisition: str
     unit: str
     model: str = ""
+    budget: str = ""
     dataset: str = ""
 
     @property
     def label(self) -> str:
         """Name for people, e.g. ``"mutual information · regions"``."""
         unit = "" if self.acquisition in REFERENCES else self.unit_label
-        parts = (self.acquisition.replace("_", " "), unit, self.model, self.dataset)
+        return " · ".join(part for part in (self.function_label, unit) if part)
+
+    @property
+    def function_label(self) -> str:
+        """Acquisition function, with model, budget and data set where there are several."""
+        parts = (self.acquisition.replace("_", " "), self.model, self.budget, self.dataset)
         return " · ".join(part for part in parts if part)
 
     @property
@@ -61,6 +67,7 @@ class Strategy:
         return (
             (row.acquisition, row.unit) == (self.acquisition, self.unit)
             and self.model in ("", row.model)
+            and self.budget in ("", budget_of(row))
             and self.dataset in ("", row.dataset)
         )
 
@@ -114,7 +121,7 @@ def measured_strategies(
     rows: Iterable[ResultRow], measured: Iterable[ResultRow]
 ) -> tuple[Strategy, ...]:
     """Those strategies of the table that have a row among `measured`."""
-    names = {(row.acquisition, row.unit, row.model, row.dataset): row for row in measured}
+    names = {_names(row): row for row in measured}
     return tuple(s for s in strategies(rows) if any(s.owns(row) for row in names.values()))
 
 
@@ -225,7 +232,7 @@ def complete_curves(rows: Iterable[ResultRow], measured: Sequence[ResultRow], co
     """
     by_names: dict[tuple[str, ...], list[ResultRow]] = {}
     for row in measured:
-        by_names.setdefault((row.acquisition, row.unit, row.model, row.dataset), []).append(row)
+        by_names.setdefault(_names(row), []).append(row)
     found: Curves = {}
     for strategy in measured_strategies(rows, measured):
         own = [row for part in by_names.values() if strategy.owns(part[0]) for row in part]
@@ -236,17 +243,15 @@ def complete_curves(rows: Iterable[ResultRow], measured: Sequence[ResultRow], co
 
 
 def reliability_bins(
-    rows: Iterable[ResultRow], strategy: Strategy, split: str
+    rows: Iterable[ResultRow], strategy: Strategy, split: str, prefix: str = ""
 ) -> tuple[ReliabilityBin, ...]:
     """Reliability bins of the last round of each seed, pixels of all seeds together.
 
-    Bins without a pixel are left out.
+    Bins without a pixel are left out. `prefix` is `measures.RECALIBRATED` for those after
+    recalibration.
     """
-    pieces = (
-        row
-        for metric in ("reliability_confidence", "reliability_accuracy")
-        for row in _with_key(rows, (metric, split, ALL, ALL))
-    )
+    metrics = tuple(f"{prefix}reliability_{part}" for part in ("confidence", "accuracy"))
+    pieces = (row for metric in metrics for row in _with_key(rows, (metric, split, ALL, ALL)))
     own = [
         row
         for row in _of(pieces, strategy)
@@ -256,24 +261,37 @@ def reliability_bins(
     final = [row for row in own if row.round == last[row.seed]]
     found = []
     for index in sorted({row.bin for row in final if row.bin is not None}):
-        confidence, _ = _pooled(final, "reliability_confidence", index)
-        accuracy, count = _pooled(final, "reliability_accuracy", index)
+        confidence, _ = _pooled(final, metrics[0], index)
+        accuracy, count = _pooled(final, metrics[1], index)
         found.append(ReliabilityBin(index, confidence, accuracy, count))
     return tuple(found)
 
 
+def mean_bins(
+    rows: Iterable[ResultRow], strategy: Strategy, metric: str, split: str
+) -> dict[int, tuple[float, ...]]:
+    """Values over seeds of a metric with bins, at the last round of each seed, by bin."""
+    own = [
+        row
+        for row in _of(_with_key(rows, (metric, split, ALL, ALL)), strategy)
+        if not row.is_failure and row.bin is not None
+    ]
+    last = {row.seed: row.round for row in sorted(own, key=attrgetter("round"))}
+    found: dict[int, list[float]] = {}
+    for row in sorted(own, key=lambda row: (row.bin or 0, row.seed)):
+        if row.round == last[row.seed]:
+            found.setdefault(row.bin or 0, []).append(row.value)
+    return {index: tuple(values) for index, values in found.items()}
+
+
 def _named(rows: Iterable[ResultRow], *, are_references: bool) -> tuple[Strategy, ...]:
     heads = rows.heads if isinstance(rows, IndexedRows) else rows
-    names = {(row.acquisition, row.unit, row.model, row.dataset) for row in heads}
-    models, datasets = ({name[place] for name in names} for place in (2, 3))
+    names = {_names(row) for row in heads}
+    asking = [name for name in names if name[0] not in REFERENCES] or list(names)
+    several = [len({name[place] for name in asking}) > 1 for place in (2, 3, 4)]
     found = {
-        Strategy(
-            acquisition,
-            unit,
-            model if len(models) > 1 else "",
-            dataset if len(datasets) > 1 else "",
-        )
-        for acquisition, unit, model, dataset in names
+        Strategy(acquisition, unit, *(v if s else "" for v, s in zip(rest, several, strict=True)))
+        for acquisition, unit, *rest in names
         if (acquisition in REFERENCES) == are_references
     }
     return tuple(sorted(found, key=order))
@@ -282,7 +300,18 @@ def _named(rows: Iterable[ResultRow], *, are_references: bool) -> tuple[Strategy
 def order(strategy: Strategy) -> tuple[object, ...]:
     """Key to sort strategies by: random first, regions before images."""
     name = strategy.acquisition
-    return (strategy.dataset, strategy.model, name != RANDOM, name, strategy.unit != Unit.REGION)
+    variant = (strategy.dataset, strategy.model, strategy.budget)
+    return (*variant, name != RANDOM, name, strategy.unit != Unit.REGION)
+
+
+def budget_of(row: ResultRow) -> str:
+    """Name of the budget of a row's trial; empty in a run with one budget."""
+    return str(getattr(row, "budget", ""))
+
+
+def _names(row: ResultRow) -> tuple[str, str, str, str, str]:
+    """What a strategy is told apart by."""
+    return (row.acquisition, row.unit, row.model, budget_of(row), row.dataset)
 
 
 def _of(rows: Iterable[ResultRow], strategy: Strategy) -> list[ResultRow]:

@@ -1,6 +1,7 @@
 """Every figure of a run as SVG and PNG files: for papers, slides, and a look of one's own."""
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -117,10 +118,15 @@ def _general(rows: Sequence[ResultRow], split: str) -> Iterator[tuple[str, Figur
             figure = reliability_diagram(rows, strategy, split=split)
             seeds = {row.seed for row in scores(rows, "ece", split) if strategy.owns(row)}
             note(figure, f"{sizes_text([len(seeds)])}, pixels together; split {split}")
-            yield f"reliability_{strategy.acquisition}_{strategy.unit}", figure
+            yield f"reliability_{_file_name(strategy.label)}", figure
     densities = figure_e1(rows)
     if densities is not None:
         yield "asked_scores", densities
+
+
+def _file_name(label: str) -> str:
+    """Words of a label joined by underscores, for any file system."""
+    return "_".join(re.findall(r"[A-Za-z0-9.+-]+", label))
 
 
 def _sheet(items: Sequence[GalleryItem]) -> bytes:

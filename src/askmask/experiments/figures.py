@@ -19,12 +19,14 @@ from askmask.experiments.curves import (
     Point,
     Strategy,
     groups,
+    mean_bins,
     mean_curve,
     measured_strategies,
     order,
     references,
     reliability_bins,
     scores,
+    strategies,
 )
 from askmask.experiments.drawing import (
     LIGHT,
@@ -40,9 +42,11 @@ from askmask.experiments.drawing import (
     stroke,
 )
 from askmask.experiments.indexed import indexed
-from askmask.experiments.measures import Metric, metric_named
+from askmask.experiments.measures import RECALIBRATED, Metric, metric_named
 from askmask.experiments.results import ResultRow
+from askmask.experiments.statistics import t_interval
 from askmask.experiments.verdict import Comparison
+from askmask.metrics.risk import REFERRED
 
 COSTS: Final = MappingProxyType(
     {
@@ -51,6 +55,10 @@ COSTS: Final = MappingProxyType(
         "regions": "Regions answered",
         "images": "Images touched",
         "boundary_length": "Boundary length in the answers (pixel edges)",
+        "contour_length": "Length of the traced contours (pixels)",
+        "clicks": "Clicks to draw the contours as polygons",
+        "modelled_seconds": "Modelled seconds of drawing",
+        "measured_seconds": "Measured seconds of answering",
     }
 )
 """The costs that a score can be drawn against, with their labels."""
@@ -154,7 +162,7 @@ def seeds_note(
 
 def is_spent(rows: Sequence[ResultRow], cost: str) -> bool:
     """Whether a cost was counted, and is not the same in every round."""
-    values = {float(getattr(row, cost)) for row in indexed(rows).heads if row.metric}
+    values = {float(getattr(row, cost, math.nan)) for row in indexed(rows).heads if row.metric}
     return len({value for value in values if math.isfinite(value)}) > 1
 
 
@@ -172,13 +180,18 @@ def reliability_diagram(
     """Accuracy against confidence per bin at the last round, over the pixels' distribution.
 
     On the diagonal, confidence is as high as accuracy. Below it stands the share of the pixels in
-    each bin, up to `highest_share`, so that diagrams side by side have one scale.
+    each bin, up to `highest_share`, so that diagrams side by side have one scale. Crosses are
+    the same model after recalibration, if there was one.
     """
     bins = reliability_bins(rows, strategy, split)
+    after = reliability_bins(rows, strategy, split, RECALIBRATED)
     figure, ((upper,), (lower,)) = panels((2.9, 3.3), 2, 1, sharex=True, height_ratios=[3, 1])
     upper.plot([0, 1], [0, 1], color=TEXT, linewidth=0.8, linestyle=":")
     confidence = [b.confidence for b in bins]
     upper.plot(confidence, [b.accuracy for b in bins], color=colour(strategy), **stroke(strategy))
+    if after:
+        crosses = {"color": TEXT, "marker": "x", "linewidth": 0.9, "markersize": 4}
+        upper.plot([b.confidence for b in after], [b.accuracy for b in after], **crosses)
     total = sum(b.count for b in bins)
     shares = [b.count / total for b in bins]
     lower.vlines(confidence, 0, shares, color=colour(strategy), linewidth=4)
@@ -187,6 +200,27 @@ def reliability_diagram(
     lower.yaxis.set_major_formatter("{x:.0%}")
     finish(upper, "", strategy.label.replace(" · ", "\n"))
     finish(lower, "Confidence", "")
+    return figure
+
+
+def error_left_figure(rows: Sequence[ResultRow], *, split: str) -> Figure:
+    """Share of pixels still wrong when the least certain ones went to a person, last round.
+
+    Means over seeds, no band. Dotted, without markers: after recalibration.
+    """
+    figure = new_figure((5.2, 3.4))
+    axes = figure.subplots()
+    for strategy in strategies(rows):
+        before = mean_bins(rows, strategy, "error_left", split)
+        after = mean_bins(rows, strategy, RECALIBRATED + "error_left", split)
+        ink = colour(strategy)
+        for bins, look in ((after, {"linestyle": ":"}), (before, stroke(strategy))):
+            shares = [REFERRED[index] for index in bins]
+            axes.plot(shares, [t_interval(own)[0] for own in bins.values()], color=ink, **look)
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.yaxis.set_major_formatter("{x:.1%}")
+    axes.set_ylim(bottom=0)
+    finish(axes, "Pixels that went to a person, least certain first", "Pixels still wrong")
     return figure
 
 

@@ -94,7 +94,7 @@ def figure_1(rows: Sequence[ResultRow], split: str) -> Figure | None:
             axes.set_ylabel(metric_named(name).axis if column == 0 else "")
             is_last = row == len(names) - 1
             label = "Labelled fraction" if is_last else ""
-            finish(axes, label, function.replace("_", " ") if row == 0 else "")
+            finish(axes, label, function if row == 0 else "")
             axes.tick_params(labelbottom=is_last)
     for row in range(len(names)):
         _share_height(axes_of[row :: len(names)])
@@ -152,7 +152,7 @@ def figure_5(rows: Sequence[ResultRow], split: str) -> Figure | None:
         for row, function in enumerate(functions):
             axes = axes_of[row, column]
             counts |= _bars(axes, curves[name], function, _fractions(analysis))
-            axes.set_ylabel(function.replace("_", " ") if column == 0 else "")
+            axes.set_ylabel(function if column == 0 else "")
             is_last = row == len(functions) - 1
             heading = metric_named(name).label if row == 0 else ""
             finish(axes, "Labelled fraction" if is_last else "", heading)
@@ -215,11 +215,10 @@ def figure_e2(rows: Sequence[ResultRow], split: str) -> Figure | None:
 
 
 def _by_function(own: Iterable[Strategy]) -> dict[str, list[Strategy]]:
-    """Strategies by acquisition function (and model and data set, if there are several)."""
+    """Strategies by acquisition function, as `Strategy.function_label` calls it."""
     found: dict[str, list[Strategy]] = {}
     for strategy in own:
-        parts = (strategy.acquisition, strategy.model, strategy.dataset)
-        found.setdefault(" · ".join(part for part in parts if part), []).append(strategy)
+        found.setdefault(strategy.function_label, []).append(strategy)
     return found
 
 

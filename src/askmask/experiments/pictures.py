@@ -15,6 +15,7 @@ from askmask.experiments.curves import (
     Strategy,
     groups,
     has_values,
+    mean_bins,
     mean_curve,
     measured_strategies,
     references,
@@ -22,10 +23,11 @@ from askmask.experiments.curves import (
     scores,
 )
 from askmask.experiments.densities import density
-from askmask.experiments.measures import metric_named
+from askmask.experiments.measures import RECALIBRATED, metric_named
 from askmask.experiments.paper import figure_1, figure_e1
 from askmask.experiments.results import ResultRow
 from askmask.experiments.verdict import Comparison, judged_metrics
+from askmask.metrics.risk import REFERRED
 
 _COST: Final = "labelled_fraction"
 
@@ -108,9 +110,36 @@ def reliability_pictures(
         told = "; ".join(f"{b.confidence:.2f}: {b.accuracy:.2f} ({b.count:,})" for b in own)
         text = f"Reliability of {strategy.label}. Confidence: accuracy (pixels): {told}."
         caption = f"{sum(b.count for b in own):,} pixels of all seeds."
+        if reliability_bins(rows, strategy, split, RECALIBRATED):
+            caption += " Crosses: after recalibration."
         shown = f"{rows_text('reliability_confidence and reliability_accuracy', split)}; last round"
         pictures.append(Picture(_svg(figure, names, text), caption, shown))
     return pictures
+
+
+def error_left_picture(
+    rows: Sequence[ResultRow], found: Iterable[Strategy], split: str, names: Iterator[str]
+) -> Picture | None:
+    """What referring pixels to a person buys; None if it was not measured."""
+    bins = {strategy: mean_bins(rows, strategy, "error_left", split) for strategy in found}
+    told = "; ".join(
+        f"{strategy.label}: " + ", ".join(
+            f"{sum(values) / len(values):.3f} at {REFERRED[index]:.0%}"
+            for index, values in own.items()
+        )
+        for strategy, own in bins.items()
+        if own
+    )  # fmt: skip
+    if not told:
+        return None
+    sizes = {len(values) for own in bins.values() for values in own.values()}
+    figure = figures.error_left_figure(rows, split=split)
+    caption = f"{figures.sizes_text(sizes)}, means, no band; dotted: after recalibration, if any."
+    return Picture(
+        _svg(figure, names, f"Pixels still wrong. {told}."),
+        caption,
+        f"{rows_text('error_left', split)}; last round",
+    )
 
 
 def group_pictures(

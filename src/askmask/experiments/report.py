@@ -184,6 +184,7 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
         "verdict": _verdict(metrics, comparisons),
         "legend": pictures.legend(found, names),
         "cost_legend": pictures.legend(found, names),
+        "error_legend": pictures.legend(found, names),
         "overview": pictures.overview_picture(rows, found, split, names),
         "overlap": [
             pictures.curve_picture(rows, name, split, names, size=drawing.WIDE) for name in overlap
@@ -193,6 +194,7 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
             for name in _present(rows, split, _CALIBRATION)
         ],
         "reliability": pictures.reliability_pictures(rows, found, split, names),
+        "error_left": pictures.error_left_picture(rows, found, split, names),
         "recalibration": tables.recalibration(rows, split),
         "by_group": pictures.group_pictures(rows, (*_OVERLAP, "brier"), split, names),
         "other_costs": [
