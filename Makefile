@@ -21,7 +21,7 @@ demo: .venv/.installed
 	rm -rf demo
 	$(BIN)/askmask prepare demo demo/data
 	$(BIN)/askmask simulate examples/demo.yaml --out demo/run
-	cp demo/run/report.html demo/run/results.csv demo/
+	cp demo/run/report.html demo/run/results.csv demo/run/summary.json demo/
 	@echo "Open demo/report.html"
 
 test: .venv/.installed
