@@ -3,35 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
 
 from askmask.config import Config, parse_config
 from askmask.data.prepared import DatasetWriter
-from askmask.records import ClassMap, ImageInfo, Mask
-from askmask.seeds import numpy_generator
+from askmask.records import ClassMap, ImageInfo
+from discs import SIDE, draw_discs
 
 # Shared machines stall for a second now and then: that is no failure of a property.
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
-
-SIDE = 64
-
-
-def draw_discs(seed: int, side: int = SIDE) -> tuple[np.ndarray, Mask]:
-    """Image of a few bright discs on a noisy ground, with its mask."""
-    generator = numpy_generator(seed, "discs")
-    rows, cols = np.mgrid[:side, :side]
-    instances = np.zeros((side, side), np.int32)
-    for number in range(1, 4):
-        row, col = generator.integers(8, side - 8, 2)
-        radius = generator.integers(6, 12)
-        instances[(rows - row) ** 2 + (cols - col) ** 2 < radius**2] = number
-    image = generator.integers(0, 90, (side, side, 3)).astype(np.uint8)
-    image[instances > 0] += np.array([140, 60, 100], np.uint8)
-    return image, Mask((instances > 0).astype(np.int16), instances)
 
 
 @pytest.fixture(scope="session")

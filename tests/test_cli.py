@@ -17,7 +17,7 @@ from askmask import __version__
 from askmask.cli import app, main
 from askmask.config import Config, dump_config
 from askmask.errors import AskmaskError
-from conftest import draw_discs
+from discs import draw_discs
 
 Build = Callable[..., Config]
 README = Path(__file__).parent.parent / "README.md"

@@ -13,7 +13,7 @@ from askmask.config import load_config
 from askmask.errors import ConfigError, PrepareError, ProjectError
 from askmask.project import Project
 from askmask.records import ImageInfo
-from conftest import draw_discs
+from discs import draw_discs
 
 TINY = ["threads=1", "device=cpu"]
 

@@ -26,7 +26,7 @@ from askmask.predicting import CONFIDENCE_SCALE, predict_files, tiles
 from askmask.project import Project
 from askmask.records import ClassMap, ImageInfo
 from askmask.sampling import Deterministic
-from conftest import draw_discs
+from discs import draw_discs
 from fakes import TinyModel
 
 Build = Callable[..., Config]

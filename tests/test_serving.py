@@ -22,7 +22,7 @@ from askmask.oracle import MaskOracle
 from askmask.project import Project
 from askmask.records import ClassMap, ImageInfo
 from askmask.store import Store
-from conftest import draw_discs
+from discs import draw_discs
 from people import API, Person, start_people
 
 Build = Callable[..., Config]

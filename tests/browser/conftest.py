@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from annotator import Come, visitors
+from page_server import Served, make_project
 from playwright.sync_api import Browser, expect, sync_playwright
-
-from served import Served, make_project
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NO_BROWSER = "skipped tests/browser: no Chromium; `apt-get install chromium` brings it"

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from annotator import Annotator, Come, decode_runs, visitors
+from page_server import Served, make_project
 from playwright.sync_api import Browser
 
 from askmask.project import Project
-from served import Served, make_project
 
 ROUNDS = 3
 PER_ROUND = 4

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from annotator import Annotator, Come, decode_runs
+from page_server import Served
 from playwright.sync_api import expect
 
 from askmask.project import Project
-from served import Served
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 import pytest
 from annotator import Annotator, Come
+from page_server import Served
 from playwright.sync_api import expect
-
-from served import Served
 
 LARGE = {"width": 2560, "height": 1440}
 
