@@ -1,5 +1,7 @@
 """Reloads, a killed server, two tabs and two people: no stroke and no answer is lost."""
 
+import re
+
 import numpy as np
 import pytest
 from annotator import Annotator, Come, decode_runs
@@ -37,11 +39,12 @@ def test_reload_brings_strokes_undo_and_time_back(ada: Annotator) -> None:
     ada.set_size(4)
     ada.stroke(region, [(10, 10), (10, 30)])
     ada.stroke(region, [(30, 10), (30, 30)])
-    expect(ada.page.locator("#region-time")).not_to_have_text("0.0 s")
+    expect(ada.page.locator("#region-time")).to_have_text(re.compile("^([3-9]|[0-9]{2,})"))
     ada.reload()
     assert ada.wait_for_region() == key
     expect(ada.page.locator("#region-notice")).to_have_text("Your strokes from before are back.")
-    assert ada.page.locator("#region-time").inner_text() != "0.0 s"
+    shown = float(ada.page.locator("#region-time").inner_text().split()[0])
+    assert shown >= 1  # kept once a second: a reload loses no more than the last one
     ada.press("Control+z")
     ada.reload()
     ada.press("Control+y", "Control+z")  # redo is still there, too

@@ -14,6 +14,7 @@ import { holdRegion, letGo } from "./tabs.js";
 import { ActiveTimer } from "./timer.js";
 
 const HEARTBEAT_MS = 30000;
+const KEEP_TIME_MS = 1000; // what a reload may lose of the time measured
 const LAST = "askmask-last-region"; // per tab: a reload comes back to it
 
 export class Work extends EventTarget {
@@ -22,6 +23,7 @@ export class Work extends EventTarget {
     this.app = app;
     this.editor = editor;
     this.item = null;
+    this.isAnswering = false;
     editor.addEventListener("step", ({ detail }) => this.keep(detail.kept));
     for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
       document.addEventListener(kind, () => this.timer?.touch(), { passive: true, capture: true });
@@ -29,6 +31,7 @@ export class Work extends EventTarget {
     document.addEventListener("visibilitychange", () => this.watch());
     window.addEventListener("pagehide", () => this.leave());
     setInterval(() => this.renew(), HEARTBEAT_MS);
+    setInterval(() => this.keepTime(), KEEP_TIME_MS);
   }
 
   keyFor(item) {
@@ -105,6 +108,11 @@ export class Work extends EventTarget {
     written.catch((error) => this.dispatchEvent(new CustomEvent("lost", { detail: error })));
   }
 
+  /** A page that is being left may be gone before its last write is: the time is kept meanwhile. */
+  keepTime() {
+    if (this.item && !this.isAnswering && this.editor.isEdited && !this.timer.idle) this.keep(false);
+  }
+
   watch() {
     if (document.hidden) this.timer?.stop();
     else this.renew();
@@ -147,8 +155,13 @@ export class Work extends EventTarget {
       base: draft.record.base ?? null,
     };
     if (kind === "labels") body.runs = Array.from(encodeRuns(editor.raster.data));
-    await draft.queue;
-    await this.app.outbox.add(item, body, draft.record.key);
+    this.isAnswering = true; // the answer takes the draft's place: nothing may bring it back
+    try {
+      await draft.queue;
+      await this.app.outbox.add(item, body, draft.record.key);
+    } finally {
+      this.isAnswering = false;
+    }
     this.close();
   }
 
