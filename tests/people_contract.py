@@ -11,7 +11,16 @@ import pytest
 from askmask.access import Person, Role
 from askmask.control import CommandName, WorkerState
 from askmask.errors import ConfigError, ReusedId, ShapeError, StoreError, UnknownItem
-from askmask.records import UNLABELLED, Answer, AnswerKind, Query, QueryItem, Unit, unlabelled_mask
+from askmask.records import (
+    UNLABELLED,
+    Answer,
+    AnswerKind,
+    Query,
+    QueryItem,
+    Region,
+    Unit,
+    unlabelled_mask,
+)
 from askmask.store import Store
 from askmask.workitems import ItemState, PieceFacts
 from store_contract import CORNER, FIRST, IMAGES, LEFT, QUERY, RIGHT, SECOND, filled
@@ -47,6 +56,29 @@ class PeopleContract:
         assert [item.image for item in items] == [0, 1, 0]
         assert (items[0].acquisition, items[0].model) == (QUERY.acquisition, QUERY.model)
         assert all(i.lease is i.newest is i.piece is None and i.answers == 0 for i in items)
+
+    def test_open_regions_are_neither_answered_nor_withdrawn(self, store: Store) -> None:
+        store.add_query(
+            Query(2, "random", Unit.REGION, (QueryItem(0, Region("A third", 0, 0, 2, 2), 1.0, 4),))
+        )
+        store.worklist.give(CORNER_RANK, mark(AnswerKind.UNSURE), client_id="first-one")
+        store.worklist.lease(1, 2, "Ada")
+
+        everything = store.worklist.items()
+        assert store.worklist.open_items() == (everything[0], everything[2], everything[3])
+
+        store.worklist.withdraw("Grace")
+        assert store.worklist.open_items() == (everything[2],)
+
+    def test_somebody_is_at_work_while_a_lease_holds(self, store: Store) -> None:
+        assert not store.worklist.is_anybody_at_work()
+
+        store.worklist.lease(1, 0, "Ada")
+        assert store.worklist.is_anybody_at_work()
+
+        store.worklist.release(1, 0, "Ada")
+        store.worklist.lease(1, 0, "Ada", seconds=-1.0)
+        assert not store.worklist.is_anybody_at_work()
 
     def test_unknown_region_is_an_error(self, store: Store) -> None:
         with pytest.raises(UnknownItem, match="number 3 of round 1"):

@@ -101,6 +101,16 @@ class StoreContract:
         yield store
         store.close()
 
+    def test_identity_stays_and_is_no_other_stores(self, store: Store, tmp_path: Path) -> None:
+        other_path, again = tmp_path / "other", self.open_store(tmp_path)
+        other_path.mkdir()
+        other = self.open_store(other_path)
+        ids = [one.identity() for one in (store, again, other)]
+        again.close()
+        other.close()
+
+        assert ids[0] == ids[1] != ids[2]
+
     def test_new_store_is_empty(self, tmp_path: Path) -> None:
         store = self.open_store(tmp_path)
 

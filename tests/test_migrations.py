@@ -5,6 +5,7 @@ is added: keep its dump, and extend `test_store_of_an_old_version_is_read_as_it_
 """
 
 import math
+import re
 import signal
 import sqlite3
 import subprocess
@@ -14,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from askmask.access import Person, Role
 from askmask.database import connect
 from askmask.errors import StoreError
 from askmask.records import UNLABELLED, ImageInfo, MetricRow, Query, QueryItem, Region, Unit
 from askmask.schema import MIGRATIONS, Migration, version_of
 from askmask.store import RoundCost, Store
+from askmask.workitems import ItemState, Lease
 
 ASSETS = Path(__file__).parent / "assets"
 NEWEST = MIGRATIONS[-1].version
@@ -122,6 +125,35 @@ def test_metrics_of_version_1_are_those_of_its_finished_training(old: Path) -> N
 
         store.add_training(store.trainings()[1])
         assert store.metrics(0, "round_000.safetensors") == ()
+
+
+def test_people_of_version_3_are_at_work_as_they_were(tmp_path: Path) -> None:
+    with Store(write_old(tmp_path / "askmask.db", 3)) as store:
+        first, corner, field, gone = store.worklist.items()
+
+        assert (first.lease, first.state) == (Lease("Grace", 1e12), ItemState.OPEN)
+        assert first.piece is not None
+        assert first.piece.confidence == 0.75
+        assert (corner.state, corner.answers) == (ItemState.LABELS, 2)
+        assert (field.state, field.is_conflict, field.answers) == (ItemState.UNSURE, True, 2)
+        assert (gone.state, gone.round) == (ItemState.WITHDRAWN, 2)
+        grace = Person("Grace", Role.ANNOTATE)
+        assert store.access.person_of_token("token-of-grace") == grace
+        assert store.access.person_of_session("session-of-grace", needs_token=True) == grace
+        assert [command.state for command in store.control.commands()] == ["done"]
+        assert store.control.fact("strategies") == ["margin", "random"]
+
+
+def test_upgraded_database_gets_an_id_of_its_own_that_stays(tmp_path: Path) -> None:
+    paths = [write_old(tmp_path / f"{number}.db", 3) for number in range(2)]
+    ids = []
+    for path in paths * 2:
+        with Store(path) as store:
+            ids.append(store.identity())
+
+    assert ids[:2] == ids[2:]
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", text) for text in ids)
 
 
 def test_each_step_is_noted_once(old: Path) -> None:

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 import askmask.database
 from askmask.errors import StoreError
 from askmask.labelled import Piece, compose, mask_digest
-from askmask.records import UNLABELLED, Answer, ImageInfo, Mask
+from askmask.records import (
+    UNLABELLED,
+    Answer,
+    ImageInfo,
+    Mask,
+    Query,
+    QueryItem,
+    Region,
+    Unit,
+)
 from askmask.store import Store
 from labelled_strategies import IMAGE, boundary_edges, newest_labels, pieces
 from people_contract import PeopleContract
@@ -290,3 +299,30 @@ def test_import_loads_no_torch(module: str) -> None:
     code = f"import sys, askmask.{module}; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_work_on_one_region_does_not_grow_with_the_regions_that_were_asked(tmp_path: Path) -> None:
+    costs = [work_on_one_region(tmp_path / f"{count}.db", count) for count in (20, 1500)]
+
+    assert costs[1] < 2 * costs[0]
+
+
+def work_on_one_region(path: Path, asked: int) -> int:
+    """How many hundreds of instructions SQLite takes for an answer among many regions."""
+    instructions: list[int] = []
+    with Store(path) as store:
+        store.add_images([ImageInfo(f"image_{number}", 2, 2) for number in range(asked)])
+        regions = [Region(f"image_{number}", 0, 0, 2, 2) for number in range(asked)]
+        items = tuple(QueryItem(rank, region, 1.0, 4) for rank, region in enumerate(regions))
+        store.add_query(Query(1, "random", Unit.REGION, items))
+        with store._database.writing() as connection:  # one wait for the disk instead of many
+            for region in regions[:-1]:
+                store.add_answer(filled(region, 1))
+        connection.set_progress_handler(lambda: instructions.append(1), 100)
+        store.worklist.item(1, 3)
+        store.worklist.history(round_=1, rank=3)
+        store.worklist.history(limit=5)
+        store.worklist.lease(1, asked - 1, "Ada")
+        store.worklist.give(asked - 1, filled(regions[-1], 1), client_id="only-one")
+        connection.set_progress_handler(None, 0)
+    return len(instructions)

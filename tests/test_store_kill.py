@@ -97,8 +97,8 @@ def kept_answers(store: Store) -> dict[int, int]:
         ("INSERT INTO query_items", 7, 0),
         ("INSERT INTO answers", 8, 4),  # seen twice each: the second time at its trigger
         ("INSERT INTO answers", 9, 4),
-        ("COMMIT", 9, 4),  # three migrations, images, query, then answers
-        ("BEGIN IMMEDIATE", 10, 5),
+        ("COMMIT", 10, 4),  # four migrations, images, query, then answers
+        ("BEGIN IMMEDIATE", 11, 5),
         ("INSERT INTO metrics", 25, 24),
     ],
 )
@@ -188,5 +188,5 @@ def test_processes_that_make_one_database_at_once_make_one(tmp_path: Path) -> No
     with Store(path) as store:
         assert len(kept_answers(store)) == 72
         rows = store._database.rows("SELECT version FROM migrations ORDER BY version")
-        assert [version for (version,) in rows] == [1, 2, 3]
+        assert [version for (version,) in rows] == [1, 2, 3, 4]
     assert_sound(path)

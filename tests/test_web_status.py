@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,6 +170,20 @@ def test_project_tells_the_strategies_that_the_worker_knows(
     assert facts["acquisitions"] == ["margin", "predictive_entropy", "random"]
     assert [entry["name"] for entry in facts["classes"]] == ["background", "disc"]
     assert facts["budget"] == {"regions": 3, "pixels": None, "images": None}
+
+
+def test_project_has_an_id_that_a_restart_keeps_and_another_project_has_not(
+    project: Project, ada: TestClient, tmp_path: Path, disc_config: Build
+) -> None:
+    with make_project(tmp_path / "other", disc_config()) as other:
+        others = client_of(other).get(f"{API}/project").json()
+    with Project.open(project.root) as again:
+        same = client_of(again).get(f"{API}/project").json()
+    facts = client_of(project).get(f"{API}/project").json()
+
+    assert re.fullmatch("[0-9a-f]{32}", facts["id"])
+    assert facts["id"] == same["id"] != others["id"]
+    assert facts["name"] == others["name"]  # so the name would not do
 
 
 def test_many_events_are_told_once_each() -> None:

@@ -295,7 +295,23 @@ _PEOPLE = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _EVALUATIONS_OF_TRAININGS, _PEOPLE)
+_IDENTITY = Migration(
+    4,
+    "a database has an id, and the asked region of an answer is found without a search",
+    (
+        # Made once: whoever keeps work for a project elsewhere (a browser) knows it again by this.
+        """
+        CREATE TABLE identity (
+            only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+            id TEXT NOT NULL
+        ) STRICT
+        """,
+        "INSERT INTO identity VALUES (1, lower(hex(randomblob(16))))",
+        "CREATE INDEX items_by_place ON query_items (round, image_id, row, col, height, width)",
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _EVALUATIONS_OF_TRAININGS, _PEOPLE, _IDENTITY)
 """Every step, oldest first, numbered from 1 without a gap."""
 
 

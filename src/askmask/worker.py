@@ -30,7 +30,7 @@ from askmask.project import Project
 from askmask.records import utc_now
 from askmask.store import TrainingRecord
 from askmask.strategies import find_strategy, strategy_names
-from askmask.workitems import ItemState, WorkItem
+from askmask.workitems import WorkItem
 
 LOOK_SECONDS: Final = 0.5
 """How often the store is looked into while nothing is due."""
@@ -121,11 +121,7 @@ class Worker:
 
     def _draw(self) -> bool:
         """Draw what is not drawn yet of the open regions."""
-        missing = [
-            item
-            for item in self._store.worklist.items()
-            if item.state is ItemState.OPEN and item.piece is None
-        ]
+        missing = [item for item in self._store.worklist.open_items() if item.piece is None]
         if not missing:
             return False
         first = [item for item in missing if item.round == missing[0].round]
@@ -146,7 +142,7 @@ class Worker:
         newest = self._store.newest_query()
         if newest is None:
             return True
-        still_open = sum(i.state is ItemState.OPEN for i in self._store.worklist.items())
+        still_open = len(self._store.worklist.open_items())
         wanted = self._project.config.serve.ask_below
         return still_open < max(2, min(wanted, len(newest.items)))
 
@@ -240,17 +236,15 @@ class Worker:
             return True
         if count == 0:
             return False
-        items = self._store.worklist.items()
-        still_open = [item for item in items if item.state is ItemState.OPEN]
         enough = count >= self._project.config.serve.train_after
-        return enough or not still_open or self._is_quiet(items)
+        return enough or not self._store.worklist.open_items() or self._is_quiet()
 
-    def _is_quiet(self, items: tuple[WorkItem, ...]) -> bool:
+    def _is_quiet(self) -> bool:
         """Whether nobody holds a region or has answered for a while."""
-        times = [item.newest.answered_at for item in items if item.newest is not None]
-        if not times or any(item.lease is not None for item in items):
+        newest = self._store.worklist.history(limit=1)
+        if not newest or self._store.worklist.is_anybody_at_work():
             return False
-        last = datetime.fromisoformat(max(times))
+        last = datetime.fromisoformat(newest[0].answered_at)
         return (datetime.now(UTC) - last).total_seconds() > QUIET_SECONDS
 
     def _obey(self) -> None:

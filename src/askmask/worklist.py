@@ -22,15 +22,23 @@ from askmask.workitems import GivenAnswer, ItemState, Lease, PieceFacts, Receipt
 LEASE_SECONDS: Final = 120.0
 """How long a region is kept for a person who gives no sign of life."""
 
+_ANSWERS_ITEM: Final = (  # served by an index from either side
+    "answer.round = item.round AND"
+    " (answer.image_id, answer.row, answer.col, answer.height, answer.width)"
+    " = (item.image_id, item.row, item.col, item.height, item.width)"
+)
+_IS_OPEN: Final = (
+    "NOT EXISTS (SELECT 1 FROM withdrawals AS gone"  # noqa: S608
+    " WHERE (gone.round, gone.rank) = (item.round, item.rank))"
+    f" AND NOT EXISTS (SELECT 1 FROM answers AS answer WHERE {_ANSWERS_ITEM})"
+)
 _ITEM: Final = (
-    "SELECT item.round, item.rank, item.score, item.new_pixels, item.image_id, item.row, item.col,"
+    "SELECT item.round, item.rank, item.score, item.new_pixels, item.image_id, item.row, item.col,"  # noqa: S608
     " item.height, item.width, image.position, query.acquisition, query.model,"
     " gone.round IS NOT NULL, lease.holder, lease.until, piece.row, piece.col, piece.height,"
     " piece.width, piece.low, piece.high, piece.confidence, piece.scores IS NOT NULL,"
     " piece.prediction IS NOT NULL,"
-    " (SELECT count(*) FROM answers AS answer WHERE answer.round = item.round AND"
-    " (answer.image_id, answer.row, answer.col, answer.height, answer.width)"
-    " = (item.image_id, item.row, item.col, item.height, item.width))"
+    f" (SELECT count(*) FROM answers AS answer WHERE {_ANSWERS_ITEM})"
     " FROM query_items AS item"
     " JOIN images AS image ON image.image_id = item.image_id"
     " JOIN queries AS query ON query.round = item.round"
@@ -38,34 +46,23 @@ _ITEM: Final = (
     " LEFT JOIN leases AS lease ON (lease.round, lease.rank) = (item.round, item.rank)"
     " AND lease.until > ?"
     " LEFT JOIN pieces AS piece ON (piece.round, piece.rank) = (item.round, item.rank)"
-    " WHERE ifnull(item.round = ?, 1) AND ifnull(item.rank = ?, 1)"
-    " ORDER BY item.round, item.rank"
 )
 _GIVEN: Final = (
     "SELECT answer.id, item.round, item.rank, image.position, answer.kind, answer.author,"
     " answer.tool, answer.answered_at, answer.seconds, receipt.base, answer.new_pixels,"
-    " ifnull(receipt.is_conflict, 0)"
-    " FROM query_items AS item"
-    " JOIN answers AS answer ON answer.round = item.round AND"
-    " (answer.image_id, answer.row, answer.col, answer.height, answer.width)"
-    " = (item.image_id, item.row, item.col, item.height, item.width)"
+    " ifnull(receipt.is_conflict, 0) FROM {tables}"
     " JOIN images AS image ON image.image_id = item.image_id"
     " LEFT JOIN receipts AS receipt ON receipt.answer = answer.id"
-    " WHERE ifnull(item.round = ?, 1) AND ifnull(item.rank = ?, 1)"
-    " AND ifnull(answer.author = ?, 1) AND ifnull(answer.kind = ?, 1)"
-    " AND ifnull(answer.id < ?, 1) ORDER BY answer.id DESC LIMIT ?"
 )
+# A cross join is read in the order in which it is written: of few regions the answers are looked
+# up; of all, the answers are read from the newest on, as far as they are wanted.
+_OF_FEW: Final = f"query_items AS item CROSS JOIN answers AS answer ON {_ANSWERS_ITEM}"
+_OF_ALL: Final = f"answers AS answer CROSS JOIN query_items AS item ON {_ANSWERS_ITEM}"
 
 _FREE: Final = (  # open regions that nobody else holds, and whether the person does
-    "SELECT item.round, item.rank, lease.holder IS NOT NULL FROM query_items AS item"
+    "SELECT item.round, item.rank, lease.holder IS NOT NULL FROM query_items AS item"  # noqa: S608
     " LEFT JOIN leases AS lease ON (lease.round, lease.rank) = (item.round, item.rank)"
-    " AND lease.until > ?"
-    " WHERE ifnull(lease.holder = ?, 1)"
-    " AND NOT EXISTS (SELECT 1 FROM withdrawals AS gone"
-    " WHERE (gone.round, gone.rank) = (item.round, item.rank))"
-    " AND NOT EXISTS (SELECT 1 FROM answers AS answer WHERE answer.round = item.round AND"
-    " (answer.image_id, answer.row, answer.col, answer.height, answer.width)"
-    " = (item.image_id, item.row, item.col, item.height, item.width))"
+    f" AND lease.until > ? WHERE ifnull(lease.holder = ?, 1) AND {_IS_OPEN}"
 )
 
 
@@ -80,8 +77,15 @@ class Worklist:
         newest: dict[tuple[int, int], GivenAnswer] = {}
         for given in self.history(round_=round_, rank=rank):
             newest.setdefault((given.round, given.rank), given)
-        rows = self._database.rows(_ITEM, time.time(), round_, rank)
+        where, values = _conditions(("item.round = ?", round_), ("item.rank = ?", rank))
+        sql = f"{_ITEM}{where} ORDER BY item.round, item.rank"
+        rows = self._database.rows(sql, time.time(), *values)
         return tuple(_work_item(row, newest.get((row[0], row[1]))) for row in rows)
+
+    def open_items(self) -> tuple[WorkItem, ...]:
+        """Asked regions that are neither answered nor withdrawn, by round and rank."""
+        sql = f"{_ITEM} WHERE {_IS_OPEN} ORDER BY item.round, item.rank"
+        return tuple(_work_item(row, None) for row in self._database.rows(sql, time.time()))
 
     def item(self, round_: int, rank: int) -> WorkItem:
         """One asked region.
@@ -110,7 +114,16 @@ class Worklist:
         limit: int = -1,
     ) -> tuple[GivenAnswer, ...]:
         """Answers to asked regions, newest first; at most `limit`, numbered below `before`."""
-        rows = self._database.rows(_GIVEN, round_, rank, author, kind, before, limit)
+        where, values = _conditions(
+            ("item.round = ?", round_),
+            ("item.rank = ?", rank),
+            ("answer.author = ?", author),
+            ("answer.kind = ?", kind),
+            ("answer.id < ?", before),
+        )
+        given = _GIVEN.format(tables=_OF_ALL if round_ is None else _OF_FEW)
+        sql = f"{given}{where} ORDER BY answer.id DESC LIMIT ?"
+        rows = self._database.rows(sql, *values, limit)
         return tuple(GivenAnswer(*row[:-1], bool(row[-1])) for row in rows)  # type: ignore[call-arg]
 
     def answer(self, number: int) -> Answer | None:
@@ -183,6 +196,10 @@ class Worklist:
                 note(self._database, "item", round_, rank)
         return lease
 
+    def is_anybody_at_work(self) -> bool:
+        """Whether a lease holds now, be the region open or answered."""
+        return bool(self._database.rows("SELECT 1 FROM leases WHERE until > ?", time.time()))
+
     def release(self, round_: int, rank: int, holder: str) -> None:
         """Give a region back; nothing happens if `holder` does not hold it."""
         with self._database.writing():
@@ -208,9 +225,7 @@ class Worklist:
     def withdraw(self, by: str) -> int:
         """Ask the open regions that nobody holds no more; return how many there were."""
         with self._database.writing() as connection:
-            gone = [
-                item for item in self.items() if item.state is ItemState.OPEN and item.lease is None
-            ]
+            gone = [item for item in self.open_items() if item.lease is None]
             connection.executemany(
                 "INSERT INTO withdrawals VALUES (?, ?, ?, ?)",
                 [(item.round, item.item.rank, by, utc_now()) for item in gone],
@@ -294,6 +309,13 @@ def note(database: Database, kind: str, round_: int, rank: int | None = None) ->
         connection.execute(
             "INSERT INTO events (kind, round, rank) VALUES (?, ?, ?)", (kind, round_, rank)
         )
+
+
+def _conditions(*wanted: tuple[str, object]) -> tuple[str, list[object]]:
+    """WHERE clause of the conditions whose value is not None, and those values."""
+    held = [(sql, value) for sql, value in wanted if value is not None]
+    where = " WHERE " + " AND ".join(sql for sql, _ in held) if held else ""
+    return where, [value for _, value in held]
 
 
 def _turn(row: Row, after: tuple[int, int] | None) -> tuple[bool, bool, bool, tuple[int, int]]:

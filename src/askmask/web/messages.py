@@ -110,8 +110,9 @@ class BudgetReply(BaseModel):
 
 
 class ProjectReply(BaseModel):
-    """What does not change while people work."""
+    """What does not change while people work; `id` is made once with the project's database."""
 
+    id: str
     name: str
     classes: list[ClassReply]
     unlabelled: int

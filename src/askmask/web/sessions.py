@@ -96,6 +96,7 @@ def read_project(_: Somebody, desk: TheDesk) -> ProjectReply:
     project, config = desk.project, desk.project.config
     known = project.store.control.fact("strategies") or ["random"]
     return ProjectReply(
+        id=project.store.identity(),
         name=config.name,
         classes=[
             ClassReply(index=index, name=name, color=_COLORS[index % len(_COLORS)])
