@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from askmask.errors import KernelError
+from askmask.errors import KernelError, ShapeError
 from askmask.kernel import SWITCH, Kernel, build_kernel, kernel_path, load_kernel
+from askmask.metrics.calibration import CalibrationSums
 from askmask.models.dropout import KeyedNoise
 from askmask.models.two_decoder import TwoDecoder
+from askmask.records import UNLABELLED
 from askmask.sampling import MonteCarloDropout, Prediction
 from small_models import SMALL_LAYOUT, small_two_decoder
 
@@ -103,6 +105,93 @@ def test_dropout_and_clamp_have_the_very_bits_of_pytorch(
     assert torch.equal(active, torch.clamp(dropped, low, high))
 
 
+def drawn(n_classes: int, dtype: type, *, height: int = 67, width: int = 41) -> list[np.ndarray]:
+    """Probabilities, some exactly 0, 1 or equal, and labels, a tenth of them unknown."""
+    generator = np.random.default_rng(n_classes)
+    logits = 4 * generator.standard_normal((n_classes, height, width))
+    probs = np.exp(logits) / np.exp(logits).sum(0)
+    probs[:, :3] = 1 / n_classes
+    probs[:, 3:6], probs[0, 3:6] = 0, 1
+    labels = np.where(generator.random((height, width)) < 0.5, 0, probs.argmax(0))
+    labels[3:6] = 0
+    labels[generator.random((height, width)) < 0.1] = UNLABELLED
+    return [probs.astype(dtype), labels.astype(np.int16)]
+
+
+@needs_compiler
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_calibration_counted_with_the_kernel_equals_that_without(
+    built: Path, monkeypatch: pytest.MonkeyPatch, n_classes: int, dtype: type
+) -> None:
+    probs, labels = drawn(n_classes, dtype)
+    found = []
+    for switch in ("on", "off"):
+        monkeypatch.setenv(SWITCH, switch)
+        load_kernel.cache_clear()
+        assert (load_kernel() is not None) == (switch == "on")
+        sums = CalibrationSums(n_classes, 15)
+        sums.update(probs, labels)
+        sums.update(probs[:, :, ::-1], labels[:, ::-1])  # not contiguous
+        found.append(sums)
+    load_kernel.cache_clear()
+    ours, plain = found
+    assert ours.n_pixels == plain.n_pixels == 2 * (labels != UNLABELLED).sum()
+    for name in ("top", "by_doubt", "by_class"):
+        ours_cells, cells = getattr(ours, name), getattr(plain, name)
+        counts = (..., [0, 2], slice(None))  # pixels, and those where it came true
+        np.testing.assert_array_equal(ours_cells[counts], cells[counts])
+        np.testing.assert_allclose(ours_cells, cells, rtol=1e-12, atol=1e-12)
+    assert ours.log_loss == pytest.approx(plain.log_loss, rel=1e-12)
+    assert ours.squared_error == pytest.approx(plain.squared_error, rel=1e-12)
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 2])
+def test_calibration_counted_with_the_kernel_does_not_depend_on_threads(
+    built: Path, threads: int
+) -> None:
+    load_kernel.cache_clear()
+    assert load_kernel() is not None
+    probs, labels = drawn(2, np.float32, height=300, width=200)
+    before = torch.get_num_threads()
+    expected = CalibrationSums(2, 10)
+    expected.update(probs, labels)
+    torch.set_num_threads(threads)
+    try:
+        sums = CalibrationSums(2, 10)
+        sums.update(probs, labels)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(sums.by_class, expected.by_class)
+    assert (sums.log_loss, sums.squared_error) == (expected.log_loss, expected.squared_error)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"probs": np.nan}, "NaN means that the model diverged"),
+        ({"probs": 1.5}, "expected probabilities in"),
+        ({"probs": 0.2}, "expected probabilities that sum to 1"),
+        ({"labels": 2}, r"expected labels in \[0, 2\)"),
+    ],
+)
+def test_what_the_kernel_refuses_gets_the_same_message_and_counts_nothing(
+    built: Path, wrong: dict[str, float], message: str
+) -> None:
+    load_kernel.cache_clear()
+    assert load_kernel() is not None
+    probs, labels = np.full((2, 40, 40), 0.5), np.zeros((40, 40), np.int16)
+    probs[0, 30, 7] = wrong.get("probs", 0.5)
+    labels[30, 7] = wrong.get("labels", 0)
+    sums = CalibrationSums(2, 10)
+    with pytest.raises(ShapeError, match=message):
+        sums.update(probs, labels)
+    assert sums.n_pixels == 0
+    assert not sums.by_class.any()
+
+
 @needs_compiler
 def test_three_classes_are_sampled_with_the_kernel_at_hand(built: Path) -> None:
     load_kernel.cache_clear()
@@ -140,6 +229,6 @@ def test_a_failing_compiler_leaves_nothing_behind(
     compiler.write_text("#!/bin/sh\necho 'no such flag' >&2\nexit 1\n", encoding="utf-8")
     compiler.chmod(0o755)
     monkeypatch.setenv("CXX", str(compiler))
-    with pytest.raises(KernelError, match="compile the sampling kernel, but: no such flag"):
+    with pytest.raises(KernelError, match="compile the kernel, but: no such flag"):
         build_kernel()
     assert list(kernel_path().parent.iterdir()) == []

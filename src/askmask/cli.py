@@ -373,7 +373,7 @@ def build_kernel_command() -> None:
     """Compile the optional kernel that makes sampling faster; needs a C++ compiler."""
     from askmask.kernel import build_kernel
 
-    console.print(f"Built {build_kernel()}. Sampling uses it from now on.")
+    console.print(f"Built {build_kernel()}. Scoring and metrics use it from now on.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The optional compiled kernel of sampling: built on demand, loaded only if it is there.
+"""The optional compiled kernel: built on demand, loaded only if it is there.
 
-One C++ file without dependencies is compiled by the system's compiler into a cache of the user and
-called through ctypes: no PyTorch headers, so it takes seconds and fits every version of PyTorch.
-It uses the threads of PyTorch's own OpenMP. Everything works without it, only slower.
+C++ files without dependencies are compiled by the system's compiler into a cache of the user and
+called through ctypes: no PyTorch headers, so it takes seconds and fits every version of PyTorch. It
+uses the threads of PyTorch's own OpenMP. Everything works without it, only slower.
 """
 
 import ctypes
@@ -18,6 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -26,7 +28,8 @@ from askmask.errors import KernelError
 SWITCH: Final = "ASKMASK_KERNEL"
 """Environment variable: ``off`` leaves the kernel unused."""
 
-_SOURCE: Final = Path(__file__).with_name("native") / "sampling.cpp"
+_FOLDER: Final = Path(__file__).with_name("native")
+_SOURCES: Final = (_FOLDER / "sampling.cpp", _FOLDER / "counting.cpp")
 _FLAGS: Final = (
     "-O3",
     "-march=native",
@@ -98,6 +101,41 @@ class Kernel:
             *(ctypes.c_int64(n) for n in (samples, height, width, heads)),
         )
 
+    def count_pixels(
+        self,
+        probs: npt.NDArray[np.floating],
+        labels: npt.NDArray[np.int16],
+        cells: tuple[int, ...],
+        sums: npt.NDArray[np.float64],
+    ) -> bool:
+        """Add the calibration sums of one image to `sums`, in place.
+
+        Parameters
+        ----------
+        probs : (C, H, W) float32 or float64 array
+            Contiguous.
+        labels : (H, W) int16 array
+            Contiguous; -1 = not labelled.
+        cells : five ints
+            Cells of equal width; of doubt, how far a float32 is shifted for its cell, and the first
+            one's number; parts that are counted each by itself and then added.
+        sums : float64 array
+            Cells x 3 of each class, of the top label, and by doubt; then log loss, squared error
+            and pixels.
+
+        Returns
+        -------
+        bool
+            False, and nothing added, if a labelled pixel has no probabilities or no class.
+        """
+        assert probs.flags.c_contiguous
+        assert labels.flags.c_contiguous
+        assert sums.flags.c_contiguous
+        run = getattr(self._library, "count_pixels_" + {4: "fp32", 8: "fp64"}[probs.itemsize])
+        numbers = (ctypes.c_int64(n) for n in (labels.size, len(probs), *cells))
+        arrays = (ctypes.c_void_p(array.ctypes.data) for array in (probs, labels))
+        return bool(run(*arrays, *numbers, ctypes.c_void_p(sums.ctypes.data)))
+
 
 def build_kernel() -> Path:
     """Compile the kernel for this machine; returns the file, which later runs load.
@@ -111,20 +149,22 @@ def build_kernel() -> Path:
     if compiler is None:
         raise KernelError(
             "expected a C++ compiler (c++ or g++, or the one that CXX names), found none. Install "
-            "one, or go on without: everything works, scoring is slower."
+            "one, or go on without: everything works, only slower."
         )
     path = kernel_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    stem = path.with_name(f"{path.stem}.{os.getpid()}")
-    parts = (stem.with_suffix(".o"), stem.with_suffix(".unfinished"))
+    stem = f"{path.stem}.{os.getpid()}"
+    compiled = [path.with_name(f"{stem}.{source.stem}.o") for source in _SOURCES]
+    library = path.with_name(f"{stem}.unfinished")
     try:
-        _run(compiler, *_FLAGS, "-c", str(_SOURCE), "-o", str(parts[0]))
+        for source, target in zip(_SOURCES, compiled, strict=True):
+            _run(compiler, *_FLAGS, "-c", str(source), "-o", str(target))
         # Linked without -fopenmp: a second OpenMP would bring threads of its own.
-        _run(compiler, "-shared", str(parts[0]), "-o", str(parts[1]))
-        _open(parts[1])
-        parts[1].replace(path)
+        _run(compiler, "-shared", *map(str, compiled), "-o", str(library))
+        _open(library)
+        library.replace(path)
     finally:
-        for part in parts:
+        for part in (*compiled, library):
             part.unlink(missing_ok=True)
     load_kernel.cache_clear()
     return path
@@ -138,16 +178,18 @@ def load_kernel() -> Kernel | None:
     try:
         return Kernel(_open(kernel_path()))
     except KernelError as error:
-        _log.warning("%s Sampling goes on without it.", error)
+        _log.warning("%s Work goes on without it.", error)
         return None
 
 
 def kernel_path() -> Path:
-    """Where the kernel of this source, these flags and this processor is or will be."""
-    digest = hashlib.blake2b(_SOURCE.read_bytes(), digest_size=8)
+    """Where the kernel of these sources, these flags and this processor is or will be."""
+    digest = hashlib.blake2b(digest_size=8)
+    for source in _SOURCES:
+        digest.update(source.read_bytes())
     digest.update(" ".join((*_FLAGS, platform.machine(), _processor())).encode())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "askmask" / f"sampling-{digest.hexdigest()}.so"
+    return cache / "askmask" / f"kernel-{digest.hexdigest()}.so"
 
 
 def _open(path: Path) -> Any:
@@ -165,8 +207,8 @@ def _run(*command: str) -> None:
     if finished.returncode != 0:
         last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
         raise KernelError(
-            f"expected {command[0]!r} to compile the sampling kernel, but: {last}. Take another "
-            f"compiler by CXX, or go on without: everything works, scoring is slower."
+            f"expected {command[0]!r} to compile the kernel, but: {last}. Take another "
+            f"compiler by CXX, or go on without: everything works, only slower."
         )
 
 

@@ -1,19 +1,20 @@
 """Proper scores and calibration errors, in one pass over the images and in constant memory."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Int16, Int64
 from torch import Tensor
 
 from askmask.errors import ShapeError
+from askmask.kernel import Kernel, load_kernel
 from askmask.metrics.counting import (
     BLOCK,
     DOUBT_CELLS,
+    DOUBT_SHIFT,
+    FIRST_DOUBT,
     cell,
     check,
     doubt_cell,
@@ -23,8 +24,8 @@ from askmask.metrics.counting import (
 )
 from askmask.records import ClassMap, Labels, MetricRow
 
-_PARTS = 4
-"""Parts of an image that are counted by as many threads as there are."""
+_PARTS = 16
+"""Parts of an image that the compiled kernel counts each by itself, whatever its threads."""
 
 _MIN_CELLS = 1000
 
@@ -97,31 +98,47 @@ class CalibrationSums:
                 f"expected probs of shape {(self.n_classes, *labels.shape)} for labels of shape "
                 f"{labels.shape}, got {probs.shape}. Predict at the size of the mask."
             )
-        flat_probs, flat_labels = probs.reshape(len(probs), -1), labels.ravel()
-        # In parts by the size alone, so that the sums do not depend on the number of threads. The
-        # parts are added at the end: an error in one of them must leave nothing behind.
-        n_parts = min(_PARTS, -(-flat_labels.size // BLOCK))
-        cuts = pairwise(np.linspace(0, flat_labels.size, n_parts + 1).astype(int))
-        pieces = [(flat_probs[:, start:stop], flat_labels[start:stop]) for start, stop in cuts]
-        if n_parts <= 1:  # a thread would take longer to start
-            counted = [self._counted(piece) for piece in pieces]
-        else:
-            with ThreadPoolExecutor(min(n_parts, torch.get_num_threads())) as pool:
-                counted = list(pool.map(self._counted, pieces))
-        for part in counted:
-            self.merge(part)
+        # What the kernel refuses is refused below, with words.
+        if not self._counted_by(load_kernel(), probs, labels):
+            # Summed apart: an error in a later block must leave nothing behind.
+            self.merge(self._counted(probs.reshape(len(probs), -1), labels.ravel()))
 
-    def _counted(self, piece: tuple[npt.NDArray[np.floating], Labels]) -> "CalibrationSums":
-        """Sums of a part of an image, block by block."""
-        probs, labels = piece
+    def _counted(
+        self, probs: Float[np.ndarray, "C n"], labels: Int16[np.ndarray, " n"]
+    ) -> "CalibrationSums":
+        """Sums of one image, block by block."""
         sums = CalibrationSums(self.n_classes, self.n_bins)
-        for start in range(0, labels.size, BLOCK):
-            block = slice(start, start + BLOCK)
+        step = max(BLOCK // self.n_classes, 1)
+        for start in range(0, labels.size, step):
+            block = slice(start, start + step)
             picked, true = labelled(probs[:, block], labels[block])
             if true.numel():
                 check(picked, true)
                 sums._count(picked, true)
         return sums
+
+    def _counted_by(
+        self, kernel: Kernel | None, probs: Float[np.ndarray, "C H W"], labels: Labels
+    ) -> bool:
+        """Count one image with the kernel; False, and nothing counted, if it is not for it."""
+        if kernel is None or probs.dtype not in (np.float32, np.float64):
+            return False
+        n_classes, _, n_cells = self.by_class.shape
+        ends = np.cumsum([3 * n_classes * n_cells, 3 * n_cells, 3 * DOUBT_CELLS, 3])
+        sums = np.zeros(ends[-1])
+        cells = (n_cells, DOUBT_CELLS, DOUBT_SHIFT, FIRST_DOUBT, _PARTS)
+        if not kernel.count_pixels(
+            np.ascontiguousarray(probs), np.ascontiguousarray(labels), cells, sums
+        ):
+            return False
+        by_class, top, by_doubt, scores = np.split(sums, ends[:-1])
+        self.by_class += by_class.reshape(n_classes, n_cells, 3).transpose(0, 2, 1)
+        self.top += top.reshape(n_cells, 3).T
+        self.by_doubt += by_doubt.reshape(DOUBT_CELLS, 3).T
+        self.log_loss += float(scores[0])
+        self.squared_error += float(scores[1])
+        self.n_pixels += int(scores[2])
+        return True
 
     def _count(self, probs: Float64[Tensor, "C n"], true: Int64[Tensor, " n"]) -> None:
         n_cells = self.top.shape[1]
@@ -132,8 +149,9 @@ class CalibrationSums:
         self.top += histogram(cell(confidence, n_cells), confidence, correct, n_cells)
         self.by_doubt += histogram(doubt_cell(confidence), confidence, correct, DOUBT_CELLS)
         of_true = probs.gather(0, true.unsqueeze(0))
-        self.log_loss -= float(of_true.log().sum())  # a true class of probability 0: infinity
-        squares = sum(float(values.square().sum()) for values in probs)
+        # Added up by numpy: PyTorch's order, and so the last digit, hangs on the number of threads.
+        self.log_loss -= float(of_true.log().numpy().sum())  # probability 0: infinity
+        squares = sum(float(values.square().numpy().sum()) for values in probs)
         self.squared_error += squares - 2 * float(of_true.sum()) + true.numel()
         self.n_pixels += true.numel()
 

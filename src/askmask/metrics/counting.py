@@ -14,15 +14,17 @@ from askmask.records import UNLABELLED
 ROUNDING = 1e-3
 """How far probabilities may lie outside [0, 1] and their sum from 1."""
 
-BLOCK = 2**15
-"""Pixels counted at a time: every intermediate result then stays in the processor's cache, where
-passes over whole images would each go through memory. One more, and PyTorch would start threads of
-its own for each operation."""
+BLOCK = 2**20
+"""Probabilities counted at a time: enough that each operation is shared by PyTorch's threads, few
+enough that memory does not grow with the image. Threads of Python over smaller blocks, which would
+stay in the processor's cache, spent more time handing over the interpreter than they won."""
 
 _OCTAVE = 6  # 2**6 cells per factor two of doubt
-_SHIFT = 23 - _OCTAVE  # of the bits of a float32: keep the exponent and the first 6 of the mantissa
-_FIRST = (127 - 25) << _OCTAVE  # doubts below 2**-25 share cell 0
-DOUBT_CELLS = (127 << _OCTAVE) - _FIRST + 1  # up to a doubt of 1
+DOUBT_SHIFT = (
+    23 - _OCTAVE
+)  # of the bits of a float32: keep the exponent and the first 6 of the mantissa
+FIRST_DOUBT = (127 - 25) << _OCTAVE  # doubts below 2**-25 share cell 0
+DOUBT_CELLS = (127 << _OCTAVE) - FIRST_DOUBT + 1  # up to a doubt of 1
 
 
 def labelled(
@@ -85,7 +87,7 @@ def cell(probs: Float64[Tensor, " n"], n_cells: int) -> Int32[Tensor, " n"]:
 def doubt_cell(confidence: Float64[Tensor, " n"]) -> Int32[Tensor, " n"]:
     """Cell of 1 - confidence, on a logarithmic scale: the leading bits of the float32."""
     doubt = (1 - confidence).float().clamp_min_(0)
-    return (doubt.view(torch.int32) >> _SHIFT).sub_(_FIRST).clamp_min_(0)
+    return (doubt.view(torch.int32) >> DOUBT_SHIFT).sub_(FIRST_DOUBT).clamp_min_(0)
 
 
 def histogram(
