@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from askmask.compute import keep_freed_memory
 from askmask.config import ModelConfig
 from askmask.models.registry import build_model
 from askmask.sampling import MonteCarloDropout
@@ -20,6 +21,7 @@ def status_bytes(name: str) -> int:
     return int(line.split()[1]) * 1024
 
 
+keep_freed_memory()  # as every command does
 torch.set_num_threads(2)
 model = build_model(ModelConfig(name="two_decoder_resnet50"), 2, 0)
 image = np.random.default_rng(0).integers(0, 256, (528, 784, 3)).astype(np.uint8)

@@ -102,13 +102,23 @@ class RunningSums:
 
     @property
     def takes_two_plain_classes(self) -> bool:
-        """Whether `add_two_classes` may be used."""
+        """Whether `two_classes` may be used."""
         return self._n_classes == 2 and self._scaling is None
 
-    def add_two_classes(self, sums: Float[Tensor, "4 *space"], n_samples: int) -> None:
-        """Add sums made elsewhere: probabilities of both classes, entropy, votes for the second."""
-        first, second, entropy, votes = sums.clone() if self._sum_entropy is None else sums
-        self._add([first, second], entropy, [votes], n_samples)
+    def two_classes(
+        self, n_pixels: int, n_samples: int, device: torch.device
+    ) -> Float[Tensor, "5 N"]:
+        """Return the sums themselves, for the caller to add `n_samples` samples to, in place.
+
+        Probabilities of both classes, entropy, votes for the second; the last row is the caller's
+        own, and starts as zeros. Not to be mixed with `add`.
+        """
+        if self._sum_entropy is None:
+            self._whole = torch.zeros(5, n_pixels, device=device)
+            first, second, self._sum_entropy, votes, _ = self._whole
+            self._sum_probs, self._votes = [first, second], [votes]
+        self._n_samples += n_samples
+        return self._whole
 
     def _add(
         self, probs: list[Tensor], entropy: Tensor, votes: list[Tensor], n_samples: int

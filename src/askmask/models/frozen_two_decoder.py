@@ -4,6 +4,7 @@ Its decoders work on cells: the 16 x 16 pixels that begin with a feature's own. 
 stay in that order and are put into rows and columns once, when they are asked for.
 """
 
+import copy
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -43,16 +44,12 @@ class FrozenTwoDecoder(Frozen):
             self.encoder = FrozenEncoder(encoder, dtype)
             self.n_classes = model.n_classes
             self.dropout = dropout
-            self.heads = {
-                boundary: tuple(
-                    _FrozenBranches(tuple(getattr(d, name) for d in decoders), dtype)
-                    for name in ("stage2", "stage3", "stage4")
-                )
-                for boundary, decoders in (
-                    (False, (model.foreground,)),
-                    (True, (model.foreground, model.boundary)),
-                )
-            }
+            decoders = (model.foreground, model.boundary)
+            both = tuple(
+                _FrozenBranches(tuple(getattr(d, name) for d in decoders), dtype)
+                for name in ("stage2", "stage3", "stage4")
+            )
+            self.heads = {True: both, False: tuple(branches.first() for branches in both)}
         self.memory = Workspace()
         self._device = next(model.parameters()).device.type
         self.kernel = load_kernel() if self._device == "cpu" else None
@@ -74,8 +71,9 @@ class FrozenTwoDecoder(Frozen):
         x, grid = self.run(stage3[0], x, grid)
         logits2 = [logits.clone() for logits in self.heads[boundary][0](coarse, grid, self.memory)]
         size = (image.shape[2], image.shape[3])
-        sums = RunningSums(self.n_classes, scaling)
-        return _TwoDecoderSamples(self, x.clone(), grid, logits2, size, sums)
+        features, sums = x.clone(), RunningSums(self.n_classes, scaling)
+        self.memory.clear()  # the first stages' maps are larger than what samples need
+        return _TwoDecoderSamples(self, features, grid, logits2, size, sums)
 
     def run(self, unit: FrozenUnit, x: Rows, grid: Grid) -> tuple[Rows, Grid]:
         """Output of a unit; `x` may be overwritten."""
@@ -125,12 +123,16 @@ class _TwoDecoderSamples(ImageSamples):
         for number, (unit, after) in enumerate(zip(stage3[1:], following, strict=True), start=2):
             x, _ = unit(x, active, grid, memory)
             active = self._drop(x, noise, f"stage3_unit{number}", after.activation)
-        reach3 = branch3.reach(x, grid, memory, "reach3")
+        middle = x  # stage 4 begins with a projection, so it leaves this as it is
         for number, unit in enumerate(stage4, start=1):
             x, _ = unit(x, active, grid, memory)
             norm = stage4[number].activation if number < len(stage4) else None
             active = self._drop(x, noise, f"stage4_unit{number}", norm)
-        self._add(reach3, branch4.reach(x, grid, memory, "reach4"), n_samples)
+        one = Grid(1, grid.height, grid.width)
+        samples = zip(middle.chunk(n_samples), x.chunk(n_samples), strict=True)
+        for features3, features4 in samples:  # one at a time: what they reach is large
+            reach3 = branch3.reach(features3, one, memory, "reach3")
+            self._add(reach3, branch4.reach(features4, one, memory, "reach4"), 1)
 
     def result(self) -> tuple[SampleSums, Tensor | None]:
         sums = self._sums.sums()
@@ -177,8 +179,8 @@ class _TwoDecoderSamples(ImageSamples):
         _, branch3, branch4 = self._network.heads[len(self._logits2) > 1]
         kernel = self._network.kernel
         if kernel is not None and self._sums.takes_two_plain_classes:
-            shape = (5, self._grid.height * self._grid.width * _CELL)
-            sums = self._network.memory.take("sums", shape, torch.float32, reach3.device).zero_()
+            n_pixels = self._grid.height * self._grid.width * _CELL
+            sums = self._sums.two_classes(n_pixels, n_samples, reach3.device)
             first = torch.cat([logits.squeeze(1) for logits in self._logits2])
             weights = (
                 first,
@@ -186,18 +188,17 @@ class _TwoDecoderSamples(ImageSamples):
                 torch.stack([branch3.packed_scores(), branch4.packed_scores()]),
             )
             kernel.add_samples((reach3, reach4), weights, sums, len(self._logits2))
-            self._sums.add_two_classes(sums[:4], n_samples)
-            contours = [sums[4].clone()] if len(self._logits2) > 1 else []
-        else:
-            memory = self._network.memory
-            total = branch3.logits(reach3, memory)
-            for logits, deepest in zip(total, branch4.logits(reach4, memory), strict=True):
-                logits.add_(deepest)
-            for logits, first in zip(total, self._logits2, strict=True):
-                logits.add_(first)
-            self._sums.add(total[0])
-            contours = [contour_probs(logits) for logits in total[1:]]
-        for contour in contours:
+            if len(self._logits2) > 1:
+                self._boundary = sums[4]
+            return
+        memory = self._network.memory
+        total = branch3.logits(reach3, memory)
+        for logits, deepest in zip(total, branch4.logits(reach4, memory), strict=True):
+            logits.add_(deepest)
+        for logits, shallow in zip(total, self._logits2, strict=True):
+            logits.add_(shallow)
+        self._sums.add(total[0])
+        for contour in (contour_probs(logits) for logits in total[1:]):
             self._boundary = contour if self._boundary is None else self._boundary.add_(contour)
 
     def _arrange(self, cells: Float[Tensor, "K N"]) -> Float[Tensor, "K H W"]:
@@ -215,13 +216,21 @@ class _FrozenBranches:
 
     def __init__(self, branches: "tuple[Branch, ...]", dtype: torch.dtype) -> None:
         weights = [_by_blocks(branch.upsampling.weight) for branch in branches]
-        self._weight = torch.cat(weights, dim=1).to(dtype)  # (D, sum of classes * 576)
+        self.weight = torch.cat(weights, dim=1).to(dtype)  # (D, sum of classes * 576)
         self.bias = torch.cat([branch.upsampling.bias for branch in branches]).float()
-        self._scores = []
+        self.scores = []
         for branch in branches:
             assert branch.score.bias is not None
             weight = branch.score.weight.flatten(1).float()
-            self._scores.append((weight, branch.score.bias.float()))
+            self.scores.append((weight, branch.score.bias.float()))
+
+    def first(self) -> "_FrozenBranches":
+        """The first decoder's branch alone, on the same weights."""
+        alone = copy.copy(self)
+        alone.scores = self.scores[:1]
+        alone.bias = self.bias[: len(self.scores[0][1])]
+        alone.weight = self.weight[:, : len(alone.bias) * _KERNEL]
+        return alone
 
     def __call__(self, rows: Rows, grid: Grid, memory: Workspace) -> list[Float[Tensor, "K B N"]]:
         """Logits >= 0 of each branch, float32, N = h * w * 256 pixels in cells."""
@@ -231,9 +240,9 @@ class _FrozenBranches:
         self, rows: Rows, grid: Grid, memory: Workspace, name: str
     ) -> Float[Tensor, "B h w M 576"]:
         """What each feature adds to the pixels that it reaches; lies in the buffer `name`."""
-        size = (len(rows), self._weight.shape[1])
+        size = (len(rows), self.weight.shape[1])
         reach = memory.take(name, size, rows.dtype, rows.device)
-        torch.mm(rows, self._weight, out=reach)
+        torch.mm(rows, self.weight, out=reach)
         return reach.view(grid.batch, grid.height, grid.width, -1, _KERNEL)
 
     def logits(
@@ -249,15 +258,15 @@ class _FrozenBranches:
         inner = inner.copy_(by_class).view(len(self.bias), -1)
         inner.add_(self.bias[:, None]).relu_()
         logits = []
-        parts = torch.split(inner, [len(bias) for _, bias in self._scores])
-        for (weight, bias), part in zip(self._scores, parts, strict=True):
+        parts = torch.split(inner, [len(bias) for _, bias in self.scores])
+        for (weight, bias), part in zip(self.scores, parts, strict=True):
             scores = torch.mm(weight, part).add_(bias[:, None]).relu_()
             logits.append(scores.view(len(bias), reach.shape[0], -1))
         return logits
 
     def packed_scores(self) -> Float[Tensor, "heads 6"]:
         """Weights and biases of the last convolution of branches with two classes."""
-        return torch.stack([torch.cat([w.flatten(), b]) for w, b in self._scores])
+        return torch.stack([torch.cat([w.flatten(), b]) for w, b in self.scores])
 
 
 def _by_blocks(weight: Float[Tensor, "D K 24 24"]) -> Float[Tensor, "D M"]:

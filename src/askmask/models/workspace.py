@@ -16,6 +16,10 @@ class Workspace:
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, torch.dtype], Tensor] = {}
 
+    def clear(self) -> None:
+        """Free every buffer; tensors that were taken keep theirs."""
+        self._buffers.clear()
+
     def take(
         self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
     ) -> Tensor:
