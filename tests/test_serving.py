@@ -1,16 +1,10 @@
 """Real processes: eight people on one server while it trains; how server and worker end."""
 
-import contextlib
-import os
 import signal
 import socket
-import sqlite3
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,9 +15,18 @@ from askmask.errors import ConfigError
 from askmask.oracle import MaskOracle
 from askmask.project import Project
 from askmask.records import ClassMap, ImageInfo
-from askmask.store import Store
 from discs import draw_discs
-from people import API, Person, start_people
+from people import Person, start_people
+from server_processes import (
+    assert_everything_is_kept_once,
+    assert_sound,
+    free_port,
+    has_query,
+    is_running,
+    serving,
+    trainings,
+    wait_for,
+)
 
 Build = Callable[..., Config]
 QUERY = {"region": {"size": [16, 16], "stride": 4, "budget_regions": 60}}
@@ -63,110 +66,25 @@ def large_root(tmp_path: Path, disc_config: Build) -> Path:
     return tmp_path / "p"
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def start(root: Path, port: int, **limits: int) -> subprocess.Popen:
-    """Start `askmask serve`; wait until it answers."""
-    code = "; ".join(
-        [
-            "import resource, sys",
-            *(f"resource.setrlimit(resource.{n}, ({v}, {v}))" for n, v in limits.items()),
-            "from askmask.cli import main",
-            "main()",
-        ]
-    )
-    command = [sys.executable, "-c", code, "serve", str(root), "--port", str(port)]
-    # with its worker in one group, so that a test that fails leaves nobody behind
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
-    wait_for(lambda: process.poll() is not None or answers(port), 60)
-    assert process.poll() is None
-    return process
-
-
-def end(process: subprocess.Popen) -> None:
-    """End a server and whatever it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-@contextlib.contextmanager
-def serving(root: Path) -> Iterator[int]:
-    """Port of a server that runs while the block does."""
-    port = free_port()
-    process = start(root, port)
-    try:
-        yield port
-    finally:
-        end(process)
-
-
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{API}/health", timeout=5) as reply:
-            return reply.status == 200
-    except OSError:
-        return False
-
-
-def wait_for(is_true: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, f"waited for {seconds} s"
-        time.sleep(0.05)
-
-
-def assert_sound(root: Path) -> None:
-    connection = sqlite3.connect(root / "askmask.db")
-    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    connection.close()
-
-
-def assert_everything_is_kept_once(root: Path, people: list[Person]) -> int:
-    """Compare what was acknowledged with what is kept; return how many answers there are."""
-    assert [problem for person in people for problem in person.problems] == []
-    connection = sqlite3.connect(root / "askmask.db")
-    kept = dict(connection.execute("SELECT client_id, answer FROM receipts"))
-    authors = dict(connection.execute("SELECT id, author FROM answers"))
-    connection.close()
-    told = {key: number for person in people for key, number in person.kept.items()}
-    assert told.items() <= kept.items()
-    assert len(set(told.values())) == len(told)
-    for person in people:
-        assert all(authors[number] == person.name_ for number in person.kept.values())
-    return len(told)
-
-
 def crowd(root: Path, seconds: float, *, think_seconds: float) -> tuple[int, list[Person]]:
     """Let eight people answer for a while, and until a model learned from them."""
     until = threading.Event()
-    with serving(root) as port:
+    with serving(root) as server:
         wait_for(lambda: has_query(root), 120)
-        people = start_people(8, port, until, think_seconds=think_seconds)
-        time.sleep(seconds)
+        people = start_people(8, server.port, until, think_seconds=think_seconds)
         try:
+            time.sleep(seconds)
             wait_for(lambda: trainings(root) >= 2, 120)
         finally:
             until.set()
             for person in people:
-                person.join(timeout=90)
+                person.join(timeout=150)
     count = assert_everything_is_kept_once(root, people)
-    assert_sound(root)
+    assert_sound(root / "askmask.db")
     assert sum(person.conflicts for person in people) == 0  # leases kept them apart
     taken = [place for person in people for place in person.taken]
     assert len(taken) == len(set(taken))
     return count, people
-
-
-def trainings(root: Path) -> int:
-    with Store(root / "askmask.db") as store:
-        return sum(record.status == "finished" for record in store.trainings())
 
 
 def test_eight_people_at_once_lose_and_double_nothing(root: Path) -> None:
@@ -182,49 +100,24 @@ def test_eight_people_at_once_for_ten_minutes(large_root: Path) -> None:
     assert count > 1000
 
 
-def worker_of(root: Path) -> int | None:
-    """Process of the worker, as it told."""
-    with Store(root / "askmask.db") as store:
-        worker = store.control.worker()
-    return None if worker is None or not worker.is_alive else worker.process
-
-
-def has_query(root: Path) -> bool:
-    with Store(root / "askmask.db") as store:
-        return any(item.piece is not None for item in store.worklist.items())
-
-
 @pytest.mark.slow
 def test_worker_ends_with_its_server(root: Path) -> None:
-    port = free_port()
-    process = start(root, port)
-    wait_for(lambda: worker_of(root) is not None, 60)
-    worker = worker_of(root)
-    assert worker is not None
+    with serving(root) as server:
+        wait_for(server.worker, 60)
+        worker = server.worker()
+        assert worker is not None
 
-    process.kill()
-    process.wait()
+        server.kill()
 
-    wait_for(lambda: not is_running(worker), 30)
-    end(process)
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    except FileNotFoundError:
-        return False
-    return state[0] != "Z"
+        wait_for(lambda: not is_running(worker), 30)
 
 
 @pytest.mark.slow
 def test_server_ends_in_good_order_when_told(root: Path) -> None:
-    process = start(root, free_port())
+    with serving(root) as server:
+        server.process.send_signal(signal.SIGINT)
 
-    process.send_signal(signal.SIGINT)
-
-    assert process.wait(timeout=30) == 0
-    end(process)
+        assert server.process.wait(timeout=60) == 0
 
 
 def test_network_without_a_token_is_refused(root: Path) -> None:
@@ -232,3 +125,28 @@ def test_network_without_a_token_is_refused(root: Path) -> None:
 
     with pytest.raises(ConfigError, match="askmask token"):
         serve(root, host="0.0.0.0", port=free_port(), with_worker=False)
+
+
+def test_port_that_is_taken_is_refused_before_a_worker_starts(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from askmask.web import serving
+
+    monkeypatch.setattr(serving.WorkerKeeper, "start", lambda _: pytest.fail("a worker started"))
+    port = free_port()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+
+        with pytest.raises(ConfigError, match=f"{port}, but: Address already in use.*--port N"):
+            serving.serve(root, host="127.0.0.1", port=port)
+
+
+def test_address_of_another_machine_is_refused(root: Path) -> None:
+    from askmask.web.serving import bound_sockets
+
+    with (
+        pytest.raises(ConfigError, match=r"an address to serve on, got '192\.0\.2\.1'"),
+        bound_sockets("192.0.2.1", free_port()),
+    ):
+        pass

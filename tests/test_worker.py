@@ -447,6 +447,22 @@ def test_only_one_worker_works_on_a_project(warm: Project) -> None:
         pass
 
 
+def test_patient_worker_takes_over_when_the_other_ends(warm: Project) -> None:
+    has_taken = threading.Event()
+
+    def take() -> None:
+        with only_worker(warm.root, patience_seconds=60.0):
+            has_taken.set()
+
+    thread = threading.Thread(target=take)
+    with only_worker(warm.root):
+        thread.start()
+        assert not has_taken.wait(0.2)
+    thread.join()
+
+    assert has_taken.is_set()
+
+
 def test_worker_goes_on_when_the_store_could_not_be_written(
     warm: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from askmask.errors import DiskError
+
 _log = logging.getLogger(__name__)
 
 FORMAT: Final = "askmask-checkpoint-1"
@@ -56,6 +58,11 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, fingerprint: Fingerprin
         Tensors on any device; they are copied.
     fingerprint : mapping
         What the checkpoint is of, in JSON.
+
+    Raises
+    ------
+    DiskError
+        If the disk is full; the old checkpoint is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {"step": checkpoint.step, "elapsed_seconds": checkpoint.elapsed_seconds}
@@ -65,7 +72,13 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, fingerprint: Fingerprin
         name: t.detach().cpu().contiguous().clone() for name, t in checkpoint.tensors.items()
     }
     unfinished = _unfinished(path)
-    save_file(tensors, unfinished, metadata)
+    try:
+        save_file(tensors, unfinished, metadata)
+    except SafetensorError as error:
+        raise DiskError(
+            f"expected to write the checkpoint {str(path)!r}, but: {error}. Make room there, then "
+            "repeat it: training goes on from the checkpoint before."
+        ) from error
     _flush(unfinished)
     unfinished.replace(path)
     _flush(path.parent)

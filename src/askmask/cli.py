@@ -3,7 +3,7 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.logging import RichHandler
 
 from askmask import __version__
 from askmask.cli_serving import serve, token, work
-from askmask.errors import AskmaskError
+from askmask.errors import AskmaskError, disk_problem
 
 app = typer.Typer(
     name="askmask",
@@ -50,9 +50,18 @@ def main() -> None:
     try:
         app()
     except AskmaskError as error:
-        errors.print(f"[bold red]{type(error).__name__}:[/] ", end="")
-        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _end_with(error)
+    except OSError as error:
+        problem = disk_problem(error)
+        if problem is None:
+            raise
+        _end_with(problem)
+
+
+def _end_with(error: AskmaskError) -> NoReturn:
+    errors.print(f"[bold red]{type(error).__name__}:[/] ", end="")
+    errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)

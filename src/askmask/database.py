@@ -4,6 +4,7 @@ Knows no table; those are in ``schema``, and what they mean in ``store``.
 """
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -82,20 +83,34 @@ class Database:
             try:
                 yield self._connection
             except sqlite3.Error as error:
-                raise _kind_of(error)(
-                    f"expected to use the database {str(self.path)!r}, but: {error}. "
-                    "Nothing of this step was written; when the cause is gone, repeat it."
-                ) from error
+                cure = "when the cause is gone, repeat it."
+                raise _problem("use", self.path, error, cure) from error
 
 
-def _kind_of(error: sqlite3.Error) -> type[StoreError]:
-    """Return the class that says what a caller can do: wait, or free the disk."""
+def _problem(verb: str, path: Path, error: sqlite3.Error, cure: str) -> StoreError:
+    """Return the error that says what a caller can do: wait, free the disk, or else `cure`."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    told = f"expected to {verb} the database {str(path)!r}, but: {error}"
+    kept = "Nothing of this step was written"
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return StoreBusy
+        return StoreBusy(
+            f"{told}. {kept}. Close other programs that hold it, or wait; then repeat it."
+        )
     if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}:
-        return StoreFull
-    return StoreError
+        return StoreFull(
+            f"{told} ({_room(path)}). {kept}, and what was kept before is safe. Make room on that "
+            "disk (or lift a quota, or get the right to write), then repeat it."
+        )
+    return StoreError(f"{told}. {kept}; {cure}")
+
+
+def _room(path: Path) -> str:
+    """How much the disk of a file can take, in words."""
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return "its disk does not answer"
+    return f"{free / 1e6:.1f} MB are free there"
 
 
 def connect(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3.Connection:
@@ -135,10 +150,8 @@ def connect(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3
             migrate(connection, migration)
     except sqlite3.Error as error:
         connection.close()
-        raise StoreError(
-            f"expected to open the database {str(path)!r}, but: {error}. Close other programs "
-            "that use it; if it is damaged, take the newest copy."
-        ) from error
+        cure = "close other programs that use it; if it is damaged, take the newest copy."
+        raise _problem("open", path, error, cure) from error
     except BaseException:
         connection.close()
         raise

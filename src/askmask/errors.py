@@ -18,12 +18,19 @@
     │   ├── StoreFull                         the disk is full or may not be written
     │   ├── UnknownItem                       a region that nobody asked
     │   └── ReusedId                          an answer's id that another answer has
+    ├── DiskError        (OSError)            a file cannot be written: a full disk, or no right to
     ├── KernelError      (RuntimeError)       the optional compiled kernel cannot be built or loaded
     └── TrainingFailed   (RuntimeError)       a training diverged and the rule allows no restart
 """
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
+from typing import Final
+
+_OF_DISKS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+)
 
 
 class AskmaskError(Exception):
@@ -112,6 +119,10 @@ class ReusedId(StoreError):
     """An answer came with the id of another answer."""
 
 
+class DiskError(AskmaskError, OSError):
+    """A file cannot be written: the disk is full or failing, or the folder may not be written."""
+
+
 class KernelError(AskmaskError, RuntimeError):
     """The optional compiled kernel cannot be built or loaded."""
 
@@ -136,3 +147,22 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UnknownName:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return UnknownName(f"no {kind} {name!r}.{hint} Choose from: {', '.join(known)}.")
+
+
+def disk_problem(error: OSError) -> DiskError | None:
+    """Build the error that tells what a disk refused; None if it was something else.
+
+    Parameters
+    ----------
+    error : OSError
+        As the system raised it.
+    """
+    if isinstance(error, DiskError):
+        return error
+    if error.errno not in _OF_DISKS:
+        return None
+    what = "a file" if error.filename is None else repr(str(error.filename))
+    return DiskError(
+        f"expected to write {what}, but: {error.strerror}. Make room there or get the right to "
+        "write, then repeat it: what was finished before is kept."
+    )

@@ -22,7 +22,15 @@ from askmask.calibrating import recalibrate_round
 from askmask.config import with_overrides
 from askmask.control import Command, CommandName, WorkerState
 from askmask.drawing import draw_pieces
-from askmask.errors import AskmaskError, NothingToAsk, StoreBusy, StoreError
+from askmask.errors import (
+    AskmaskError,
+    DiskError,
+    NothingToAsk,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    disk_problem,
+)
 from askmask.fitting import START
 from askmask.loop import Loop
 from askmask.progress import Progress
@@ -37,6 +45,8 @@ LOOK_SECONDS: Final = 0.5
 TELL_SECONDS: Final = 0.3
 """How often progress is told at most."""
 HEARTBEAT_SECONDS: Final = 5.0
+DISK_SECONDS: Final = 30.0
+"""How long nothing is tried after the disk was full."""
 QUIET_SECONDS: Final = 300.0
 """When nobody has answered for so long, few new answers are reason enough to train."""
 
@@ -72,6 +82,7 @@ class Worker:
         self._state = WorkerState("idle", 0, 0, 0, "", os.getpid(), utc_now())
         self._told_at = 0.0
         self._looked_at = 0.0
+        self._resumes_at = 0.0
         self._is_asking = False
         self._pool_is_empty = False
         # Newest answer when something failed: without another one it would fail again.
@@ -97,16 +108,22 @@ class Worker:
 
     def turn(self) -> bool:
         """Do the one thing that is due; return whether there was one."""
-        self._obey()
-        if self._is_switched(CommandName.STOP):
-            return self._rest("stopped")
-        if self._is_switched(CommandName.PAUSE):
-            return self._rest("paused")
+        if time.monotonic() < self._resumes_at:
+            return False
         try:
+            self._obey()
+            if self._is_switched(CommandName.STOP):
+                return self._rest("stopped")
+            if self._is_switched(CommandName.PAUSE):
+                return self._rest("paused")
             self._take_over()
             is_busy = self._draw() or self._ask_ahead() or self._train()
         except StoreBusy:
             raise
+        except (StoreFull, OSError) as error:
+            # Nobody's answer makes room: it is tried again without one, after a while.
+            self._resumes_at = time.monotonic() + DISK_SECONDS
+            return self._fail(error)
         except AskmaskError as error:
             return self._fail(error)
         return is_busy or self._rest("failed" if self._has_failed() else "idle")
@@ -329,7 +346,7 @@ class Worker:
         newest = self._store.newest_answer()
         try:
             yield
-        except StoreBusy:
+        except (StoreBusy, StoreFull, DiskError):
             raise
         except AskmaskError:
             self._failed_at[phase] = newest
@@ -342,9 +359,12 @@ class Worker:
             self._tell(replace(self._state, state=state, done=0, total=0, message=""), force=True)
         return False
 
-    def _fail(self, error: AskmaskError) -> bool:
-        _log.warning("%s", error)
-        self._tell(replace(self._state, state="failed", message=str(error)), force=True)
+    def _fail(self, error: AskmaskError | OSError) -> bool:
+        problem = disk_problem(error) if isinstance(error, OSError) else error
+        if problem is None:
+            raise error
+        _log.warning("%s", problem)
+        self._tell(replace(self._state, state="failed", message=str(problem)), force=True)
         return False
 
     def _tell(self, state: WorkerState, *, force: bool = False) -> None:

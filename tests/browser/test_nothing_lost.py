@@ -1,6 +1,7 @@
 """Reloads, a killed server, two tabs and two people: no stroke and no answer is lost."""
 
 import re
+import resource
 
 import numpy as np
 import pytest
@@ -70,6 +71,27 @@ def test_server_killed_in_the_middle_loses_nothing(ada: Annotator, served: Serve
     ada.wait_until_saved()
     expect(ada.page.locator("[data-banner=server]")).to_have_count(0)
     assert histories(served) == {tuple(map(int, key.split("/"))): ["Ada"] for key in keys[:3]}
+
+
+def test_full_disk_is_told_and_answers_are_sent_when_there_is_room(
+    ada: Annotator, served: Served
+) -> None:
+    assert served.process is not None
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    ada.page.wait_for_selector("#canvas[data-ahead='4']")
+    # to the server's process a disk that takes nothing
+    resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    key = ada.wait_for_region()
+    ada.press("Space")
+    expect(ada.page.locator("[data-banner=obstacle]")).to_contain_text("Make room on that disk")
+    expect(ada.page.locator("#saved")).to_have_text("1 to be sent")
+    assert histories(served) == {}
+    resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    ada.wait_until_saved()
+    expect(ada.page.locator("[data-banner=obstacle]")).to_have_count(0)
+    assert histories(served) == {tuple(map(int, key.split("/"))): ["Ada"]}
+    assert all("507" in problem for problem in ada.problems)  # the browser logs each refusal
+    ada.problems.clear()
 
 
 def test_page_closed_while_the_server_is_gone_sends_later(

@@ -16,6 +16,8 @@ from askmask.errors import ConfigError, ProjectError, unknown_name
 from askmask.project import Project
 
 _LAST_WORDS_SECONDS = 3.0
+_PATIENCE_SECONDS = 10.0
+"""How long a server's worker waits for one whose server was killed: longer than its last words."""
 
 
 def serve_project(
@@ -50,12 +52,18 @@ def serve_project(
 def work_on_project(console: Console, root: Path, *, until_eof: bool) -> None:
     """Train, judge and ask in the background until told to end."""
     from askmask.exclusive import only_worker
-    from askmask.worker import Worker
 
+    patience = _PATIENCE_SECONDS if until_eof else 0.0
     ended = threading.Event()
     with contextlib.suppress(OSError):
         os.nice(10)  # people who draw come first
-    with Project.open(root) as project, only_worker(root), _ending(ended, until_eof=until_eof):
+    with (
+        _ending(ended, until_eof=until_eof),
+        Project.open(root) as project,
+        only_worker(root, patience_seconds=patience),
+    ):
+        from askmask.worker import Worker  # loads torch, which is in vain without the right
+
         if not until_eof:
             console.print(f"At work on {root}; Ctrl-C ends it, and nothing is lost.")
         Worker(project).run(until=ended)

@@ -1,12 +1,14 @@
 """The two processes of `askmask serve`: the server here, and the worker that it keeps running."""
 
+import contextlib
 import logging
+import socket
 import subprocess
 import sys
 import threading
 import time
 import webbrowser
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +64,7 @@ class WorkerKeeper:
         if process is None:
             return
         if process.stdin is not None:
-            with suppress(OSError):
+            with contextlib.suppress(OSError):
                 process.stdin.close()
         try:
             process.wait(timeout=5)
@@ -100,7 +102,7 @@ def serve(
     Raises
     ------
     ConfigError
-        If other machines could reach it and nobody has a token.
+        If other machines could reach it and nobody has a token, or if the address is taken.
     """
     with Project.open(root) as project:
         if not is_loopback(host) and not project.store.access.has_tokens():
@@ -121,15 +123,45 @@ def serve(
             h11_max_incomplete_event_size=64 * 1024,
         )
         server = uvicorn.Server(config)
-        if keeper is not None:
-            keeper.start()
-        if opens_browser:
-            _open_when_started(server, page_url(host, port))
-        try:
-            server.run()
-        finally:
+        with bound_sockets(host, port) as sockets:  # before a worker starts
             if keeper is not None:
-                keeper.end()
+                keeper.start()
+            if opens_browser:
+                _open_when_started(server, page_url(host, port))
+            try:
+                server.run(sockets=sockets)
+            finally:
+                if keeper is not None:
+                    keeper.end()
+
+
+@contextlib.contextmanager
+def bound_sockets(host: str, port: int) -> Iterator[list[socket.socket]]:
+    """Sockets that hold an address for a server: one, or two where a name has two addresses.
+
+    Raises
+    ------
+    ConfigError
+        If the address is taken, or is none of this machine.
+    """
+    with contextlib.ExitStack() as opened:
+        sockets = []
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            for family, kind, protocol, _, address in found:
+                bound = opened.enter_context(socket.socket(family, kind, protocol))
+                # A server that was killed a moment ago left connections that wait for their end.
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                bound.bind(address)
+                sockets.append(bound)
+        except OSError as error:
+            raise ConfigError(
+                f"expected an address to serve on, got {host!r} with port {port}, but: "
+                f"{error.strerror}. End the other server there, or choose another: --port N."
+            ) from error
+        yield sockets
 
 
 def page_url(host: str, port: int) -> str:

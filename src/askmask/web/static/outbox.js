@@ -20,6 +20,7 @@ export class Outbox extends EventTarget {
     this.wait = 1;
     this.timer = null;
     this.sending = null;
+    this.obstacle = null; // what the server said when it was there and could not keep an answer
     connection.addEventListener("reached", () => this.flush());
   }
 
@@ -95,12 +96,14 @@ export class Outbox extends EventTarget {
   async send(entry) {
     try {
       const reply = await post(`${itemPath(entry)}/answers`, entry.body);
+      this.obstacle = null;
       await this.remove(entry);
       this.dispatchEvent(new CustomEvent("sent", { detail: reply }));
       return true;
     } catch (error) {
       if (error.status === 401) return false;
       if (error.isTemporary || error.status === undefined) {
+        this.obstacle = error.status >= 500 ? error.message : null;
         this.again();
         return false;
       }

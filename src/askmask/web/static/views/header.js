@@ -55,6 +55,9 @@ export class Header {
   banners(waiting, refused) {
     const lost = `The server does not answer. Go on: your work is kept in this browser (${waiting.length} to be sent) and sent when the server is back.`;
     banner("server", isReached() ? null : lost);
+    const { obstacle } = this.app.outbox;
+    const kept = `The server cannot keep answers now. Go on: your work is kept in this browser (${waiting.length} to be sent) and sent when it can. It says: ${obstacle}`;
+    banner("obstacle", isReached() && obstacle && waiting.length > 0 ? kept : null, { bad: true });
     const last = refused.at(-1);
     const buttons = [
       ["Try again", () => this.app.outbox.retry()],
