@@ -67,7 +67,7 @@ class Strategy:
         return (
             (row.acquisition, row.unit) == (self.acquisition, self.unit)
             and self.model in ("", row.model)
-            and self.budget in ("", budget_of(row))
+            and self.budget in ("", row.budget)
             and self.dataset in ("", row.dataset)
         )
 
@@ -304,14 +304,9 @@ def order(strategy: Strategy) -> tuple[object, ...]:
     return (*variant, name != RANDOM, name, strategy.unit != Unit.REGION)
 
 
-def budget_of(row: ResultRow) -> str:
-    """Name of the budget of a row's trial; empty in a run with one budget."""
-    return str(getattr(row, "budget", ""))
-
-
 def _names(row: ResultRow) -> tuple[str, str, str, str, str]:
     """What a strategy is told apart by."""
-    return (row.acquisition, row.unit, row.model, budget_of(row), row.dataset)
+    return (row.acquisition, row.unit, row.model, row.budget, row.dataset)
 
 
 def _of(rows: Iterable[ResultRow], strategy: Strategy) -> list[ResultRow]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -78,56 +78,65 @@ def _plain() -> list[Strategy]:
     ]
 
 
+_ON_A_SCORE = (
+    Strategy(
+        name="power",
+        description="log mean {} + Gumbel noise",
+        source=_KIRSCH,
+        maps=None,
+        utilities=noisy.power,
+        options=noisy.NoiseOptions,
+    ),
+    Strategy(
+        name="softmax",
+        description="beta x mean {} + Gumbel noise",
+        source=_KIRSCH,
+        maps=None,
+        utilities=noisy.softmax,
+        options=noisy.NoiseOptions,
+    ),
+    Strategy(
+        name="softrank",
+        description="-log rank of mean {} + Gumbel noise",
+        source=_KIRSCH,
+        maps=None,
+        utilities=noisy.mean_and_noise,
+        choose=noisy.soft_rank,
+        options=noisy.NoiseOptions,
+    ),
+    Strategy(
+        name="stochastic_batch",
+        description="of all random queries the one with the largest mean {}",
+        source="Gaillochet et al. 2023, arXiv:2301.07670",
+        maps=None,
+        utilities=noisy.random_key_and_mean,
+        choose=noisy.best_of_random_batches,
+        asks_a_number=True,
+    ),
+    Strategy(
+        name="kmeans",
+        description="k-means++ on features of the places with the largest {}",
+        source="Zhdanov 2019, arXiv:1901.05954; Arthur & Vassilvitskii 2007",
+        maps=None,
+        choose=diverse.spread_among_best,
+        options=diverse.KMeansOptions,
+        asks_a_number=True,
+    ),
+)
+"""What is done with a score; `_of_base` gives each the score and the rest of its name."""
+
+
 def _of_base(short: str, base: str) -> list[Strategy]:
-    """Return the strategies that exist for each of `_BASES`."""
-    shared: dict[str, Any] = {  # Any: keyword arguments of several types
-        "maps": maps_of(base),
-        "min_samples": ACQUISITIONS[base].min_samples,
-    }
+    """Return the strategies that do something with the score of one acquisition function."""
     return [
-        Strategy(
-            name=f"power_{short}",
-            description=f"log mean {base} + Gumbel noise",
-            source=_KIRSCH,
-            utilities=noisy.power,
-            options=noisy.NoiseOptions,
-            **shared,
-        ),
-        Strategy(
-            name=f"softmax_{short}",
-            description=f"beta x mean {base} + Gumbel noise",
-            source=_KIRSCH,
-            utilities=noisy.softmax,
-            options=noisy.NoiseOptions,
-            **shared,
-        ),
-        Strategy(
-            name=f"softrank_{short}",
-            description=f"-log rank of mean {base} + Gumbel noise",
-            source=_KIRSCH,
-            utilities=noisy.mean_and_noise,
-            choose=noisy.soft_rank,
-            options=noisy.NoiseOptions,
-            **shared,
-        ),
-        Strategy(
-            name=f"stochastic_batch_{short}",
-            description=f"of all random queries the one with the largest mean {base}",
-            source="Gaillochet et al. 2023, arXiv:2301.07670",
-            utilities=noisy.random_key_and_mean,
-            choose=noisy.best_of_random_batches,
-            asks_a_number=True,
-            **shared,
-        ),
-        Strategy(
-            name=f"kmeans_{short}",
-            description=f"k-means++ on features of the places with the largest {base}",
-            source="Zhdanov 2019, arXiv:1901.05954; Arthur & Vassilvitskii 2007",
-            choose=diverse.spread_among_best,
-            options=diverse.KMeansOptions,
-            asks_a_number=True,
-            **shared,
-        ),
+        replace(
+            kind,
+            name=f"{kind.name}_{short}",
+            description=kind.description.format(base),
+            maps=maps_of(base),
+            min_samples=ACQUISITIONS[base].min_samples,
+        )
+        for kind in _ON_A_SCORE
     ]
 
 
@@ -142,7 +151,7 @@ _OTHERS = (
     Strategy(
         name="foreground_aware_random",
         description="random, every third place around a predicted foreground pixel",
-        source="nnActive (MIC-DKFZ), in the form that needs no labels",
+        source="Lüth, Traub et al. 2025 (nnActive), arXiv:2511.19183, without labels",
         maps=stratified.predicted_foreground,
         utilities=stratified.random_and_foreground,
         choose=stratified.mostly_random,
@@ -152,7 +161,7 @@ _OTHERS = (
     Strategy(
         name="clasp_power_entropy",
         description="class-stratified power entropy with less noise from round to round (ClaSP PE)",
-        source="nnActive (MIC-DKFZ) 2026",
+        source="Lüth, Traub et al. 2026, arXiv:2601.13677",
         maps=stratified.entropy_by_class,
         utilities=stratified.scheduled_power,
         choose=stratified.by_class,
