@@ -1,6 +1,7 @@
 """The figures of a run: what is drawn is what the table and the stores hold."""
 
 import csv
+import dataclasses
 import io
 import itertools
 import math
@@ -22,8 +23,10 @@ from askmask.experiments.analysis import analyse
 from askmask.experiments.curves import Strategy
 from askmask.experiments.densities import density
 from askmask.experiments.drawn import draw_galleries, draw_run, write_figure
-from askmask.experiments.figures import learning_curves, penalty_figure
+from askmask.experiments.figures import learning_curves
+from askmask.experiments.gallery import class_colour
 from askmask.experiments.grid import Trial
+from askmask.experiments.matrices import penalty_figure
 from askmask.experiments.measures import METRICS
 from askmask.experiments.paper import (
     figure_1,
@@ -92,7 +95,9 @@ def test_figure_1_has_a_column_per_function_and_a_row_per_metric() -> None:
     assert texts(figure) == [
         "random", "margin", "", "", "n = 3 seeds; bands: 95 % t intervals over seeds; split test",
     ]  # fmt: skip
-    assert [axes.get_ylabel() for axes in figure.axes] == ["Object F1", "", "Brier score", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        "Object F1\nhigher is better", "", "Brier score\nlower is better", "",
+    ]  # fmt: skip
     region, image = figure.axes[0].get_lines()
     assert list(region.get_ydata()) == pytest.approx([0.2, 0.4, 0.5])
     assert image.get_linestyle() == "--"
@@ -114,6 +119,21 @@ def test_figure_4_has_a_panel_per_unit_with_shares_of_pixels_below() -> None:
     assert (list(curve.get_xdata()), list(curve.get_ydata())) == ([0.95], [0.9])
     assert list(figure.axes[2].get_lines()[0].get_ydata()) == [1.0]
     assert list(diagonal.get_xdata()) == [0, 1]
+
+
+def test_shares_of_pixels_in_figure_4_are_told_in_whole_powers_of_ten() -> None:
+    rows = reliability({5: (0.55, 0.5, 3), 9: (0.95, 0.9, 97)})
+    figure = figure_4(rows, "test")
+    assert figure is not None
+    figure.draw_without_rendering()
+    shares = figure.axes[1]
+    assert shares.get_ylim() == pytest.approx((0.01, 1))
+    inside = [
+        label.get_text()
+        for label in shares.get_yticklabels(which="both")
+        if 0.01 <= label.get_position()[1] <= 1 and label.get_text()
+    ]
+    assert inside == ["1%", "10%", "100%"]
 
 
 def test_figure_5_shows_means_at_equal_fractions_with_their_intervals() -> None:
@@ -173,6 +193,14 @@ def test_figure_e2_has_a_panel_for_each_metric_that_was_measured() -> None:
     figure = figure_e2(paper_rows(), "test")
     assert figure is not None
     assert texts(figure)[:4] == ["NLL", "ECE", "Brier score", "Brier: resolution"]
+    told = [axes.get_ylabel() for axes in figure.axes if axes.get_visible()]
+    assert told == ["lower is better"] * 3 + ["higher is better"]
+
+
+def test_uncertainty_of_the_classes_is_called_better_in_neither_way() -> None:
+    figure = figure_e2(curves(FOUR, metric="brier_uncertainty"), "test")
+    assert figure is not None
+    assert figure.axes[0].get_ylabel() == "given by the images"
 
 
 def test_figures_of_the_paper_are_those_that_there_are_rows_for() -> None:
@@ -205,6 +233,29 @@ def test_figures_are_written_as_svg_and_png(tmp_path: Path) -> None:
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_two_seeds_are_too_few_to_draw_who_beats_whom(tmp_path: Path) -> None:
+    draw_run(curves({name: own[:2] for name, own in FOUR.items()}), tmp_path / "two")
+    draw_run(curves(FOUR), tmp_path / "three")
+    assert not list((tmp_path / "two").glob("penalties_*"))
+    assert (tmp_path / "three" / "penalties_object_f1.svg").is_file()
+
+
+def test_what_referring_pixels_buys_is_drawn_where_it_was_measured(tmp_path: Path) -> None:
+    rows = [*paper_rows(), row(metric="error_left", bin=0, value=0.3, round=2)]
+    assert "error_left.svg" in {path.name for path in draw_run(rows, tmp_path)}
+
+
+def test_large_costs_have_no_power_of_ten_in_the_corner() -> None:
+    rows = [dataclasses.replace(own, labelled_pixels=own.labelled_pixels * 1000)
+            for own in curves(FOUR)]  # fmt: skip
+    figure = learning_curves(rows, "object_f1", split="test", cost="labelled_pixels")
+    figure.draw_without_rendering()
+    axis = figure.axes[0].xaxis
+    assert axis.get_offset_text().get_text() == ""
+    labels = {label.get_text() for label in axis.get_ticklabels()}
+    assert "2\N{NO-BREAK SPACE}M" in labels
+
+
 def test_drawn_files_are_the_same_when_drawn_again(tmp_path: Path) -> None:
     for name in ("one", "two"):
         figure = learning_curves(curves(FOUR), "object_f1", split="test")
@@ -229,6 +280,17 @@ def test_gallery_is_a_sheet_per_trial_in_the_order_of_rounds(tmp_path: Path) -> 
     assert path.name == "gallery_a.png"
     assert sheet.shape == (2 * (18 + 10 + 8), 40, 3)
     assert (sheet[20, 20, 0], sheet[20 + 36, 20, 0]) == (100, 200)
+
+
+def test_gallery_names_the_colours_of_the_classes(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGBA", (40, 10), (0, 0, 0, 255)).save(buffer, format="PNG")
+    items = [GalleryItem(1, "a", "x", buffer.getvalue())]
+    (path,) = draw_galleries(items, tmp_path, ("background", "gland"))
+    sheet = np.asarray(Image.open(path))
+    assert sheet.shape == (2 * 18 + 18 + 10 + 8, 40, 3)  # two names do not fit one line of 40
+    shown = ["#" + "".join(f"{part:02x}" for part in sheet[y, 8]) for y in (8, 8 + 18)]
+    assert shown == [class_colour(0), class_colour(1)]
 
 
 def trial_store(root: Path, trial: Trial, regions: list[list[Region]]) -> None:
@@ -266,12 +328,30 @@ def test_agreement_is_drawn_on_both_sides_and_written_as_counts(
 ) -> None:
     found = agreements(*two_trials)
     figure = agreement_figure(found, two_trials[1])
-    assert [text.get_text() for text in figure.axes[0].texts] == ["0.33", "0.33"]
-    assert "n = 1 seed; 0.11 to 0.11 by chance" in figure.get_suptitle()
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0.33", "(0.11)"] * 2
+    assert "n = 1 seed" in figure.get_suptitle()
     write_agreements(tmp_path / "agreement.csv", found)
     with (tmp_path / "agreement.csv").open(encoding="utf-8", newline="") as file:
         (read,) = csv.DictReader(file)
     assert (read["both"], read["first"]) == ("20", "random-region-seed0")
+
+
+def test_trials_that_asked_nothing_have_no_place_in_the_agreement(
+    two_trials: tuple[Path, list[Trial], list[ResultRow]],
+) -> None:
+    bounds = [Trial(name, Unit.IMAGE, 0) for name in ("all_data", "start_set")]
+    figure = agreement_figure(agreements(*two_trials), [*bounds, *two_trials[1]])
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["random · regions", "margin · regions"]
+
+
+def test_agreement_keeps_variants_of_a_grid_apart(tmp_path: Path) -> None:
+    planned = [Trial("margin", Unit.REGION, 0, model) for model in ("small", "large")]
+    for trial in planned:
+        trial_store(tmp_path, trial, [[Region("a", 0, 0, 10, 4)]])
+    rows = [row(trial=planned[0].name, labelled_pixels=50, labelled_fraction=0.2)]
+    figure = agreement_figure(agreements(tmp_path, planned, rows), planned)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1.00", "(0.11)"] * 2
 
 
 def test_nothing_asked_has_no_overlap() -> None:

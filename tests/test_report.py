@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from askmask.experiments.gallery import gallery_png
-from askmask.experiments.report import GalleryItem, write_report
+from askmask.experiments.report import DataFacts, GalleryItem, write_report
 from askmask.experiments.results import ResultRow
 from askmask.records import Region
 from result_rows import curves, reliability, row
@@ -213,7 +213,7 @@ def test_strategies_and_data_are_told_in_a_line_each(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write_report(
         path, [row(), row(acquisition="all_data")], config_yaml="", versions={}, gallery=[],
-        command="", descriptions={"random": "uniform"}, data_facts={"Data": "3 images"},
+        command="", descriptions={"random": "uniform"}, data=DataFacts({"Data": "3 images"}),
     )  # fmt: skip
     text = Page(path.read_text(encoding="utf-8")).text
     assert "Data 3 images Strategies random , regions : uniform Bounds all data" in text

@@ -16,6 +16,7 @@ from askmask.experiments.results import write_results
 
 def compare_runs(console: Console, paths: Sequence[Path], out: Path, *, as_json: bool) -> None:
     """Write the merged table and its report into an empty folder, and print the summary."""
+    from askmask.experiments.facts import data_facts
     from askmask.experiments.merge import merge, read_run
     from askmask.experiments.report import write_report
     from askmask.experiments.runner import gallery_of_run
@@ -32,10 +33,11 @@ def compare_runs(console: Console, paths: Sequence[Path], out: Path, *, as_json:
     grids = {str(run.path): run.config.grid.model_dump(mode="json") for run in runs}
     (out / "runs.json").write_text(json.dumps(grids, indent=1), encoding="utf-8")
     write_summary(out / "summary.json", rows)
+    config = runs[0].config
     write_report(
         out / "report.html",
         rows,
-        config_yaml=dump_config(runs[0].config),
+        config_yaml=dump_config(config),
         versions=versions(),
         gallery=[
             item
@@ -46,6 +48,7 @@ def compare_runs(console: Console, paths: Sequence[Path], out: Path, *, as_json:
         command=" ".join(
             ["askmask compare", *(shlex.quote(p.name) for p in paths), "--out merged"]
         ),
+        data=data_facts(config),
     )
     if as_json:
         print_json(

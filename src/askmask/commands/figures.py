@@ -15,10 +15,12 @@ def draw_figures(
 ) -> None:
     """Write the figures of a run into its folder ``figures``, or elsewhere."""
     from askmask.experiments.drawn import draw_agreement, draw_galleries, draw_run
+    from askmask.experiments.facts import data_facts
     from askmask.experiments.runner import collect, gallery_of_run
 
     rows = collect(run)
-    planned = trials(load_config(run / "config.yaml"))
+    config = load_config(run / "config.yaml")
+    planned = trials(config)
     folder = run / "figures" if out is None else out
     paths = draw_run(rows, folder, paper=paper)
     if not paths:
@@ -27,7 +29,7 @@ def draw_figures(
         )
     if not paper:
         paths += draw_agreement(run / "trials", planned, rows, folder)
-        paths += draw_galleries(gallery_of_run(run), folder)
+        paths += draw_galleries(gallery_of_run(run), folder, data_facts(config).classes)
     if as_json:
         print_json({"figures": [str(path) for path in paths]})
         return

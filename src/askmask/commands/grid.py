@@ -104,7 +104,7 @@ def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Pa
         gallery=gallery_of_run(out),
         command=f"askmask simulate {shlex.quote(out.name)}/config.yaml --out again",
         descriptions=_descriptions(rows),
-        data_facts=data_facts(config),
+        data=data_facts(config),
     )
     return out / "report.html"
 
@@ -134,7 +134,7 @@ def write_project_report(root: Path) -> Path:
             gallery=pictures(root, project.config.name),
             command=f"askmask report {shlex.quote(root.name)}",
             descriptions=_descriptions(rows),
-            data_facts=data_facts(project.config),
+            data=data_facts(project.config),
         )
     return report
 

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from askmask.experiments.curves import Strategy, order
-from askmask.experiments.figures import matrix, sizes_text
+from askmask.experiments.figures import sizes_text
 from askmask.experiments.grid import Trial
 from askmask.experiments.indexed import indexed
+from askmask.experiments.matrices import matrix
 from askmask.experiments.results import ResultRow
 from askmask.project import DATABASE_NAME
 from askmask.store import Store
@@ -90,24 +91,25 @@ def agreements(
 
 
 def agreement_figure(found: Sequence[Agreement], planned: Sequence[Trial]) -> Figure:
-    """Mean overlap over seeds of every two strategies, as a matrix."""
-    names = {trial.name: Strategy(trial.acquisition, str(trial.unit)) for trial in planned}
-    ordered = sorted(set(names.values()), key=order)
-    values = np.full((len(ordered), len(ordered)), math.nan)
+    """Mean overlap over seeds of every two strategies that asked, as a matrix; chance below it."""
+    names = {t.name: Strategy(t.acquisition, str(t.unit), t.model, t.budget) for t in planned}
+    ordered = sorted({names[name] for own in found for name in (own.first, own.second)}, key=order)
+    values = np.full((2, len(ordered), len(ordered)), math.nan)
     for i, first in enumerate(ordered):
         for j, second in enumerate(ordered):
-            own = [a.overlap for a in found if {names[a.first], names[a.second]} == {first, second}]
+            own = [a for a in found if {names[a.first], names[a.second]} == {first, second}]
             if own:
-                values[i, j] = float(np.mean(own))
-    labels = [strategy.label for strategy in ordered]
-    chance = [a.by_chance for a in found]
-    seeds = sizes_text([len({a.seed for a in found})])
-    expected = f"; {min(chance):.2f} to {max(chance):.2f} by chance" if chance else ""
+                values[0, i, j] = float(np.mean([a.overlap for a in own]))
+                values[1, i, j] = float(np.mean([a.by_chance for a in own]))
+    overlaps, by_chance = values.tolist()
     return matrix(
-        labels,
-        values.tolist(),
+        [strategy.label for strategy in ordered],
+        overlaps,
         "Do strategies ask for the same pixels?",
-        f"asked pixels, intersection over union, mean; {seeds}{expected}",
+        "asked pixels of all rounds, intersection over union, mean over seeds "
+        f"({sizes_text([len({a.seed for a in found})])});\n"
+        "in brackets: what as many pixels asked anywhere in the pool would share",
+        by_chance,
     )
 
 

@@ -11,19 +11,28 @@ from PIL import Image, ImageDraw
 
 from askmask.experiments.agreement import agreement_figure, agreements, write_agreements
 from askmask.experiments.analysis import analyse
-from askmask.experiments.curves import has_values, reliability_bins, scores, splits, strategies
+from askmask.experiments.curves import (
+    MIN_SEEDS,
+    Strategy,
+    mean_bins,
+    reliability_bins,
+    splits,
+    strategies,
+)
 from askmask.experiments.drawing import legend_below, note, to_png, to_svg_file
 from askmask.experiments.figures import (
     COSTS,
+    error_left_figure,
     is_spent,
     learning_curves,
-    penalty_figure,
     reliability_diagram,
     seeds_note,
     sizes_text,
 )
+from askmask.experiments.gallery import class_colour
 from askmask.experiments.grid import Trial
 from askmask.experiments.indexed import indexed
+from askmask.experiments.matrices import penalty_figure
 from askmask.experiments.paper import figure_e1, paper_figures
 from askmask.experiments.report import GalleryItem
 from askmask.experiments.results import ResultRow
@@ -31,6 +40,7 @@ from askmask.experiments.verdict import judged_metrics
 
 PRINT_DPI: Final = 300
 _SIZE: Final = (6.2, 4.4)
+_LINE, _GAP, _INK = 18, 8, (31, 35, 40)  # of a gallery's sheet, in pixels
 
 
 def draw_run(rows: Sequence[ResultRow], out: Path, *, paper: bool = False) -> list[Path]:
@@ -73,8 +83,13 @@ def draw_agreement(
     return [*paths, out / "agreement.csv"]
 
 
-def draw_galleries(items: Sequence[GalleryItem], out: Path) -> list[Path]:
-    """Write what each trial asked as one sheet, a line per picture, round by round."""
+def draw_galleries(
+    items: Sequence[GalleryItem], out: Path, class_names: Sequence[str] = ()
+) -> list[Path]:
+    """Write what each trial asked as one sheet, a line per picture, round by round.
+
+    `class_names`, in order, make the legend of the label panel's colours.
+    """
     paths = []
     for title in dict.fromkeys(item.title for item in items):
         own = sorted(
@@ -82,7 +97,7 @@ def draw_galleries(items: Sequence[GalleryItem], out: Path) -> list[Path]:
         )
         path = out / f"gallery_{title}.png"
         out.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_sheet(own))
+        path.write_bytes(_sheet(own, class_names))
         paths.append(path)
     return paths
 
@@ -97,10 +112,9 @@ def write_figure(out: Path, name: str, figure: Figure) -> list[Path]:
 
 
 def _general(rows: Sequence[ResultRow], split: str) -> Iterator[tuple[str, Figure]]:
-    """Curves per cost, reliability, penalties, densities."""
+    """Curves per cost, penalties, reliability, referral, densities."""
     found = strategies(rows)
-    metrics = judged_metrics(rows, split)
-    for metric in metrics:
+    for metric in judged_metrics(rows, split):
         for cost in COSTS:
             if not is_spent(rows, cost):
                 continue
@@ -111,17 +125,32 @@ def _general(rows: Sequence[ResultRow], split: str) -> Iterator[tuple[str, Figur
             legend_below(figure, found)
             yield f"curves_{metric.name}_{cost}", figure
         analysis = analyse(rows, metric, split)
-        if analysis is not None and analysis.penalties is not None:
+        # as in the report: with two seeds chance alone makes p-values small
+        if analysis is not None and len(analysis.shared_seeds) >= MIN_SEEDS:
             yield f"penalties_{metric.name}", penalty_figure(analysis)
-    for strategy in found:
-        if has_values(scores(rows, "ece", split)) and reliability_bins(rows, strategy, split):
-            figure = reliability_diagram(rows, strategy, split=split)
-            seeds = {row.seed for row in scores(rows, "ece", split) if strategy.owns(row)}
-            note(figure, f"{sizes_text([len(seeds)])}, pixels together; split {split}")
-            yield f"reliability_{_file_name(strategy.label)}", figure
+    yield from _trust(rows, found, split)
     densities = figure_e1(rows)
     if densities is not None:
         yield "asked_scores", densities
+
+
+def _trust(
+    rows: Sequence[ResultRow], found: Sequence[Strategy], split: str
+) -> Iterator[tuple[str, Figure]]:
+    """Reliability diagrams, all with one scale of pixels, and what referring pixels buys."""
+    bins = {s: own for s in found if (own := reliability_bins(rows, s, split))}
+    shares = [b.count / sum(c.count for c in own) for own in bins.values() for b in own]
+    for strategy in bins:
+        figure = reliability_diagram(rows, strategy, split=split, highest_share=max(shares))
+        seeds = {row.seed for row in indexed(rows).heads if row.metric and strategy.owns(row)}
+        note(figure, f"{sizes_text([len(seeds)])}, pixels together, last round;\nsplit {split}")
+        yield f"reliability_{_file_name(strategy.label)}", figure
+    counts = [len(v) for s in found for v in mean_bins(rows, s, "error_left", split).values()]
+    if counts:
+        figure = error_left_figure(rows, split=split)
+        note(figure, f"{sizes_text(counts)}, means, last round; no band; split {split}")
+        legend_below(figure, found)
+        yield "error_left", figure
 
 
 def _file_name(label: str) -> str:
@@ -129,21 +158,35 @@ def _file_name(label: str) -> str:
     return "_".join(re.findall(r"[A-Za-z0-9.+-]+", label))
 
 
-def _sheet(items: Sequence[GalleryItem]) -> bytes:
+def _sheet(items: Sequence[GalleryItem], class_names: Sequence[str]) -> bytes:
     """Pictures one above the other on white, each under its round and image."""
     pictures = [Image.open(io.BytesIO(item.png)).convert("RGBA") for item in items]
-    caption, gap = 18, 8
     width = max(picture.width for picture in pictures)
-    height = sum(caption + picture.height + gap for picture in pictures)
+    legend = _legend(class_names, width)
+    height = legend.height + sum(_LINE + picture.height + _GAP for picture in pictures)
     sheet = Image.new("RGBA", (width, height), (255, 255, 255, 255))
+    sheet.alpha_composite(legend, (0, 0))
     pen = ImageDraw.Draw(sheet)
-    top = 0
+    top = legend.height
     for item, picture in zip(items, pictures, strict=True):
-        pen.text(
-            (2, top + 2), f"round {item.round}: {item.caption}", fill=(31, 35, 40), font_size=12
-        )
-        sheet.alpha_composite(picture, (0, top + caption))
-        top += caption + picture.height + gap
+        pen.text((2, top + 2), f"round {item.round}: {item.caption}", fill=_INK, font_size=12)
+        sheet.alpha_composite(picture, (0, top + _LINE))
+        top += _LINE + picture.height + _GAP
     buffer = io.BytesIO()
     sheet.convert("RGB").save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _legend(class_names: Sequence[str], width: int) -> Image.Image:
+    """Colours of the classes in a row, or in several where they do not fit; empty without names."""
+    canvas = Image.new("RGBA", (width, _LINE * len(class_names)), (255, 255, 255, 255))
+    pen = ImageDraw.Draw(canvas)
+    left, top = 2, 0
+    for index, name in enumerate(class_names):
+        needed = 16 + int(pen.textlength(name, font_size=12)) + 14
+        if left > 2 and left + needed > width:
+            left, top = 2, top + _LINE
+        pen.rectangle(((left, top + 3), (left + 11, top + 14)), fill=class_colour(index))
+        pen.text((left + 16, top + 2), name, fill=_INK, font_size=12)
+        left += needed
+    return canvas.crop((0, 0, width, top + _LINE if class_names else 0))

@@ -7,10 +7,11 @@ from askmask.config import Config
 from askmask.data.prepared import PreparedSource
 from askmask.data.roles import assign_roles
 from askmask.errors import AskmaskError
+from askmask.experiments.report import DataFacts
 from askmask.records import ImageInfo
 
 
-def data_facts(config: Config) -> dict[str, str]:
+def data_facts(config: Config) -> DataFacts:
     """Terms and texts: classes, sizes, and how many images have which role.
 
     A data set that has moved away since the run is told as such: the report stands without it.
@@ -20,7 +21,7 @@ def data_facts(config: Config) -> dict[str, str]:
         infos = {info.image_id: info for info in source.images()}
         roles = assign_roles(tuple(infos.values()), config.data, config.seed)
     except AskmaskError as error:
-        return {"Data": f"not at hand any more ({type(error).__name__})"}
+        return DataFacts({"Data": f"not at hand any more ({type(error).__name__})"})
     drawn = ", drawn for each seed" if isinstance(config.data.start, int) else ""
     parts = {
         f"start set{drawn}": roles.start,
@@ -29,11 +30,12 @@ def data_facts(config: Config) -> dict[str, str]:
         "test": roles.test,
     }
     told = [_part(name, [infos[image_id] for image_id in ids]) for name, ids in parts.items()]
-    return {
+    terms = {
         "Data": "; ".join(told),
         "Classes": ", ".join(source.classes.names),
         "Image sizes": _sizes(infos.values()),
     }
+    return DataFacts(terms, source.classes.names)
 
 
 def _part(name: str, infos: Iterable[ImageInfo]) -> str:

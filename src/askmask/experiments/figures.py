@@ -10,9 +10,8 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from askmask.experiments.analysis import Analysis
 from askmask.experiments.curves import (
     ALL_DATA,
     MIN_SEEDS,
@@ -29,7 +28,6 @@ from askmask.experiments.curves import (
     strategies,
 )
 from askmask.experiments.drawing import (
-    LIGHT,
     TEXT,
     WIDE,
     colour,
@@ -37,7 +35,6 @@ from askmask.experiments.drawing import (
     fit_height,
     handle,
     new_figure,
-    note,
     panels,
     stroke,
 )
@@ -52,7 +49,7 @@ COSTS: Final = MappingProxyType(
     {
         "labelled_fraction": "Labelled fraction of the pixels",
         "labelled_pixels": "Labelled pixels",
-        "regions": "Regions answered",
+        "regions": "Regions answered (a whole image counts as one)",
         "images": "Images touched",
         "boundary_length": "Boundary length in the answers (pixel edges)",
         "contour_length": "Length of the traced contours (pixels)",
@@ -136,6 +133,8 @@ def draw_curves(
     values = [row.value for row in measured if any(own.owns(row) for own in found)]
     fit_height(axes, [*values, *levels])
     axes.xaxis.set_major_locator(MaxNLocator(4))
+    if cost != "labelled_fraction":  # 1.6 M, not 1.6 with a power of ten in the corner
+        axes.xaxis.set_major_formatter(EngFormatter(sep="\N{NO-BREAK SPACE}"))
     return found
 
 
@@ -278,61 +277,9 @@ def difference_figure(comparisons: Sequence[Comparison]) -> Figure:
     return figure
 
 
-def penalty_figure(analysis: Analysis) -> Figure:
-    """How often each strategy (row) beats each other one (column), as shares of the budgets."""
-    found = [own.strategy for own in analysis.standings]
-    values = [] if analysis.penalties is None else analysis.penalties.tolist()
-    labels = [strategy.label for strategy in found]
-    return matrix(
-        labels,
-        values,
-        f"{analysis.metric.label}: how often the row beats the column",
-        f"share of {len(analysis.budgets)} budgets with p < 0.05 (paired t test, uncorrected); "
-        f"{sizes_text([len(analysis.shared_seeds)])}; split {analysis.split}",
-    )
-
-
-def matrix(
-    labels: Sequence[str], values: Sequence[Sequence[float]], heading: str, remark: str
-) -> Figure:
-    """Square matrix of shares in [0, 1], its numbers written into shaded fields.
-
-    The diagonal and NaN stay empty.
-    """
-    count = max(len(labels), 1)
-    side = 0.42 * count
-    figure = new_figure((side + 2.8, side + 2.4))
-    note(figure, f"{heading}\n{remark}")
-    axes = figure.subplots()
-    for row, own in enumerate(values):
-        for column, value in enumerate(own):
-            _draw_field(axes, row, column, value)
-    axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), aspect="equal")
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
-    finish(axes, "", "")
-    axes.grid(visible=False)
-    axes.spines["bottom"].set_visible(False)
-    return figure
-
-
 def title(metric: Metric) -> str:
     """Heading of a panel."""
     return f"{metric.axis}, {metric.direction}"
-
-
-def _draw_field(axes: Axes, row: int, column: int, value: float) -> None:
-    if row == column or not math.isfinite(value):
-        return
-    axes.fill_between(
-        [column - 0.47, column + 0.47],
-        row - 0.47,
-        row + 0.47,
-        color=LIGHT["series-1"],
-        alpha=0.06 + 0.44 * value,  # text stays readable on the darkest field
-        linewidth=0,
-    )
-    axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=TEXT)
 
 
 def _draw_curve(

@@ -108,6 +108,12 @@ def score_overlay(
     return overlay
 
 
+def class_colour(index: int) -> str:
+    """Colour of a class in the labels' panel, as ``"#rrggbb"``; they repeat after eight."""
+    red, green, blue = (int(part) for part in _CLASS_COLOURS[index % len(_CLASS_COLOURS)])
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 def _check(
     image: Picture,
     score: npt.NDArray[np.floating] | None,

@@ -6,6 +6,7 @@ E1: how uncertain the asked pixels were. Figure E2: calibration against the labe
 Nothing is smoothed or left out; a panel is there for what was measured, and no other.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from askmask.experiments.analysis import Analysis, analyse
 from askmask.experiments.curves import (
@@ -91,7 +93,8 @@ def figure_1(rows: Sequence[ResultRow], split: str) -> Figure | None:
             axes = axes_of[block * len(names) + row, column]
             axes.set_visible(True)
             draw_curves(axes, rows, name, split=split, only=own)
-            axes.set_ylabel(metric_named(name).axis if column == 0 else "")
+            metric = metric_named(name)
+            axes.set_ylabel(f"{metric.axis}\n{metric.direction}" if column == 0 else "")
             is_last = row == len(names) - 1
             label = "Labelled fraction" if is_last else ""
             finish(axes, label, function if row == 0 else "")
@@ -123,6 +126,11 @@ def figure_4(rows: Sequence[ResultRow], split: str) -> Figure | None:
             upper.plot(confidence, [b.accuracy for b in own], **look)
             lower.plot(confidence, [b.count / total for b in own], **look)
         lower.set_yscale("log")
+        # whole powers of ten, however short the range: minor labels would overlap
+        least = min(b.count / sum(c.count for c in own) for own in bins.values() for b in own)
+        lower.set_ylim(10.0 ** min(math.floor(math.log10(least)), -1), 1)
+        lower.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        lower.yaxis.set_minor_formatter(NullFormatter())
         finish(upper, "", Strategy("", unit).unit_label)
         finish(lower, "Confidence", "")
     axes_of[0, 0].set(ylabel="Accuracy", xlim=(0, 1), ylim=(0, 1))
@@ -208,7 +216,10 @@ def figure_e2(rows: Sequence[ResultRow], split: str) -> Figure | None:
         axes.set_visible(False)
     for axes, name in zip(axes_of.flat, names, strict=False):
         draw_curves(axes, rows, name, split=split)
-        finish(axes, COSTS[_COST], metric_named(name).label)
+        metric = metric_named(name)
+        is_given = name == "brier_uncertainty"  # a property of the images, good in neither way
+        axes.set_ylabel("given by the images" if is_given else metric.direction)
+        finish(axes, COSTS[_COST], metric.label)
     note(figure, f"{seeds_note(rows, names, split)}; split {split}")
     legend_below(figure, strategies(rows))
     return figure

@@ -23,6 +23,7 @@ from askmask.experiments.curves import (
     scores,
 )
 from askmask.experiments.densities import density
+from askmask.experiments.matrices import penalty_figure
 from askmask.experiments.measures import RECALIBRATED, metric_named
 from askmask.experiments.paper import figure_1, figure_e1
 from askmask.experiments.results import ResultRow
@@ -109,7 +110,7 @@ def reliability_pictures(
         figure = figures.reliability_diagram(rows, strategy, split=split, highest_share=max(shares))
         told = "; ".join(f"{b.confidence:.2f}: {b.accuracy:.2f} ({b.count:,})" for b in own)
         text = f"Reliability of {strategy.label}. Confidence: accuracy (pixels): {told}."
-        caption = f"{sum(b.count for b in own):,} pixels of all seeds."
+        caption = f"{sum(b.count for b in own):,} pixels, those of all seeds together."
         if reliability_bins(rows, strategy, split, RECALIBRATED):
             caption += " Crosses: after recalibration."
         shown = f"{rows_text('reliability_confidence and reliability_accuracy', split)}; last round"
@@ -156,7 +157,11 @@ def group_pictures(
         text = f"{label} by group at the last round; the numbers are in the tables by group."
         figure = figures.group_scores(rows, metric, split=split)
         shown = f"metric {metric}, split {split}, each group, class {ALL}; last round"
-        pictures.append(Picture(_svg(figure, names, text), f"{label}, last round.", shown))
+        measured = scores(rows, metric, split)
+        found = measured_strategies(rows, measured)
+        sizes = {len(mean_curve(measured, strategy)[-1].seeds) for strategy in found}
+        caption = f"{label}, last round; {figures.sizes_text(sizes)}."
+        pictures.append(Picture(_svg(figure, names, text), caption, shown))
     return pictures
 
 
@@ -196,7 +201,7 @@ def penalty_pictures(analyses: Iterable[Analysis], names: Iterator[str]) -> list
             if penalties[i, j] > 0
         )
         text = f"{analysis.metric.label}: how often the row beats the column. {told or 'Never'}."
-        figure = figures.penalty_figure(analysis)
+        figure = penalty_figure(analysis)
         caption = "By chance alone about 0.025 in each field."
         shown = f"{rows_text(analysis.metric.name, analysis.split)}; cost {analysis.cost}"
         pictures.append(Picture(_svg(figure, names, text), caption, shown))

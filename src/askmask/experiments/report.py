@@ -31,6 +31,7 @@ from askmask.experiments.curves import (
     strategies,
 )
 from askmask.experiments.figures import COSTS, is_spent
+from askmask.experiments.gallery import class_colour
 from askmask.experiments.indexed import indexed
 from askmask.experiments.measures import Metric
 from askmask.experiments.results import ResultRow
@@ -57,6 +58,17 @@ class GalleryItem:
     png: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What a report says of its data: terms with texts, and the classes in order."""
+
+    terms: Mapping[str, str]
+    classes: tuple[str, ...] = ()
+
+
+NO_FACTS: Final = DataFacts(MappingProxyType({}))
+
+
 def write_report(
     out_html: Path,
     rows: Sequence[ResultRow],
@@ -66,7 +78,7 @@ def write_report(
     gallery: Sequence[GalleryItem],
     command: str,
     descriptions: Mapping[str, str] = MappingProxyType({}),
-    data_facts: Mapping[str, str] = MappingProxyType({}),
+    data: DataFacts = NO_FACTS,
 ) -> None:
     """Write the report of a results table; an older one is replaced whole.
 
@@ -86,8 +98,8 @@ def write_report(
         The command line that repeats the run.
     descriptions : mapping of str to str
         One line for each acquisition function, by its name.
-    data_facts : mapping of str to str
-        What the data are: term and text.
+    data : DataFacts
+        What the data are.
 
     Raises
     ------
@@ -98,10 +110,11 @@ def write_report(
     page = _environment().get_template(TEMPLATE)
     html = page.render(
         **_overview(rows, descriptions),
-        data_facts=dict(data_facts),
+        data_facts=dict(data.terms),
         **_results(rows),
         inks=drawing.INKS,
         gallery=_gallery(gallery),
+        class_colours=[(class_colour(index), name) for index, name in enumerate(data.classes)],
         failures=tables.failures(rows),
         config_yaml=config_yaml,
         versions=dict(versions),
@@ -133,6 +146,7 @@ def _overview(rows: Sequence[ResultRow], descriptions: Mapping[str, str]) -> dic
         "dataset": ", ".join(_distinct(row.dataset for row in rows.heads)) or "no trial",
         "models": ", ".join(_distinct(row.model for row in rows.heads)),
         "strategies": _told_strategies(strategies(rows), descriptions),
+        "n_strategies": len(strategies(rows)),
         "bounds": [own.label for own in references(rows)],
         "seeds": sorted({row.seed for row in rows.heads}),
         "rounds": max((row.round for row in measured), default=0),

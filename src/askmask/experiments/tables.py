@@ -9,6 +9,7 @@ from askmask.experiments.analysis import Analysis, Standing
 from askmask.experiments.curves import (
     ALL,
     CONFIDENCE,
+    MIN_SEEDS,
     has_values,
     mean_curve,
     measured_strategies,
@@ -98,7 +99,7 @@ def areas(analysis: Analysis) -> Table:
         lambda own: str(len(own.seeds)),
         lambda own: interval_text(own.areas),
     ]
-    if any(own.rank is not None for own in analysis.standings):
+    if len(analysis.shared_seeds) >= MIN_SEEDS and any(o.rank for o in analysis.standings):
         headings.append("Rank (95 % of resampled seeds)")
         columns.append(_rank_text)
     if not math.isnan(analysis.level):

@@ -1,0 +1,111 @@
+"""A run as files for docs/results: its whole table, its figures, and tables in Markdown.
+
+``python benchmarks/publish.py RUN docs/results NAME`` reads ``RUN/results.csv``, which
+``askmask report RUN`` writes for unfinished runs, too. It leaves NAME.csv.gz and NAME-*.svg, and
+prints what the tests allow to say and a table per metric: nothing in it is typed in. For a run that
+is still going, report on a copy of its folder without caches and models.
+"""
+
+import argparse
+import gzip
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from askmask.experiments.curves import (
+    MIN_SEEDS,
+    Point,
+    has_values,
+    mean_curve,
+    measured_strategies,
+    references,
+    scores,
+    splits,
+)
+from askmask.experiments.drawing import to_svg_file
+from askmask.experiments.indexed import IndexedRows
+from askmask.experiments.measures import METRICS
+from askmask.experiments.paper import paper_figures
+from askmask.experiments.results import ResultRow, read_results
+from askmask.experiments.statistics import t_interval
+from askmask.experiments.verdict import compare, judged_metrics, verdict
+
+SHOWN = ("mean_dice", "object_f1", "nll", "brier", "ece")
+FIGURES = {
+    "paper_1_curves": "curves",
+    "paper_4_reliability": "reliability",
+    "paper_5_calibration": "calibration",
+    "paper_e1_uncertainty": "asked",
+}
+
+
+def main() -> None:
+    """Write the files and print the Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("name")
+    options = parser.parse_args()
+    table = options.run / "results.csv"
+    rows = IndexedRows(read_results(table))
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:  # the same bytes every time
+        file.write(table.read_bytes())
+    (options.out / f"{options.name}.csv.gz").write_bytes(packed.getvalue())
+    split = splits(rows)[0]
+    for figure, short in FIGURES.items():
+        drawn = paper_figures(rows, split).get(figure)
+        if drawn is not None:
+            path = options.out / f"{options.name}-{short}.svg"
+            path.write_text(to_svg_file(drawn), encoding="utf-8")
+    print(facts(rows))
+    for metric in judged_metrics(rows, split):
+        summary, claims = verdict(compare(rows, metric, split))
+        print(f"\n{summary}")
+        print("".join(f"\n- {claim}" for claim in claims))
+    for name in SHOWN:
+        if has_values(scores(rows, name, split)):
+            print(f"\n{METRICS[name].label}, {METRICS[name].direction}, split {split}:\n")
+            print(markdown(rows, name, split))
+
+
+def facts(rows: IndexedRows) -> str:
+    """How many trials and seeds there are, and how many failed."""
+    trials = {row.trial for row in rows.heads if row.metric}
+    failed = {row.trial for row in rows.heads if row.is_failure}
+    seeds = sorted({row.seed for row in rows.heads})
+    return (
+        f"{len(trials)} trials, seeds {seeds}, {len(rows)} rows, {len(failed)} trials with failures"
+    )
+
+
+def markdown(rows: Sequence[ResultRow], metric: str, split: str) -> str:
+    """Every round of every strategy: labelled fraction in brackets, and n where seeds are missing."""
+    measured = scores(rows, metric, split)
+    found = (*measured_strategies(rows, measured), *references(measured))
+    most = max(len(point.seeds) for s in found for point in mean_curve(measured, s))
+    last = max(row.round for row in measured)
+    lines = ["| strategy | " + " | ".join(f"round {n}" for n in range(last + 1)) + " |"]
+    lines.append("|---" * (last + 2) + "|")
+    for strategy in found:
+        points = {point.round: point for point in mean_curve(measured, strategy)}
+        cells = [cell(points.get(n), most) for n in range(last + 1)]
+        lines.append(f"| {strategy.label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def cell(point: Point | None, most: int) -> str:
+    """Mean and half the t interval; below three seeds the seeds themselves."""
+    if point is None:
+        return ""
+    mean, half_width = t_interval(point.values)
+    text = " / ".join(f"{value:.3f}" for value in point.values)
+    if len(point.seeds) >= MIN_SEEDS and math.isfinite(half_width):
+        text = f"{mean:.3f} ± {half_width:.3f}"
+    missing = f", n = {len(point.seeds)}" if len(point.seeds) < most else ""
+    return f"{text} ({point.cost:.3f}{missing})"
+
+
+if __name__ == "__main__":
+    main()
