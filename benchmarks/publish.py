@@ -81,7 +81,7 @@ def facts(rows: IndexedRows) -> str:
 
 
 def markdown(rows: Sequence[ResultRow], metric: str, split: str) -> str:
-    """Every round of every strategy: labelled fraction in brackets, and n where seeds are missing."""
+    """Every round of every strategy, with its labelled fraction, and n where seeds are missing."""
     measured = scores(rows, metric, split)
     found = (*measured_strategies(rows, measured), *references(measured))
     most = max(len(point.seeds) for s in found for point in mean_curve(measured, s))
