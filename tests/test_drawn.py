@@ -253,7 +253,7 @@ def test_large_costs_have_no_power_of_ten_in_the_corner() -> None:
     axis = figure.axes[0].xaxis
     assert axis.get_offset_text().get_text() == ""
     labels = {label.get_text() for label in axis.get_ticklabels()}
-    assert "2\N{NO-BREAK SPACE}M" in labels
+    assert "3\N{NO-BREAK SPACE}M" in labels
 
 
 def test_drawn_files_are_the_same_when_drawn_again(tmp_path: Path) -> None:
