@@ -100,9 +100,42 @@ def test_dropout_and_clamp_have_the_very_bits_of_pytorch(
     dropped = x * factors.view_as(x)
     active = torch.empty_like(x)
     masks = torch.from_numpy(noise.packed_masks(15 * 48, p, "layer"))
-    kernel.drop_and_clamp(x, active, masks, (low.contiguous(), high.contiguous()), 1 / (1 - p))
+    bounds = (low.contiguous(), high.contiguous())
+    kernel.drop_and_clamp(x, x, active, masks, bounds, 1 / (1 - p))
     assert torch.equal(x, dropped)
     assert torch.equal(active, torch.clamp(dropped, low, high))
+
+
+@needs_compiler
+def test_dropout_of_one_source_is_that_of_its_copies(built: Path) -> None:
+    load_kernel.cache_clear()
+    kernel = load_kernel()
+    assert isinstance(kernel, Kernel)
+    source = torch.randn(15, 48, generator=torch.Generator().manual_seed(0))
+    masks = torch.from_numpy(KeyedNoise(0, 0, "image", [3, 4]).packed_masks(15 * 48, 0.5, "layer"))
+    copies = source.repeat(2, 1)
+    dropped = torch.empty_like(copies)
+    kernel.drop_and_clamp(source, dropped, None, masks, None, 2.0)
+    kernel.drop_and_clamp(copies, copies, None, masks, None, 2.0)
+    assert torch.equal(dropped, copies)
+    assert not torch.equal(dropped[:15], dropped[15:])
+
+
+@needs_compiler
+@pytest.mark.parametrize("p", [0.0, 0.5, 0.2, 0.25, 0.999, 1 / 3, 1 / 65536, 3 / 512])
+@pytest.mark.parametrize("size", [1, 64, 1000, 64 * 2048 * 3 + 65])
+def test_masks_of_the_kernel_are_the_masks_of_numpy(
+    built: Path, monkeypatch: pytest.MonkeyPatch, p: float, size: int
+) -> None:
+    noise = KeyedNoise(7, 2, "image", [0, 5])
+    load_kernel.cache_clear()
+    assert load_kernel() is not None
+    drawn = noise.packed_masks(size, p, "layer")
+    monkeypatch.setenv(SWITCH, "off")
+    load_kernel.cache_clear()
+    expected = noise.packed_masks(size, p, "layer")
+    load_kernel.cache_clear()
+    np.testing.assert_array_equal(drawn, expected)
 
 
 def drawn(n_classes: int, dtype: type, *, height: int = 67, width: int = 41) -> list[np.ndarray]:

@@ -29,7 +29,7 @@ SWITCH: Final = "ASKMASK_KERNEL"
 """Environment variable: ``off`` leaves the kernel unused."""
 
 _FOLDER: Final = Path(__file__).with_name("native")
-_SOURCES: Final = (_FOLDER / "sampling.cpp", _FOLDER / "counting.cpp")
+_SOURCES: Final = tuple(_FOLDER / f"{name}.cpp" for name in ("sampling", "masks", "counting"))
 _FLAGS: Final = (
     "-O3",
     "-march=native",
@@ -48,20 +48,39 @@ class Kernel:
 
     _library: Any  # Any: a ctypes library has whatever functions it has
 
+    def keep_mask(self, key: int, threshold: int, words: int) -> npt.NDArray[np.uint8]:
+        """Draw the mask of 64 `words` activations; see `askmask.models.dropout.packed_keep_mask`.
+
+        `key` is that of numpy's Philox generator, 128 bits; `threshold` in [0, 65535].
+        """
+        keep = np.empty(words, "<u8")
+        low, high = key % 2**64, key >> 64
+        self._library.keep_mask(
+            ctypes.c_uint64(low),
+            ctypes.c_uint64(high),
+            ctypes.c_int64(threshold),
+            ctypes.c_int64(words),
+            ctypes.c_void_p(keep.ctypes.data),
+        )
+        return keep.view(np.uint8)
+
     def drop_and_clamp(
         self,
+        source: Tensor,
         x: Tensor,
         active: Tensor | None,
         masks: Tensor,
         bounds: tuple[Tensor, Tensor] | None,
         scale: float,
     ) -> None:
-        """Apply dropout to rows in place, and clamp them into `active` if that is given.
+        """Apply dropout to rows, and clamp what comes of it into `active` if that is given.
 
         Parameters
         ----------
+        source : (B * N, D) or (N, D) tensor
+            One for each sample, or the same for all of them; may be `x`.
         x, active : (B * N, D) tensors
-            Contiguous, bfloat16 or float32; D a multiple of 16.
+            Results. Contiguous, bfloat16 or float32; D a multiple of 16.
         masks : (B, bytes) uint8 tensor
             See `askmask.models.dropout.packed_keep_mask`.
         bounds : two (D,) tensors, optional
@@ -72,8 +91,9 @@ class Kernel:
         low, high = (None, None) if bounds is None else bounds
         run = getattr(self._library, f"drop_and_clamp_{_suffix(x)}")
         run(
-            *(_pointer(tensor) for tensor in (x, active, masks, low, high)),
+            *(_pointer(tensor) for tensor in (source, x, active, masks, low, high)),
             *(ctypes.c_int64(n) for n in (*x.shape, len(x) // len(masks), masks.shape[1])),
+            ctypes.c_int64(len(source)),
             ctypes.c_float(float(torch.tensor(scale).to(x.dtype))),
         )
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from askmask.errors import ShapeError
+from askmask.kernel import load_kernel
 from askmask.seeds import derive_key, numpy_generator
 
 
@@ -123,7 +124,13 @@ class KeyedNoise:
 
     def packed_masks(self, size: int, p: float, layer: str) -> npt.NDArray[np.uint8]:
         """Packed masks of every sample at a place, (B, bytes); see `packed_keep_mask`."""
-        return np.stack([packed_keep_mask(key, layer, size, p) for key in self._keys])
+        kernel = load_kernel()
+        if kernel is None:
+            return np.stack([packed_keep_mask(key, layer, size, p) for key in self._keys])
+        words = -(-size // 64)
+        return np.stack(
+            [kernel.keep_mask(derive_key(key, layer), _threshold(p), words) for key in self._keys]
+        )
 
     def fill_factors(self, factors: Tensor, p: float, layer: str) -> None:
         """Fill (B, size) with what each activation is multiplied with: 0 or 1 / (1 - p)."""
@@ -165,7 +172,7 @@ def packed_keep_mask(key: int, layer: str, size: int, p: float) -> npt.NDArray[n
     decided: one word for p = 0.5, ten on average for an arbitrary p.
     """
     draw = _words_of(key, layer)
-    threshold = min(round(p * 65536), 65535)
+    threshold = _threshold(p)
     keep = np.zeros(-(-size // 64), dtype="<u8")
     open_ = ~keep  # activations whose number equals the threshold so far
     places: npt.NDArray[np.intp] | None = None
@@ -192,6 +199,11 @@ def packed_keep_mask(key: int, layer: str, size: int, p: float) -> npt.NDArray[n
 def keep_mask(key: int, layer: str, size: int, p: float) -> npt.NDArray[np.uint8]:
     """Which of `size` activations are kept: (size,), 1 where kept; see `packed_keep_mask`."""
     return np.unpackbits(packed_keep_mask(key, layer, size, p), count=size, bitorder="little")
+
+
+def _threshold(p: float) -> int:
+    """Which 16-bit numbers drop an activation: those below."""
+    return min(round(p * 65536), 65535)
 
 
 def _words_of(key: int, layer: str) -> Callable[[int], npt.NDArray[np.uint64]]:

@@ -104,6 +104,7 @@ class _TwoDecoderSamples(ImageSamples):
         self._size = size
         self._sums = sums
         self._boundary: Tensor | None = None
+        self._gathered: tuple[Tensor, ...] | None = None
 
     def clear(self) -> None:
         self._sums.clear()
@@ -116,9 +117,8 @@ class _TwoDecoderSamples(ImageSamples):
         _, _, stage3, stage4 = network.encoder.stages
         _, branch3, branch4 = network.heads[len(self._logits2) > 1]
         shape = (n_samples, *self._features.shape)
-        x = memory.take("x", shape, self._features.dtype, self._features.device)
-        x = x.copy_(self._features).flatten(0, 1)
-        active = self._drop(x, noise, "stage3_unit1", stage3[1].activation)
+        x = memory.take("x", shape, self._features.dtype, self._features.device).flatten(0, 1)
+        active = self._drop(x, noise, "stage3_unit1", stage3[1].activation, source=self._features)
         following = [*stage3[2:], stage4[0]]
         for number, (unit, after) in enumerate(zip(stage3[1:], following, strict=True), start=2):
             x, _ = unit(x, active, grid, memory)
@@ -147,31 +147,39 @@ class _TwoDecoderSamples(ImageSamples):
         return arranged, self._arrange(self._boundary[None])[0] / sums.n_samples
 
     def _drop(
-        self, x: Rows, noise: KeyedNoise | NoNoise, layer: str, after: Activation | None
+        self,
+        x: Rows,
+        noise: KeyedNoise | NoNoise,
+        layer: str,
+        after: Activation | None,
+        source: Rows | None = None,
     ) -> Rows:
         """Apply dropout to rows, in place; returns them as the next layer's activation has them.
 
-        The result lies in the buffer ``"active"``; without a next layer it is `x`.
+        The result lies in the buffer ``"active"``; without a next layer it is `x`. With a `source`,
+        `x` becomes the dropout of its rows, which are the same for each sample.
         """
-        network = self._network
+        network, kernel = self._network, self._network.kernel
+        source = x if source is None else source
         active = x
         if after is not None:
             active = network.memory.take("active", tuple(x.shape), x.dtype, x.device)
-        if isinstance(noise, NoNoise) or network.dropout == 0:
-            return x if after is None else after(x, out=active)
         size = self._grid.height * self._grid.width * x.shape[1]
-        kernel = network.kernel
-        if kernel is not None and x.shape[1] % 16 == 0:
+        if isinstance(noise, NoNoise) or network.dropout == 0:
+            if source is not x:
+                x.view(-1, *source.shape).copy_(source)
+        elif kernel is not None and x.shape[1] % 16 == 0:
             masks = torch.from_numpy(noise.packed_masks(size, network.dropout, layer))
             scale = 1.0 / (1.0 - network.dropout)
-            if after is None:
-                kernel.drop_and_clamp(x, None, masks, None, scale)
-            else:
-                kernel.drop_and_clamp(x, active, masks, (after.low, after.high), scale)
+            bounds = None if after is None else (after.low, after.high)
+            target = None if after is None else active
+            kernel.drop_and_clamp(source, x, target, masks, bounds, scale)
             return active
-        factors = network.memory.take("factors", (x.numel() // size, size), x.dtype, x.device)
-        noise.fill_factors(factors, network.dropout, layer)
-        x.mul_(factors.view_as(x))
+        else:
+            shape = (-1, *source.shape)
+            factors = network.memory.take("factors", (x.numel() // size, size), x.dtype, x.device)
+            noise.fill_factors(factors, network.dropout, layer)
+            torch.mul(source.view(shape), factors.view(shape), out=x.view(shape))
         return x if after is None else after(x, out=active)
 
     def _add(self, reach3: Tensor, reach4: Tensor, n_samples: int) -> None:
@@ -181,13 +189,7 @@ class _TwoDecoderSamples(ImageSamples):
         if kernel is not None and self._sums.takes_two_plain_classes:
             n_pixels = self._grid.height * self._grid.width * _CELL
             sums = self._sums.two_classes(n_pixels, n_samples, reach3.device)
-            first = torch.cat([logits.squeeze(1) for logits in self._logits2])
-            weights = (
-                first,
-                torch.stack([branch3.bias, branch4.bias]),
-                torch.stack([branch3.packed_scores(), branch4.packed_scores()]),
-            )
-            kernel.add_samples((reach3, reach4), weights, sums, len(self._logits2))
+            kernel.add_samples((reach3, reach4), self._weights(), sums, len(self._logits2))
             if len(self._logits2) > 1:
                 self._boundary = sums[4]
             return
@@ -200,6 +202,17 @@ class _TwoDecoderSamples(ImageSamples):
         self._sums.add(total[0])
         for contour in (contour_probs(logits) for logits in total[1:]):
             self._boundary = contour if self._boundary is None else self._boundary.add_(contour)
+
+    def _weights(self) -> tuple[Tensor, ...]:
+        """What `Kernel.add_samples` needs beside the samples; gathered once."""
+        if self._gathered is None:
+            _, *branches = self._network.heads[len(self._logits2) > 1]
+            self._gathered = (
+                torch.cat([logits.squeeze(1) for logits in self._logits2]),
+                torch.stack([branch.bias for branch in branches]),
+                torch.stack([branch.packed_scores() for branch in branches]),
+            )
+        return self._gathered
 
     def _arrange(self, cells: Float[Tensor, "K N"]) -> Float[Tensor, "K H W"]:
         """Pixels in rows and columns from pixels in cells."""

@@ -32,11 +32,12 @@ inline void store(uint16_t* to, float value) {  // round to nearest, ties to eve
 }
 
 template <typename T>
-void drop_and_clamp(T* x, T* active, const uint8_t* masks, const T* low, const T* high,
-                    int64_t rows, int64_t channels, int64_t rows_per_sample,
-                    int64_t bytes_per_sample, float scale) {
+void drop_and_clamp(const T* from, T* x, T* active, const uint8_t* masks, const T* low,
+                    const T* high, int64_t rows, int64_t channels, int64_t rows_per_sample,
+                    int64_t bytes_per_sample, int64_t rows_of_source, float scale) {
 #pragma omp parallel for
   for (int64_t row = 0; row < rows; ++row) {
+    const T* source = from + (row % rows_of_source) * channels;
     T* own = x + row * channels;
     const uint8_t* mask = masks + (row / rows_per_sample) * bytes_per_sample +
                           (row % rows_per_sample) * (channels / 8);
@@ -46,7 +47,7 @@ void drop_and_clamp(T* x, T* active, const uint8_t* masks, const T* low, const T
 #pragma omp simd
       for (int k = 0; k < kLanes; ++k) {
         const float kept = static_cast<float>((static_cast<uint32_t>(word) >> k) & 1u) * scale;
-        store(own + c + k, load(own + c + k) * kept);
+        store(own + c + k, load(source + c + k) * kept);
       }
     }
     if (active == nullptr) continue;
@@ -183,18 +184,20 @@ void add_samples(const T* reach3, const T* reach4, const float* first_logits, co
 
 extern "C" {
 
-void drop_and_clamp_bf16(uint16_t* x, uint16_t* active, const uint8_t* masks, const uint16_t* low,
-                         const uint16_t* high, int64_t rows, int64_t channels,
-                         int64_t rows_per_sample, int64_t bytes_per_sample, float scale) {
-  drop_and_clamp(x, active, masks, low, high, rows, channels, rows_per_sample, bytes_per_sample,
-                 scale);
+void drop_and_clamp_bf16(const uint16_t* from, uint16_t* x, uint16_t* active, const uint8_t* masks,
+                         const uint16_t* low, const uint16_t* high, int64_t rows, int64_t channels,
+                         int64_t rows_per_sample, int64_t bytes_per_sample, int64_t rows_of_source,
+                         float scale) {
+  drop_and_clamp(from, x, active, masks, low, high, rows, channels, rows_per_sample,
+                 bytes_per_sample, rows_of_source, scale);
 }
 
-void drop_and_clamp_fp32(float* x, float* active, const uint8_t* masks, const float* low,
-                         const float* high, int64_t rows, int64_t channels,
-                         int64_t rows_per_sample, int64_t bytes_per_sample, float scale) {
-  drop_and_clamp(x, active, masks, low, high, rows, channels, rows_per_sample, bytes_per_sample,
-                 scale);
+void drop_and_clamp_fp32(const float* from, float* x, float* active, const uint8_t* masks,
+                         const float* low, const float* high, int64_t rows, int64_t channels,
+                         int64_t rows_per_sample, int64_t bytes_per_sample, int64_t rows_of_source,
+                         float scale) {
+  drop_and_clamp(from, x, active, masks, low, high, rows, channels, rows_per_sample,
+                 bytes_per_sample, rows_of_source, scale);
 }
 
 void add_samples_bf16(const uint16_t* reach3, const uint16_t* reach4, const float* first_logits,
