@@ -10,7 +10,7 @@ CONSTRAINTS ?= -c constraints-cpu.txt
 
 .PHONY: demo test test-all bench check clean
 
-BENCHMARKS := $(wildcard $(patsubst %,benchmarks/%.py,pool_scoring regions calibration training))
+BENCHMARKS := $(wildcard $(patsubst %,benchmarks/%.py,pool_scoring regions calibration training end_to_end))
 
 .venv/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv .venv

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from askmask.acquisition import SampleSums
-from askmask.models.dropout import KeyedNoise, Noise
+from askmask.models.dropout import KeyedNoise, Noise, NoNoise
 from askmask.models.normalization import Normalization
 from askmask.models.two_decoder import TwoDecoder, Upsampling
 
@@ -58,6 +58,13 @@ class NaiveSampler:
             noise: Noise = TorchDropout() if key is None else KeyedNoise(*key, [sample])
             probs.append(self._model(pixels, noise, boundary=True).foreground.softmax(1)[0])
         return SampleSums.of(torch.stack(probs))
+
+    @torch.no_grad()
+    def mean(self, image: np.ndarray) -> np.ndarray:
+        """Probabilities (C, H, W) of the pass without dropout."""
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float().contiguous() / 255
+        outputs = self._model(pixels, NoNoise(), boundary=True)
+        return outputs.foreground.softmax(1)[0].numpy()
 
 
 class _PlainUpsampling(nn.Module):

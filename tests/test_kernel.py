@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from askmask.doctor import diagnose
 from askmask.errors import KernelError, ShapeError
 from askmask.kernel import SWITCH, Kernel, build_kernel, kernel_path, load_kernel
 from askmask.metrics.calibration import CalibrationSums
@@ -237,6 +238,16 @@ def test_three_classes_are_sampled_with_the_kernel_at_hand(built: Path) -> None:
 def test_without_a_built_kernel_there_is_none() -> None:
     assert not kernel_path().exists()
     assert load_kernel() is None
+
+
+@needs_compiler
+def test_doctor_names_the_kernel_that_is_used(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_kernel.cache_clear()
+    assert diagnose().kernel == str(built)
+    monkeypatch.setenv(SWITCH, "off")
+    load_kernel.cache_clear()
+    assert diagnose().kernel is None
+    load_kernel.cache_clear()
 
 
 @pytest.mark.usefixtures("without_cache")

@@ -66,7 +66,7 @@ LAYERS = {
     "executors": 1,
     "cache": 1,
     "kernel": 1,
-    "doctor": 1,
+    "doctor": 1.1,
     "config": 0.5,
     "workitems": 0.4,
     "exclusive": 0.2,

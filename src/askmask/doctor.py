@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from askmask.kernel import kernel_path, load_kernel
+
 PACKAGES = ("askmask", "torch", "numpy", "scipy", "pillow", "safetensors", "timm")
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
@@ -30,6 +32,8 @@ class Diagnosis:
         Measured rate of a 3x3 convolution, 256 channels at 32x48, channels last.
     bf16_pays : bool
         Whether bf16 was at least 1.2 times as fast here.
+    kernel : str or None
+        File of the compiled kernel, if it was built and is not switched off.
     gpu : str or None
         Name of the first CUDA device.
     memory_total_gib, memory_available_gib, disk_free_gib : float
@@ -46,6 +50,7 @@ class Diagnosis:
     gflops_fp32: float
     gflops_bf16: float
     bf16_pays: bool
+    kernel: str | None
     gpu: str | None
     memory_total_gib: float
     memory_available_gib: float
@@ -78,6 +83,7 @@ def diagnose(weights: Path | None = None, folder: Path | None = None) -> Diagnos
         gflops_fp32=gflops_fp32,
         gflops_bf16=gflops_bf16,
         bf16_pays=gflops_bf16 > 1.2 * gflops_fp32,
+        kernel=str(kernel_path()) if load_kernel() is not None else None,
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         memory_total_gib=total,
         memory_available_gib=available,

@@ -207,6 +207,22 @@ def show_doctor(console: Console, weights: Path | None, *, as_json: bool) -> Non
         return
     table = Table(title="askmask doctor", show_header=False)
     for key, value in facts.items():
-        shown = f"{value:.1f}" if isinstance(value, float) else str(value)
-        table.add_row(key.replace("_", " "), shown)
+        table.add_row(key.replace("_", " "), _shown(value))
     console.print(table)
+    if facts["kernel"] is None:
+        console.print("`askmask build-kernel` makes scoring on processors about a third faster.")
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.1f}"
+        case tuple():
+            return ", ".join(map(str, value)) or "none"
+        case dict():
+            return "\n".join(f"{name} {entry}" for name, entry in value.items())
+    return str(value)
