@@ -11,10 +11,6 @@ import argparse
 import json
 import os
 import platform
-import signal
-import sqlite3
-import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -31,22 +27,28 @@ from askmask.store import Store
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from people import Person, start_people
+from server_processes import (
+    assert_everything_is_kept_once,
+    assert_sound,
+    has_query,
+    serving,
+    wait_for,
+)
 
 P95_MILLISECONDS = 100.0
-PORT = 8471
 
 
 def make_project(folder: Path) -> Path:
     """Project on drawn tissue whose worker trains most of the time."""
-    write_demo(folder / "data")
+    write_demo(folder / "data", n_train=36, n_validation=4, n_test=1, size=(320, 320))
     tree = {
         "threads": 1,
         "data": {"path": str(folder / "data"), "start": 4, "validation": 4, "test": []},
         "model": {"name": "unet", "options": {"base_channels": 16, "depth": 4}},
         "training": {"steps": 150, "batch_size": 4, "crop": 96},
         "sampling": {"samples": 5},
-        "query": {"region": {"size": [24, 24], "stride": 8, "budget_regions": 200}},
-        "serve": {"train_after": 20, "ask_below": 100},
+        "query": {"region": {"size": [24, 24], "stride": 8, "budget_regions": 600}},
+        "serve": {"train_after": 20, "ask_below": 300},
     }
     with Project.create(folder / "project", parse_config(tree)) as project:
         oracle = MaskOracle(project.source)
@@ -57,63 +59,64 @@ def make_project(folder: Path) -> Path:
 
 def measure(root: Path, options: argparse.Namespace) -> dict[str, object]:
     """Serve, answer for a while, and reckon."""
-    command = [sys.executable, "-m", "askmask.cli", "serve", str(root), "--port", str(PORT)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     until = threading.Event()
     busy = []
-    try:
-        wait_for_query(root, server)
-        people = start_people(options.people, PORT, until, think_seconds=options.think)
+    with serving(root) as server:
+        wait_for(lambda: has_query(root), 300)
+        # who finds nothing open changes what he gave: the load does not depend on the worker
+        people = start_people(
+            options.people,
+            server.port,
+            until,
+            think_seconds=options.think,
+            changes_answers=True,
+        )
         started = time.monotonic()
         while time.monotonic() - started < options.seconds:
             time.sleep(0.5)
             busy.append(worker_state(root) not in {"idle", "off"})
+        elapsed = time.monotonic() - started
         until.set()
         for person in people:
-            person.join(timeout=90)
-        elapsed = time.monotonic() - started
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+            person.join(timeout=150)
     return report(root, people, elapsed, sum(busy) / max(len(busy), 1))
 
 
 def report(root: Path, people: list[Person], elapsed: float, busy: float) -> dict[str, object]:
     """What came of it."""
-    told = {key: number for person in people for key, number in person.kept.items()}
-    connection = sqlite3.connect(root / "askmask.db")
-    kept = dict(connection.execute("SELECT client_id, answer FROM receipts"))
-    sound = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    connection.close()
-    seconds = sorted(s for person in people for s in person.seconds)
+    count = assert_everything_is_kept_once(root, people)
+    assert_sound(root / "askmask.db")
+    seconds = [s for person in people for s in person.seconds]
+    late = [s for person in people for s in person.seconds[-len(person.seconds) // 5 :]]
     with Store(root / "askmask.db") as store:
         trainings = sum(record.status == "finished" for record in store.trainings())
+        asked = len(store.worklist.items())
     return {
         "people": len(people),
-        "answers": len(seconds),
-        "answers_per_minute": round(60 * len(seconds) / elapsed, 1),
-        "lost": len(told.keys() - kept.keys()),
-        "doubled": len(told) - len(set(told.values())),
-        "problems": [problem for person in people for problem in person.problems],
-        "integrity": sound,
-        "save_ms_p50": round(1000 * statistics.median(seconds), 1),
-        "save_ms_p95": round(1000 * seconds[len(seconds) * 95 // 100], 1),
-        "save_ms_max": round(1000 * seconds[-1], 1),
+        "seconds": round(elapsed),
+        "answers": count,
+        "answers_per_minute": round(60 * count / elapsed, 1),
+        "changes_of_answers": count - sum(len(person.taken) for person in people),
+        "lost_or_doubled": 0,  # or an assertion failed above
+        "sent_again": sum(person.resent for person in people),
+        "conflicts": sum(person.conflicts for person in people),
+        "asked_regions": asked,
+        "save_ms_p50": milliseconds(seconds, 50),
+        "save_ms_p95": milliseconds(seconds, 95),
+        "save_ms_p95_last_fifth": milliseconds(late, 95),
+        "save_ms_max": milliseconds(seconds, 100),
         "trainings": trainings,
         "worker_busy_share": round(busy, 2),
+        "load_average_15_minutes": round(os.getloadavg()[2], 1),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
     }
 
 
-def wait_for_query(root: Path, server: subprocess.Popen) -> None:
-    """Wait until the first regions are drawn."""
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and server.poll() is None:
-        with Store(root / "askmask.db") as store:
-            if any(item.piece is not None for item in store.worklist.items()):
-                return
-        time.sleep(0.5)
-    raise SystemExit("the worker asked nothing within 300 s")
+def milliseconds(seconds: list[float], percentile: int) -> float:
+    """Percentile (nearest rank) in milliseconds."""
+    ordered = sorted(seconds)
+    place = max(0, -(-len(ordered) * percentile // 100) - 1)
+    return round(1000 * ordered[place], 1)
 
 
 def worker_state(root: Path) -> str:
@@ -138,9 +141,7 @@ def main() -> None:
     else:
         for name, value in result.items():
             print(f"{name:20} {value}")
-    is_good = not result["lost"] and not result["doubled"] and not result["problems"]
-    is_quick = float(str(result["save_ms_p95"])) < P95_MILLISECONDS
-    sys.exit(0 if is_good and is_quick and result["integrity"] == "ok" else 1)
+    sys.exit(0 if float(str(result["save_ms_p95"])) < P95_MILLISECONDS else 1)
 
 
 if __name__ == "__main__":
