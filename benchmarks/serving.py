@@ -40,13 +40,13 @@ P95_MILLISECONDS = 100.0
 
 def make_project(folder: Path) -> Path:
     """Project on drawn tissue whose worker trains most of the time."""
-    write_demo(folder / "data", n_train=36, n_validation=4, n_test=1, size=(320, 320))
+    write_demo(folder / "data", n_train=28, n_validation=4, n_test=1, size=(256, 256))
     tree = {
         "threads": 1,
         "data": {"path": str(folder / "data"), "start": 4, "validation": 4, "test": []},
-        "model": {"name": "unet", "options": {"base_channels": 16, "depth": 4}},
-        "training": {"steps": 150, "batch_size": 4, "crop": 96},
-        "sampling": {"samples": 5},
+        "model": {"name": "unet", "options": {"base_channels": 8, "depth": 3}},
+        "training": {"steps": 100, "batch_size": 4, "crop": 96},
+        "sampling": {"samples": 3},
         "query": {"region": {"size": [24, 24], "stride": 8, "budget_regions": 600}},
         "serve": {"train_after": 20, "ask_below": 300},
     }
@@ -62,7 +62,7 @@ def measure(root: Path, options: argparse.Namespace) -> dict[str, object]:
     until = threading.Event()
     busy = []
     with serving(root) as server:
-        wait_for(lambda: has_query(root), 300)
+        wait_for(lambda: has_query(root), 900)
         # who finds nothing open changes what he gave: the load does not depend on the worker
         people = start_people(
             options.people,

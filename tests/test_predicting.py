@@ -28,6 +28,7 @@ from askmask.records import ClassMap, ImageInfo
 from askmask.sampling import Deterministic
 from discs import draw_discs
 from fakes import TinyModel
+from picture_files import huge_png
 
 Build = Callable[..., Config]
 CPU = torch.device("cpu")
@@ -114,12 +115,14 @@ def test_bad_files_are_told_together_and_the_good_ones_are_kept(
     (images / "broken.png").write_bytes(b"\x89PNG nothing more")
     Image.new("RGB", (20, 20)).save(images / "tiny.png")
     Image.new("RGB", (64, 64)).save(images / "a.bmp")
-    with pytest.raises(SourceError, match=r"3 of 6 images could not be predicted") as caught:
+    (images / "slide.png").write_bytes(huge_png(20_000, 20_000))
+    with pytest.raises(SourceError, match=r"4 of 7 images could not be predicted") as caught:
         call("predict", project.root, images, tmp_path / "out")
     text = str(caught.value)
     assert "broken.png: cannot read" in text
     assert "tiny.png: expected at least 32 x 32 pixels, got (20, 20)" in text
     assert "a.png: another image was written as 'a.png'" in text
+    assert "slide.png: 'slide.png' has more than 89,478,485 pixels" in text
     assert len(table(tmp_path / "out")) == 3
     assert len(list((tmp_path / "out" / "masks").rglob("*.png"))) == 3
 

@@ -6,6 +6,7 @@ alike. What a file means (classes, colours) is decided elsewhere.
 
 import io
 import struct
+import warnings
 from typing import Any
 
 import numpy as np
@@ -299,8 +300,11 @@ def _png(image: Image.Image) -> bytes:
 def _open(content: bytes, where: str) -> Image.Image:
     """Open and decode a file of one page and moderate size."""
     try:
-        image = Image.open(io.BytesIO(content))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        # Pillow only warns up to twice its limit. It is refused below, from the same header.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content))
+    except Image.DecompressionBombError:
         raise _too_large(where) from None
     except _UNREADABLE as error:
         raise _unreadable(where, error) from error
@@ -330,7 +334,8 @@ def _check_header(image: Image.Image, where: str) -> None:
 
 def _too_large(where: str) -> SourceError:
     return SourceError(
-        f"{where!r} has more than {MAX_PIXELS:,} pixels. Cut it into tiles of some 1000 x 1000."
+        f"{where!r} has more than {MAX_PIXELS:,} pixels. Cut it into tiles of some 1000 x 1000, or "
+        "save it smaller."
     )
 
 
