@@ -17,7 +17,7 @@ LAYERS = {
     "cli_serving": 8.5,
     "commands": 8,
     "experiments": 7,
-    "web": 7,
+    "web": 7.2,
     "bridges": 7,
     "worker": 6.5,
     "loop": 6,

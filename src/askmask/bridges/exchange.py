@@ -156,8 +156,13 @@ def image_names(infos: Iterable[ImageInfo]) -> dict[str, Region]:
 
 
 def item_name(query: Query, item: QueryItem) -> str:
+    """Name of an asked region of a query."""
+    return region_name(query.round, item)
+
+
+def region_name(round_: int, item: QueryItem) -> str:
     """Name of an asked region: its round, its place in the order from 1, and its image."""
-    return f"r{query.round:03d}_{item.rank + 1:03d}_{safe_name(item.region.image_id)}"
+    return f"r{round_:03d}_{item.rank + 1:03d}_{safe_name(item.region.image_id)}"
 
 
 def query_names(queries: Iterable[Query]) -> dict[str, Region]:

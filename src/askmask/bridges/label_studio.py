@@ -13,7 +13,7 @@ that is the background, else unlabelled. Where results overlap, the later one co
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,7 @@ _COLORS: Final = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e0
 
 Bits = npt.NDArray[np.bool_]
 Json = dict[str, Any]  # Any: JSON
+Fields = Mapping[str, Any]  # Any: JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +87,7 @@ class LabelStudio:
         A task counts by its newest annotation that was not skipped; tasks without one are left
         out. Brushes, polygons and rectangles are understood.
         """
-        content = read_json(path / "tasks.json" if path.is_dir() else path, list)
-        problems: list[str] = []
-        found = []
-        for task in content:
-            name, results = _newest_results(task)
-            if results is None:
-                continue
-            region = find_region(name, expected, problems)
-            if region is None:
-                continue
-            labels = np.full((region.height, region.width), expected.rest, np.int16)
-            for result in results:
-                _paint(labels, result, expected.classes, name, problems)
-            found.append(Found(name, region, labels))
-        raise_problems(problems)
-        return found
+        return read_tasks(read_json(path / "tasks.json" if path.is_dir() else path, list), expected)
 
     def _task(self, folder: Path, item: Item, batch: Batch) -> Json:
         picture = encode_image(crop(batch, item.region))
@@ -117,7 +103,8 @@ class LabelStudio:
         task: Json = {"data": facts}
         if item.labels is None:
             return task
-        results = list(_results(item, batch))
+        background = batch.has_background
+        results = brush_results(item.name, item.labels, batch.classes, has_background=background)
         if batch.is_prediction:
             score = {} if item.confidence is None else {"score": item.confidence}
             task["predictions"] = [{"model_version": batch.model, **score, "result": results}]
@@ -126,24 +113,65 @@ class LabelStudio:
         return task
 
 
-def _results(item: Item, batch: Batch) -> Iterator[Json]:
-    """One brush per class, and one for the pixels without a label."""
-    assert item.labels is not None, "asked for with labels only"
-    found = class_pixels(item.labels, batch.classes, has_background=batch.has_background)
-    brushes = {batch.classes.names[index]: pixels for index, pixels in found.items()}
-    if (item.labels == UNLABELLED).any():
-        brushes[UNLABELLED_LABEL] = item.labels == UNLABELLED
-    for label, pixels in brushes.items():
-        yield {
-            "id": f"{item.name}-{label}",
+def read_tasks(tasks: Sequence[Any], expected: Expected) -> list[Found]:  # Any: JSON
+    """Labels of tasks as Label Studio exports them, of their newest annotation that counts.
+
+    Raises
+    ------
+    ExchangeError
+        With a line for everything that cannot be read, or belongs to no region of the project.
+    """
+    problems: list[str] = []
+    found = []
+    for task in tasks:
+        name, results = _newest_results(task)
+        if results is None:
+            continue
+        region = find_region(name, expected, problems)
+        if region is None:
+            continue
+        labels = np.full((region.height, region.width), expected.rest, np.int16)
+        for result in results:
+            _paint(labels, result, expected.classes, name, problems)
+        found.append(Found(name, region, labels))
+    raise_problems(problems)
+    return found
+
+
+def brush_results(
+    name: str, labels: Labels, classes: ClassMap, *, has_background: bool
+) -> list[Json]:
+    """Results of a task: one brush per class, and one for the pixels without a label.
+
+    Parameters
+    ----------
+    name : str
+        Of the task; results' ids begin with it.
+    labels : (H, W) int16
+        Class indices or `UNLABELLED`.
+    classes : ClassMap
+        Names of the labels.
+    has_background : bool
+        Whether class 0 is left out.
+    """
+    found = class_pixels(labels, classes, has_background=has_background)
+    brushes = {classes.names[index]: pixels for index, pixels in found.items()}
+    if (labels == UNLABELLED).any():
+        brushes[UNLABELLED_LABEL] = labels == UNLABELLED
+    height, width = labels.shape
+    return [
+        {
+            "id": f"{name}-{label}",
             "type": "brushlabels",
             "from_name": _CONTROL,
             "to_name": _OBJECT,
-            "original_width": item.region.width,
-            "original_height": item.region.height,
+            "original_width": width,
+            "original_height": height,
             "image_rotation": 0,
             "value": {"format": "rle", "rle": encode_brush(pixels), "brushlabels": [label]},
         }
+        for label, pixels in brushes.items()
+    ]
 
 
 def _label_config(classes: ClassMap, *, has_background: bool) -> str:
@@ -165,7 +193,7 @@ def _label_config(classes: ClassMap, *, has_background: bool) -> str:
     )
 
 
-def _newest_results(task: Any) -> tuple[str, list[Json] | None]:  # Any: JSON
+def _newest_results(task: Any) -> tuple[str, list[Any] | None]:  # Any: JSON
     """Name of a task's picture, and the results of its newest annotation that counts."""
     facts = task.get("data", {}) if isinstance(task, Mapping) else {}
     name = str(facts.get("name", facts.get("image")))
@@ -177,11 +205,15 @@ def _newest_results(task: Any) -> tuple[str, list[Json] | None]:  # Any: JSON
     if not kept:
         return name, None
     newest = max(kept, key=lambda annotation: str(annotation.get("updated_at", "")))
-    return name, newest.get("result", [])
+    results = newest.get("result", [])
+    return name, results if isinstance(results, list) else [results]
 
 
-def _paint(labels: Labels, result: Json, classes: ClassMap, name: str, problems: list[str]) -> None:
-    """Write one result into the raster of its picture."""
+def _paint(labels: Labels, result: Any, classes: ClassMap, name: str, problems: list[str]) -> None:
+    """Write one result (Any: JSON) into the raster of its picture."""
+    if not isinstance(result, Mapping) or not isinstance(result.get("value", {}), Mapping):
+        problems.append(f"expected a result of an annotation of {name!r}, got {result!r:.80}.")
+        return
     kind, value = str(result.get("type")), result.get("value", {})
     where = f"result {result.get('id')!r} of {name!r}"
     known = {name: index for index, name in enumerate(classes.names)}
@@ -201,7 +233,7 @@ def _paint(labels: Labels, result: Json, classes: ClassMap, name: str, problems:
     labels[inside] = known[chosen[0]]
 
 
-def _pixels(kind: str, value: Json, result: Json, shape: tuple[int, int]) -> Bits:
+def _pixels(kind: str, value: Fields, result: Fields, shape: tuple[int, int]) -> Bits:
     size = (result.get("original_height"), result.get("original_width"))
     if size != shape:
         raise ShapeError(f"expected a picture of {shape}, got one of {size}. Keep its size.")

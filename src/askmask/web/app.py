@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from askmask import __version__
 from askmask.project import Project
-from askmask.web import events, images, items, review, sessions, steering
+from askmask.web import events, images, items, label_studio, review, sessions, steering
 from askmask.web.desk import Desk, Supervisor
 from askmask.web.events import Watcher
 from askmask.web.guard import Guard, is_loopback, known_hosts
@@ -58,6 +58,7 @@ def create_app(
     for module in (sessions, items, review, images, steering, events):
         api.include_router(module.router)
     app.include_router(api)
+    app.include_router(label_studio.router)
     add_page(app)
     install(app)
     app.add_middleware(
