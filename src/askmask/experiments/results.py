@@ -83,7 +83,8 @@ _HEADINGS: Final = {"class_name": "class"}  # `class` is a keyword of Python
 COLUMNS: Final = tuple(_HEADINGS.get(field.name, field.name) for field in fields(ResultRow))
 """Headings of the table, in order."""
 
-_VALUES: Final = attrgetter(*(field.name for field in fields(ResultRow)))
+_NAMES: Final = tuple(field.name for field in fields(ResultRow))
+_VALUES: Final = attrgetter(*_NAMES)
 
 
 def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
@@ -126,7 +127,8 @@ def read_results(path: Path) -> list[ResultRow]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         _check_headings(path, next(reader, []))
-        return [_parse(path, reader.line_num, cells) for cells in reader]
+        known: Known = [{} for _ in COLUMNS]
+        return [_parse(path, reader.line_num, cells, known) for cells in reader]
 
 
 def _check_headings(path: Path, headings: list[str]) -> None:
@@ -141,23 +143,22 @@ def _check_headings(path: Path, headings: list[str]) -> None:
     )
 
 
-def _parse(path: Path, line: int, cells: list[str]) -> ResultRow:
-    """Row of the cells of a line."""
+Known = list[dict[str, Any]]  # Any: each column has its own type
+"""What cells mean that were read so far, by column: most repeat, and rows share them."""
+
+
+def _parse(path: Path, line: int, cells: list[str], known: Known) -> ResultRow:
+    """Row of the cells of a line; what it had to parse is added to `known`."""
     if len(cells) != len(COLUMNS):
         raise ProjectError(
             f"expected {len(COLUMNS)} cells in line {line} of {str(path)!r}, got {len(cells)}. "
             "Was the file cut off or edited? Write it again with `askmask report`."
         )
     values: dict[str, Any] = {}  # Any: each column has its own type
-    for field, heading, cell in zip(fields(ResultRow), COLUMNS, cells, strict=True):
-        expected, parse = _PARSERS[field.type]
-        try:
-            values[field.name] = parse(cell)
-        except ValueError:
-            raise ProjectError(
-                f"expected {expected} in column {heading!r}, line {line} of {str(path)!r}, "
-                f"got {cell!r}. Correct the cell, or write the table again with `askmask report`."
-            ) from None
+    for name, own, cell in zip(_NAMES, known, cells, strict=True):
+        values[name] = own[cell] if cell in own else _parse_cell(path, line, name, cell)
+        if name != "value":  # hardly any repeats
+            own[cell] = values[name]
     row = ResultRow(**values)
     if row.status not in (FINISHED, FAILED):
         raise ProjectError(
@@ -165,6 +166,18 @@ def _parse(path: Path, line: int, cells: list[str]) -> ResultRow:
             f"{str(path)!r}, got {row.status!r}. Correct the cell."
         )
     return row
+
+
+def _parse_cell(path: Path, line: int, name: str, cell: str) -> Any:  # Any: as the column has it
+    expected, parse = _CELLS[name]
+    try:
+        return parse(cell)
+    except ValueError:
+        raise ProjectError(
+            f"expected {expected} in column {_HEADINGS.get(name, name)!r}, line {line} of "
+            f"{str(path)!r}, got {cell!r}. "
+            "Correct the cell, or write the table again with `askmask report`."
+        ) from None
 
 
 def _parse_bin(cell: str) -> int | None:
@@ -179,3 +192,5 @@ _PARSERS: Final[Mapping[Any, tuple[str, Callable[[str], Any]]]] = MappingProxyTy
         int | None: ("a whole number or nothing", _parse_bin),
     }
 )
+_CELLS: Final = MappingProxyType({own.name: _PARSERS[own.type] for own in fields(ResultRow)})
+"""What is expected in a column, and how a cell of it is read."""
