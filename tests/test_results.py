@@ -77,6 +77,14 @@ def test_table_reads_back_as_written(tmp_path: Path) -> None:
     assert repr(read_results(tmp_path / "results.csv")) == repr(rows)
 
 
+def test_rows_that_were_read_share_what_repeats(tmp_path: Path) -> None:
+    write_results(tmp_path / "results.csv", [ROW, dataclasses.replace(ROW, value=0.25)])
+    first, second = read_results(tmp_path / "results.csv")
+    assert first.trial is second.trial  # a million rows with copies of their own take gigabytes
+    assert first.labelled_fraction is second.labelled_fraction
+    assert (first.value, second.value) == (ROW.value, 0.25)
+
+
 def test_default_row_has_no_measurement() -> None:
     row = ResultRow(
         trial="t", dataset="d", model="m", acquisition="a", unit="image", seed=1, round=0
