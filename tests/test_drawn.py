@@ -22,7 +22,7 @@ from askmask.experiments.agreement import (
 from askmask.experiments.analysis import analyse
 from askmask.experiments.curves import Strategy
 from askmask.experiments.densities import density
-from askmask.experiments.drawn import draw_galleries, draw_run, write_figure
+from askmask.experiments.drawn import draw_galleries, draw_run, general_figures, write_figure
 from askmask.experiments.figures import learning_curves
 from askmask.experiments.gallery import class_colour
 from askmask.experiments.grid import Trial
@@ -243,6 +243,16 @@ def test_two_seeds_are_too_few_to_draw_who_beats_whom(tmp_path: Path) -> None:
 def test_what_referring_pixels_buys_is_drawn_where_it_was_measured(tmp_path: Path) -> None:
     rows = [*paper_rows(), row(metric="error_left", bin=0, value=0.3, round=2)]
     assert "error_left.svg" in {path.name for path in draw_run(rows, tmp_path)}
+
+
+def test_files_say_which_mark_stands_for_recalibration(tmp_path: Path) -> None:
+    rows = [*paper_rows(), row(metric="error_left", bin=0, value=0.3, round=2)]
+    plain = {name: figure.get_suptitle() for name, figure in general_figures(rows, "test")}
+    after = [dataclasses.replace(own, metric=f"recalibrated_{own.metric}") for own in rows
+             if own.metric.startswith(("reliability", "error_left"))]  # fmt: skip
+    both = {name: fig.get_suptitle() for name, fig in general_figures([*rows, *after], "test")}
+    for name, word in (("reliability_random_regions", "crosses"), ("error_left", "dotted")):
+        assert both[name] == f"{plain[name]}; {word}: after recalibration"
 
 
 def test_large_costs_have_no_power_of_ten_in_the_corner() -> None:

@@ -33,6 +33,7 @@ from askmask.experiments.gallery import class_colour
 from askmask.experiments.grid import Trial
 from askmask.experiments.indexed import indexed
 from askmask.experiments.matrices import penalty_figure
+from askmask.experiments.measures import RECALIBRATED
 from askmask.experiments.paper import figure_e1, paper_figures
 from askmask.experiments.report import GalleryItem
 from askmask.experiments.results import ResultRow
@@ -64,7 +65,7 @@ def draw_run(rows: Sequence[ResultRow], out: Path, *, paper: bool = False) -> li
     judged = splits(table)
     if not judged:
         return []
-    figures = paper_figures(table, judged[0]) if paper else dict(_general(table, judged[0]))
+    figures = paper_figures(table, judged[0]) if paper else dict(general_figures(table, judged[0]))
     return [path for name, figure in figures.items() for path in write_figure(out, name, figure)]
 
 
@@ -111,8 +112,8 @@ def write_figure(out: Path, name: str, figure: Figure) -> list[Path]:
     return [svg, png]
 
 
-def _general(rows: Sequence[ResultRow], split: str) -> Iterator[tuple[str, Figure]]:
-    """Curves per cost, penalties, reliability, referral, densities."""
+def general_figures(rows: Sequence[ResultRow], split: str) -> Iterator[tuple[str, Figure]]:
+    """Curves per cost, penalties, reliability, referral, densities; each with its file name."""
     found = strategies(rows)
     for metric in judged_metrics(rows, split):
         for cost in COSTS:
@@ -143,12 +144,18 @@ def _trust(
     for strategy in bins:
         figure = reliability_diagram(rows, strategy, split=split, highest_share=max(shares))
         seeds = {row.seed for row in indexed(rows).heads if row.metric and strategy.owns(row)}
-        note(figure, f"{sizes_text([len(seeds)])}, pixels together, last round;\nsplit {split}")
+        is_mapped = bool(reliability_bins(rows, strategy, split, RECALIBRATED))
+        crosses = "; crosses: after recalibration" if is_mapped else ""
+        text = f"{sizes_text([len(seeds)])}, pixels together, last round;\nsplit {split}{crosses}"
+        note(figure, text)
         yield f"reliability_{_file_name(strategy.label)}", figure
     counts = [len(v) for s in found for v in mean_bins(rows, s, "error_left", split).values()]
     if counts:
         figure = error_left_figure(rows, split=split)
-        note(figure, f"{sizes_text(counts)}, means, last round; no band; split {split}")
+        is_mapped = any(mean_bins(rows, s, f"{RECALIBRATED}error_left", split) for s in found)
+        dotted = "; dotted: after recalibration" if is_mapped else ""
+        text = f"{sizes_text(counts)}, means, last round; no band; split {split}{dotted}"
+        note(figure, text)
         legend_below(figure, found)
         yield "error_left", figure
 
