@@ -142,8 +142,7 @@ class Person(threading.Thread):
             "tool": "brush",
             "base": None if item["answer"] is None else item["answer"]["number"],
         }
-        deadline = time.monotonic() + SEND_SECONDS
-        while time.monotonic() < deadline:
+        for _ in range(round(SEND_SECONDS / PAUSE_SECONDS)):
             started = time.monotonic()
             path = f"/items/{item['round']}/{item['rank']}/answers"
             status, reply = self._client.ask("POST", path, body)

@@ -23,6 +23,7 @@ from people import API, Person
 PORTS = range(20_000, 32_000)
 """Below the ports that systems give to clients: a client that calls a dead server there may be
 connected with itself, and then holds the port."""
+LOOK_SECONDS = 0.05
 
 
 class Server:
@@ -31,25 +32,32 @@ class Server:
     def __init__(self, root: Path, *, with_worker: bool = True) -> None:
         self.root = root
         self.port = free_port()
-        self._options = ["--port", str(self.port), *([] if with_worker else ["--no-worker"])]
-        self.process = self._begun()
+        options = ["--port", str(self.port), *([] if with_worker else ["--no-worker"])]
+        self._command = [sys.executable, "-m", "askmask.cli", "serve", str(root), *options]
+        self.process: subprocess.Popen | None = None
 
-    def _begun(self) -> subprocess.Popen:
-        command = [sys.executable, "-m", "askmask.cli", "serve", str(self.root), *self._options]
+    def start(self) -> None:
+        """Start it, again on the same port, and wait until it answers."""
         # with its worker in one group, so that a test that fails leaves nobody behind
-        process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(self._command, start_new_session=True, stdout=subprocess.DEVNULL)
+        self.process = process
         wait_for(lambda: process.poll() is not None or answers(self.port), 120)
         assert process.poll() is None, "the server ended by itself"
-        return process
+
+    @property
+    def pid(self) -> int:
+        """Process of the server."""
+        assert self.process is not None, "started before"
+        return self.process.pid
 
     def worker(self) -> int | None:
         """Process of the worker that runs now."""
-        return next((child for child in children(self.process.pid) if is_running(child)), None)
+        return next((child for child in children(self.pid) if is_running(child)), None)
 
     def kill(self) -> None:
         """Kill the server alone; its worker sees the pipe close and ends soon."""
-        self.process.kill()
-        self.process.wait()
+        os.kill(self.pid, signal.SIGKILL)
+        self._bury()
 
     def kill_worker(self) -> bool:
         """Kill the worker, if one runs."""
@@ -62,12 +70,12 @@ class Server:
     def kill_both(self) -> None:
         """Kill the server and its worker in one stroke."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+            os.killpg(self.pid, signal.SIGKILL)
+        self._bury()
 
-    def start_again(self) -> None:
-        """Start it on the same port."""
-        self.process = self._begun()
+    def _bury(self) -> None:
+        assert self.process is not None, "started before"
+        self.process.wait()
 
 
 @contextlib.contextmanager
@@ -75,6 +83,7 @@ def serving(root: Path, *, with_worker: bool = True) -> Iterator[Server]:
     """Run a server while the block does."""
     server = Server(root, with_worker=with_worker)
     try:
+        server.start()
         yield server
     finally:
         server.kill_both()
@@ -100,11 +109,15 @@ def answers(port: int) -> bool:
 
 
 def wait_for(is_true: Callable[[], object], seconds: float) -> None:
-    """Look again and again, and fail when it takes too long."""
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, f"waited for {seconds} s"
-        time.sleep(0.05)
+    """Look again and again, and fail when it takes too long.
+
+    Looks are counted, not the clock: a machine that stood still meanwhile is no failure.
+    """
+    for _ in range(round(seconds / LOOK_SECONDS)):
+        if is_true():
+            return
+        time.sleep(LOOK_SECONDS)
+    raise AssertionError(f"waited for {seconds} s")
 
 
 def children(process: int) -> list[int]:

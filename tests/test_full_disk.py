@@ -86,12 +86,12 @@ class LimitedFiles:
     def fill(self, server: Server) -> None:
         """Let the server's files stay as large as the largest is."""
         size = max(path.stat().st_size for path in self._root.glob("askmask.db*"))
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def make_room(self, server: Server) -> None:
         """Let them grow again."""
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, unlimited)
 
 
 Disk = MountedDisk | LimitedFiles

@@ -93,7 +93,7 @@ def kill(server: Server, victim: str, root: Path) -> None:
     else:
         server.kill_both()
         assert_sound_as_it_lies(root, root.parent / "copy")
-    server.start_again()
+    server.start()
 
 
 def acknowledged(people: list[Person]) -> int:
