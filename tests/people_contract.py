@@ -22,7 +22,7 @@ from askmask.records import (
     unlabelled_mask,
 )
 from askmask.store import Store
-from askmask.workitems import ItemState, PieceFacts
+from askmask.workitems import DrawnPiece, ItemState, PieceFacts
 from store_contract import CORNER, FIRST, IMAGES, LEFT, QUERY, RIGHT, SECOND, filled
 
 CORNER_RANK = 1
@@ -294,16 +294,24 @@ class PeopleContract:
     def test_piece_comes_back_and_is_not_replaced(self, store: Store) -> None:
         facts = PieceFacts(SECOND.whole, 0.0, 0.7, 0.9, has_scores=True, has_prediction=True)
         for scores in (b"first", b"second"):
-            store.worklist.add_piece(1, CORNER_RANK, facts, scores=scores, prediction=b"labels")
+            store.worklist.add_pieces(1, [DrawnPiece(CORNER_RANK, facts, scores, b"labels")])
 
         assert store.worklist.item(1, CORNER_RANK).piece == facts
         assert store.worklist.piece(1, CORNER_RANK) == (b"first", b"labels")
         assert store.worklist.piece(1, 0) is None
 
+    def test_pieces_are_kept_together_or_not_at_all(self, store: Store) -> None:
+        facts = PieceFacts(SECOND.whole, None, None, None, has_scores=False, has_prediction=False)
+
+        with pytest.raises(StoreError, match="FOREIGN KEY"):
+            store.worklist.add_pieces(1, [DrawnPiece(rank, facts, None, None) for rank in (0, 99)])
+
+        assert store.worklist.piece(1, 0) is None
+
     def test_piece_without_maps_says_so(self, store: Store) -> None:
         facts = PieceFacts(SECOND.whole, None, None, None, has_scores=False, has_prediction=False)
 
-        store.worklist.add_piece(1, CORNER_RANK, facts, scores=None, prediction=None)
+        store.worklist.add_pieces(1, [DrawnPiece(CORNER_RANK, facts, None, None)])
 
         assert store.worklist.item(1, CORNER_RANK).piece == facts
         assert store.worklist.piece(1, CORNER_RANK) == (None, None)

@@ -18,7 +18,7 @@ from askmask.records import Query, QueryItem, Region, Unit
 from askmask.web.app import create_app
 from askmask.web.desk import Desk
 from askmask.web.guard import is_loopback
-from askmask.workitems import PieceFacts
+from askmask.workitems import DrawnPiece, PieceFacts
 from fakes import drawn_source
 
 SIDE = 24
@@ -51,7 +51,7 @@ def add_piece(project: Project, round_: int, rank: int, confidence: float = 0.9)
     labels[:, : SIDE // 2] = 1
     facts = PieceFacts(window, 0.0, 1.5, confidence, has_scores=True, has_prediction=True)
     png = encode_mask(labels)
-    project.store.worklist.add_piece(round_, rank, facts, scores=png, prediction=png)
+    project.store.worklist.add_pieces(round_, [DrawnPiece(rank, facts, png, png)])
 
 
 def make_project(root: Path, config: Config, asked: int = 4) -> Project:

@@ -6,6 +6,7 @@ Drawn once by whoever has the model, kept in the store, and read by whoever show
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,10 @@ from askmask.progress import Listener, Progress
 from askmask.project import Project
 from askmask.records import Labels, Region
 from askmask.sampling import Predictor
-from askmask.workitems import PieceFacts, WorkItem
+from askmask.workitems import DrawnPiece, PieceFacts, WorkItem
 
+_PIECES_AT_ONCE: Final = 20
+"""One wait for the disk for so many; with one for each, people's answers queued behind them."""
 Scores = npt.NDArray[np.float32]
 
 
@@ -66,23 +69,28 @@ def draw_pieces(
     known = [part.scores for part in drawn if part.scores is not None]
     low = min((float(scores.min()) for scores in known), default=None)
     high = max((float(scores.max()) for scores in known), default=None)
-    for part in drawn:
-        facts = PieceFacts(
-            window=part.window,
-            low=None if part.scores is None else low,
-            high=None if part.scores is None else high,
-            confidence=part.confidence,
-            has_scores=part.scores is not None,
-            has_prediction=part.labels is not None,
-        )
-        project.store.worklist.add_piece(
-            part.item.round,
-            part.item.item.rank,
-            facts,
-            scores=None if part.scores is None else _grey(part.scores, low or 0.0, high or 0.0),
-            prediction=None if part.labels is None else encode_mask(part.labels),
-        )
+    for start in range(0, len(drawn), _PIECES_AT_ONCE):
+        some = [_piece(part, low, high) for part in drawn[start : start + _PIECES_AT_ONCE]]
+        project.store.worklist.add_pieces(items[0].round, some)
     project.store.control.note("query", items[0].round)
+
+
+def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:
+    """Encode the maps of a region; `low` and `high` are the scores shown black and white."""
+    facts = PieceFacts(
+        window=part.window,
+        low=None if part.scores is None else low,
+        high=None if part.scores is None else high,
+        confidence=part.confidence,
+        has_scores=part.scores is not None,
+        has_prediction=part.labels is not None,
+    )
+    return DrawnPiece(
+        part.item.item.rank,
+        facts,
+        scores=None if part.scores is None else _grey(part.scores, low or 0.0, high or 0.0),
+        prediction=None if part.labels is None else encode_mask(part.labels),
+    )
 
 
 def _with_maps(

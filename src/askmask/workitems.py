@@ -63,6 +63,16 @@ class PieceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnPiece:
+    """A piece with its maps as PNG, None where there are none; `rank` is its region's."""
+
+    rank: int
+    facts: PieceFacts
+    scores: bytes | None
+    prediction: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkItem:
     """An asked region with all that happened to it; `image` is the image's number."""
 

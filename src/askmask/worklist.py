@@ -10,14 +10,22 @@ What a worklist guarantees, tested by ``StoreContract``:
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from askmask import answers
 from askmask.database import Database, Row
 from askmask.errors import ReusedId, StoreError, UnknownItem
 from askmask.records import Answer, QueryItem, Region, utc_now
-from askmask.workitems import GivenAnswer, ItemState, Lease, PieceFacts, Receipt, WorkItem
+from askmask.workitems import (
+    DrawnPiece,
+    GivenAnswer,
+    ItemState,
+    Lease,
+    PieceFacts,
+    Receipt,
+    WorkItem,
+)
 
 LEASE_SECONDS: Final = 120.0
 """How long a region is kept for a person who gives no sign of life."""
@@ -234,27 +242,25 @@ class Worklist:
                 note(self._database, "query", round_)
         return len(gone)
 
-    def add_piece(
-        self,
-        round_: int,
-        rank: int,
-        facts: PieceFacts,
-        *,
-        scores: bytes | None,
-        prediction: bytes | None,
-    ) -> None:
-        """Keep what is shown of a region, both maps as PNG; a second time nothing happens."""
-        window = facts.window
+    def add_pieces(self, round_: int, pieces: Iterable[DrawnPiece]) -> None:
+        """Keep what is shown of some regions of a round, all or none; again nothing happens.
+
+        People's answers wait for it, so only few should be given at once, and already drawn.
+        """
         with self._database.writing() as connection:
-            connection.execute(
-                "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (round, rank) DO NOTHING",
-                (
-                    *(round_, rank, window.row, window.col, window.height, window.width),
-                    *(facts.low, facts.high, facts.confidence, scores, prediction),
-                ),
-            )
-            note(self._database, "item", round_, rank)
+            for piece in pieces:
+                facts, window = piece.facts, piece.facts.window
+                connection.execute(
+                    "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (round, rank) DO NOTHING",
+                    (
+                        *(round_, piece.rank),
+                        *(window.row, window.col, window.height, window.width),
+                        *(facts.low, facts.high, facts.confidence),
+                        *(piece.scores, piece.prediction),
+                    ),
+                )
+                note(self._database, "item", round_, piece.rank)
 
     def piece(self, round_: int, rank: int) -> tuple[bytes | None, bytes | None] | None:
         """Score map and prediction of a region as PNG; None if nothing was drawn yet."""
