@@ -220,9 +220,13 @@ class Worker:
         """Train and judge if enough answers came, or the newest model was not judged."""
         round_ = max(self._store.answered_rounds(), default=0)
         if self._is_training_due():
-            self._train_now = False
-            with self._noting_failure("train"):
-                self._loop.train(round_)
+            was_asked, self._train_now = self._train_now, False
+            try:
+                with self._noting_failure("train"):
+                    self._loop.train(round_)
+            except (_Stopped, StoreBusy):
+                self._train_now |= was_asked  # whoever starts again wants it still
+                raise
             self._store.control.note("rounds", round_)
             self._evaluate(round_)
             return True
