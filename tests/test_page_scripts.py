@@ -97,6 +97,66 @@ def test_ids_that_scripts_look_up_exist(markup: _Markup) -> None:
     assert looked_up - set(markup.ids) == set()
 
 
+TEXTS = ("text", "muted", "accent", "good", "warn", "bad")
+SURFACES = ("page", "surface", "raised")
+PAIRS = [
+    *((text, surface, 4.5) for text in TEXTS for surface in SURFACES),
+    *((text, "stage", 4.5) for text in ("text", "muted")),  # while there is no region
+    ("text", "accent-soft", 4.5),  # the tool in hand
+    ("muted", "accent-soft", 4.5),  # the share of the class in hand
+    ("accent", "accent-soft", 4.5),  # the view in front
+    ("on-accent", "accent", 4.5),  # the main button
+    ("text", "warn-soft", 4.5),  # notices
+    ("text", "bad-soft", 4.5),  # errors
+    ("page", "text", 4.5),  # toasts
+    *(("control-line", surface, 3.0) for surface in ("page", "surface")),  # borders of controls
+    *(("accent", surface, 3.0) for surface in ("stage", "warn-soft", "bad-soft")),  # focus rings
+]
+
+
+def theme_colours() -> dict[str, tuple[str, str]]:
+    """Light and dark colour of each variable of the style sheet."""
+    text = (STATIC / "css" / "theme.css").read_text(encoding="utf-8")
+    found = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\);", text)
+    return {name: (light, dark) for name, light, dark in found}
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb as WCAG 2.2 defines it, in [0, 1]."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours as WCAG 2.2 defines it, in [1, 21]."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_that_of_known_pairs() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # fails AA by a hair
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colours_of_both_themes_have_the_contrast_of_level_aa(theme: str) -> None:
+    colours = {name: pair[theme == "dark"] for name, pair in theme_colours().items()}
+    too_close = {
+        (front, back): round(contrast(colours[front], colours[back]), 2)
+        for front, back, least in PAIRS
+        if contrast(colours[front], colours[back]) < least
+    }
+    assert too_close == {}
+
+
+def test_every_colour_of_the_theme_is_judged() -> None:
+    judged = {name for pair in PAIRS for name in pair[:2]}
+    assert set(theme_colours()) - judged == {"line"}  # decoration: nothing is told by it alone
+
+
 @pytest.mark.parametrize("path", files(".js", ".css", ".html"), ids=lambda p: p.name)
 def test_page_files_are_short_and_name_no_other_site(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
