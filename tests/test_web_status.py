@@ -229,7 +229,7 @@ def messages(project: Project, changes: list[object], after: int | None = None) 
                 await watcher.close()
         watching.cancel()
 
-    asyncio.run(asyncio.wait_for(listen(), 20))
+    asyncio.run(asyncio.wait_for(listen(), 60))
     return seen
 
 
@@ -269,7 +269,7 @@ def test_stream_that_is_ahead_of_the_watcher_waits_for_it(project: Project) -> N
         except TimeoutError:
             return False
 
-    assert asyncio.run(asyncio.wait_for(wait(), 10)) is False
+    assert asyncio.run(asyncio.wait_for(wait(), 60)) is False
 
 
 def test_openapi_describes_every_route(ada: TestClient) -> None:

@@ -88,6 +88,12 @@ class Desk:
             )
         return self.image_ids[number]
 
+    @property
+    def acquisitions(self) -> list[str]:
+        """Names of the strategies that can ask, as far as a worker has told; sorted."""
+        known = self.project.store.control.fact("strategies") or ["random"]
+        return sorted({*known, self.project.config.query.acquisition})
+
     def region_labels(self, region: Region) -> Labels:
         """Labels known in a region."""
         return self.project.store.labelled_region(region).labels

@@ -324,10 +324,11 @@ class CommandsReply(BaseModel):
 
 
 class StatusReply(BaseModel):
-    """Where the loop stands; the members are told in docs/annotate.md."""
+    """Where the loop stands, as `askmask.web.status` puts it together."""
 
     worker: dict[str, Any]  # Any: numbers, texts and nulls of a report
     queue: dict[str, Any]
+    acquisitions: list[str]
     rounds: list[dict[str, Any]]
     curve: dict[str, Any]
     changed: dict[str, Any] | None

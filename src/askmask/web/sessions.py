@@ -94,7 +94,6 @@ def end_session(request: Request, response: Response, desk: TheDesk) -> None:
 def read_project(_: Somebody, desk: TheDesk) -> ProjectReply:
     """Tell classes, strategies, budget and limits."""
     project, config = desk.project, desk.project.config
-    known = project.store.control.fact("strategies") or ["random"]
     return ProjectReply(
         id=project.store.identity(),
         name=config.name,
@@ -105,7 +104,7 @@ def read_project(_: Somebody, desk: TheDesk) -> ProjectReply:
         unlabelled=UNLABELLED_VALUE,
         unit=config.query.unit.value,
         acquisition=config.query.acquisition,
-        acquisitions=sorted({*known, config.query.acquisition}),
+        acquisitions=desk.acquisitions,
         budget=_budget(desk),
         images=len(project.images),
         pool_images=len(project.pool_ids),

@@ -26,6 +26,7 @@ def status_of(desk: Desk) -> Tree:
     return {
         "worker": worker_tree(store),
         "queue": _queue(desk, items),
+        "acquisitions": desk.acquisitions,
         "rounds": rounds,
         "curve": _curve(finished),
         "changed": _changed(finished),

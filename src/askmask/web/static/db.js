@@ -31,6 +31,7 @@ export async function transaction(names, mode, work) {
     const running = db.transaction(names, mode, { durability: mode === "readwrite" ? "strict" : "default" });
     const stores = Object.fromEntries(names.map((name) => [name, running.objectStore(name)]));
     const outcome = work(stores);
+    if (mode === "readwrite") running.commit(); // the page may be gone before its requests return
     running.oncomplete = () => resolve(outcome instanceof IDBRequest ? outcome.result : outcome);
     running.onerror = () => reject(running.error);
     running.onabort = () => reject(running.error);

@@ -1,6 +1,6 @@
 /** The server's news by server-sent events; closed while the tab is hidden. */
 
-import { connection, eventsUrl } from "./api.js";
+import { connection, eventsUrl, get, isReached } from "./api.js";
 
 const KINDS = ["hello", "items", "query", "worker", "rounds", "reload"];
 
@@ -18,6 +18,7 @@ function open() {
     });
   }
   source.onerror = () => {
+    if (isReached()) get("/health").catch(() => {}); // a lost server shows at once, not at the next answer
     if (source.readyState === EventSource.CLOSED) reopenLater();
   };
 }

@@ -37,7 +37,7 @@ export const KEYS = [
 ];
 
 const BY_KEY = new Map(KEYS.flatMap((entry) => entry.match.map((key) => [key, entry.action])));
-const NATIVE = { " ": "button, summary, a, [role=option]", enter: "button, summary, a, [role=option]" };
+const NATIVE = { " ": "button, summary, [role=option]", enter: "button, summary, a, [role=option]" };
 const ROVING = "[role=listbox]";
 
 /** Name of a key event: "ctrl+z", "shift+enter", "u"; letters without shift. */

@@ -43,6 +43,7 @@ class App extends EventTarget {
 
   bind() {
     byId("person").textContent = this.me.name;
+    byId("person").hidden = false;
     byId("person").addEventListener("click", () => this.changePerson());
     byId("help").addEventListener("click", toggleHelp);
     window.addEventListener("hashchange", () => this.route());
@@ -71,6 +72,7 @@ class App extends EventTarget {
       if (view === next) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    if (document.activeElement?.closest("[hidden]")) byId("main").focus({ preventScroll: true });
     this.view.enter();
   }
 

@@ -9,6 +9,7 @@ import { forget } from "./drafts.js";
 import { keyOf } from "./dom.js";
 
 const LONGEST_WAIT_SECONDS = 15;
+const SETTLE_MS = 6000;
 
 export class Outbox extends EventTarget {
   /** Only answers of this project by this person are sent: a port may serve another one tomorrow. */
@@ -48,6 +49,12 @@ export class Outbox extends EventTarget {
   /** Whether an answer to this item is still here. */
   holds(item) {
     return this.entries.some((entry) => keyOf(entry) === keyOf(item));
+  }
+
+  /** Wait a little until the server has the answers to an item that are still here. */
+  async settle(item) {
+    if (!this.holds(item)) return;
+    await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, SETTLE_MS))]);
   }
 
   /** Keep an answer and drop the draft it came from, both or neither; then send. */

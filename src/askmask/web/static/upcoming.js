@@ -11,7 +11,7 @@ const AHEAD = 4;
 const MOST_TURNS = 50;
 
 export class Upcoming {
-  /** `warm(item)` may load what an item needs to be shown. */
+  /** `warm(item)` loads what an item needs to be shown, so that it opens without a server. */
   constructor(app, work, warm) {
     Object.assign(this, { app, work, warm });
     this.fetched = new Map(); // key -> item with prefill
@@ -57,6 +57,7 @@ export class Upcoming {
 
   /** One region by its number, leased; from the server, or as fetched before if it is gone. */
   async take(place) {
+    await this.app.outbox.settle(place); // else the answer just given would come as somebody's
     try {
       return await post(`${itemPath(place)}/lease`, {}, { timeoutSeconds: 6 });
     } catch (error) {
@@ -77,8 +78,8 @@ export class Upcoming {
       if (this.fetched.has(keyOf(item))) continue;
       try {
         const whole = await get(itemPath(item));
+        await this.warm(whole);
         this.fetched.set(keyOf(item), whole);
-        this.warm(whole);
       } catch {
         return;
       }

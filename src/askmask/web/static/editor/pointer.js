@@ -82,17 +82,17 @@ export class Pointer {
 
   draw(event) {
     const { editor, viewer } = this;
-    if (editor.tool === "polygon") {
-      const last = editor.polygon.at(-1);
-      const far = last && this.distance(last, this.at) >= LEAST_CORNER_DISTANCE;
-      if (far) editor.addCorner(this.at);
-      return;
-    }
-    if (!editor.isDrawing) return;
-    const events = event.getCoalescedEvents?.() ?? [];
+    const events = event.getCoalescedEvents?.() ?? []; // a busy browser tells several at once
     for (const part of events.length > 0 ? events : [event]) {
-      editor.extendStroke(viewer.locate(part), this.radius(part));
+      const at = viewer.locate(part);
+      if (editor.tool === "polygon") this.dragCorner(at);
+      else if (editor.isDrawing) editor.extendStroke(at, this.radius(part));
     }
+  }
+
+  dragCorner(at) {
+    const last = this.editor.polygon.at(-1);
+    if (last && this.distance(last, at) >= LEAST_CORNER_DISTANCE) this.editor.addCorner(at);
   }
 
   /** Pan with one pointer; with two, pan and zoom about their middle. */

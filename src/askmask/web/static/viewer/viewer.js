@@ -30,7 +30,7 @@ export class Viewer extends EventTarget {
    */
   show(scene) {
     this.scene = scene;
-    this.scores = null;
+    this.setScores(null);
     this.labels = scene && new LabelLayer(scene.raster, scene.classes, this.options.labels);
     if (scene) this.fitRegion();
     this.redraw();
@@ -99,6 +99,7 @@ export class Viewer extends EventTarget {
 
   setScores(canvas) {
     this.scores = canvas;
+    this.overlay.dataset.scores = canvas ? "yes" : "no";
     this.redraw();
   }
 
@@ -175,7 +176,8 @@ export class Viewer extends EventTarget {
     const wanted = visibleTiles(this.viewport, image, this.size, image.tile, image.levels);
     const level = wanted.length ? wanted[0].level : 0;
     this.tiles.get(image.number, { level: image.levels - 1, row: 0, col: 0 });
-    for (const tile of wanted) this.tiles.get(image.number, tile);
+    const missing = wanted.filter((tile) => this.tiles.get(image.number, tile) === null);
+    this.overlay.dataset.missing = missing.length;
     for (let coarse = image.levels - 1; coarse >= level; coarse--) {
       const shrunk = { ...this.viewport, scale: Math.min(this.viewport.scale, 2 ** -coarse) };
       const screen = this.seen(shrunk.scale);

@@ -29,16 +29,21 @@ export class AgreePanel {
     return { id: freshId(), min_confidence: Number(this.input.value) / 100, round: null, dry_run: isDry };
   }
 
+  /** Count the regions above the bar; of several counts under way the newest is shown. */
   async check() {
     if (!this.input.reportValidity()) return;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     try {
       const { items, count } = await post("/agree", this.body(true));
+      if (turn !== this.turn) return;
+      this.counted = items.map(({ round, rank }) => ({ round, rank }));
       this.button.disabled = count === 0;
       this.button.textContent = count === 0 ? "Agree" : `Agree to all ${count}`;
       this.result.textContent = count === 0 ? "No open region is that sure." : `${count} open region(s) are that sure.`;
       const shown = await Promise.all(items.slice(0, SHOWN).map((item) => get(itemPath(item))));
-      show(this.pictures, shown.map((item) => this.figure(item)));
+      if (turn === this.turn) show(this.pictures, shown.map((item) => this.figure(item)));
     } catch (error) {
+      if (turn !== this.turn) return;
       this.result.textContent = error.message;
       this.button.disabled = true;
     }
@@ -49,10 +54,11 @@ export class AgreePanel {
     return h("figure", {}, maskPicture(item, item.prefill.runs, this.app.project.classes, `Prediction of region ${place(item)}`), h("figcaption", {}, `${place(item)} · ${share}`));
   }
 
+  /** Answer what was counted, and nothing that became sure meanwhile. */
   async agree() {
     this.button.disabled = true;
     try {
-      const { count } = await post("/agree", this.body(false));
+      const { count } = await post("/agree", { ...this.body(false), items: this.counted });
       toast(`${count} region(s) answered with the prediction.`);
       await this.app.items.refresh();
     } catch (error) {

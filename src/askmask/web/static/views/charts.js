@@ -2,9 +2,9 @@
 
 import { count, decimal, svg } from "../dom.js";
 
-const WIDTH = 520;
-const HEIGHT = 280;
-const BOX = { left: 52, right: 508, top: 14, bottom: 238 };
+const WIDTH = 400; // about what a panel has, so that its letters are as large as the page's
+const HEIGHT = 250;
+const BOX = { left: 52, right: 388, top: 12, bottom: 206 };
 
 /** Round steps for an axis from `low` to `high`. */
 export function ticks(low, high, wanted = 5) {

@@ -30,8 +30,8 @@ export class ControlPanel {
       stop: button("stop", "Stop", "Give the present work up, and wait"),
       train: button("train", "Train now", "Train with the answers there are"),
     };
-    const names = app.project.acquisitions.map((name) => [name, words(name)]);
-    this.strategy = choice("Strategy", [["", `as configured (${words(app.project.acquisition)})`], ...names], { id: "ask-strategy", disabled: !isAdmin });
+    this.strategy = choice("Strategy", [], { id: "ask-strategy", disabled: !isAdmin });
+    this.offer(app.project.acquisitions);
     this.worker = h("div", { class: "big", role: "status" });
     this.queue = h("p", { class: "muted" });
     this.element = h(
@@ -49,8 +49,19 @@ export class ControlPanel {
     app.addEventListener("worker", () => this.updateWorker());
   }
 
-  update({ queue }) {
+  /** Strategies to choose from; more are known once a worker has run. */
+  offer(names) {
+    const { select } = this.strategy;
+    if (select.options.length === names.length + 1) return;
+    const chosen = select.value;
+    const options = [["", `as configured (${words(this.app.project.acquisition)})`], ...names.map((name) => [name, words(name)])];
+    show(select, options.map(([value, text]) => h("option", { value }, text)));
+    select.value = names.includes(chosen) ? chosen : "";
+  }
+
+  update({ queue, acquisitions }) {
     this.updateWorker();
+    this.offer(acquisitions);
     const next = { ready: "the next query is ready", asking: "the next query is being chosen", waiting: "the next query waits for more answers" }[queue.next_query];
     this.queue.textContent = `${queue.open} open, ${queue.leased} in hand · ${queue.answers_since_training} of ${queue.train_after} answers until the next training${next ? ` · ${next}` : ""}`;
   }
@@ -69,10 +80,12 @@ export class ControlPanel {
     }
     if (worker.message) parts.push(h("p", { class: worker.state === "failed" ? "error" : "muted" }, worker.message));
     show(this.worker, parts);
+    const inHand = Object.values(this.buttons).find((button) => button === document.activeElement);
     this.buttons.start.hidden = !["off", "stopped", "failed"].includes(worker.state);
     this.buttons.resume.hidden = worker.state !== "paused";
     this.buttons.pause.hidden = ["off", "stopped", "failed", "paused"].includes(worker.state);
     this.buttons.stop.hidden = ["off", "stopped"].includes(worker.state);
+    if (inHand?.hidden) Object.values(this.buttons).find((button) => !button.hidden).focus(); // keys go on from here
   }
 
   async send(command) {

@@ -92,7 +92,10 @@ export class LabelView {
     const { wanted } = this;
     this.wanted = null;
     if (wanted) return this.openPlace(wanted);
-    if (this.work.item) return this.strip.setCurrent(this.work.item);
+    if (this.work.item) {
+      this.takeFocus();
+      return this.strip.setCurrent(this.work.item);
+    }
     const place = this.work.lastPlace();
     if (place && this.app.items.get(place)) return this.openPlace(place, { quietly: true });
     return this.openNext(null);
@@ -151,8 +154,15 @@ export class LabelView {
     this.strip.setCurrent(item);
     this.info.show(item);
     Object.assign(byId("canvas").dataset, { item: keyOf(item), region: `${item.row},${item.col}`, ahead: 0 });
-    if (document.activeElement === document.body) byId("canvas").focus({ preventScroll: true });
+    this.takeFocus();
     setTimeout(() => this.fetchAhead(item), 200);
+  }
+
+  /** The picture gets the focus, unless a control has it. */
+  takeFocus() {
+    const { activeElement } = document;
+    const isFree = [document.body, byId("main")].includes(activeElement) || activeElement.closest("nav");
+    if (isFree) byId("canvas").focus({ preventScroll: true });
   }
 
   async fetchAhead(item) {
@@ -183,19 +193,19 @@ export class LabelView {
     if (this.work.item && keyOf(this.work.item) === keyOf(item)) this.viewer.setScores(canvas);
   }
 
-  /** Load the picture of a region before it is opened. */
+  /** Load the picture of a region before it is opened; rejects if its image is not known. */
   async warm(item) {
-    const image = await this.imageOf(item).catch(() => null);
-    if (!image) return;
+    const image = await this.imageOf(item);
     const viewport = fit(boxOf(item), this.viewer.size.width, this.viewer.size.height);
     const tiles = visibleTiles(viewport, image, this.viewer.size, image.tile, image.levels);
-    for (const tile of tiles.slice(0, 12)) this.tiles.get(image.number, tile);
+    await Promise.allSettled(tiles.slice(0, 12).map((tile) => this.tiles.load(image.number, tile)));
   }
 
   wait(error) {
     this.leave();
     this.isWaiting = true;
     this.viewer.show(null);
+    this.panel.update();
     this.info.show(null);
     this.strip.setCurrent(null);
     delete byId("canvas").dataset.item;

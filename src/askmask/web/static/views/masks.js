@@ -10,8 +10,10 @@ const SIDE = 192;
 
 /** Canvas with an answer's picture; filled as soon as it is loaded. */
 export function maskPicture(item, runs, classes, label) {
-  const canvas = h("canvas", { class: "mask-picture", width: SIDE, height: SIDE, role: "img", "aria-label": label });
-  fill(canvas, item, runs, classes).catch(() => {});
+  const canvas = h("canvas", { class: "mask-picture", "data-drawn": "no", width: SIDE, height: SIDE, role: "img", "aria-label": label });
+  fill(canvas, item, runs, classes)
+    .catch(() => {})
+    .finally(() => canvas.setAttribute("data-drawn", "yes"));
   return canvas;
 }
 

@@ -7,6 +7,7 @@ import { isClear } from "../viewer/layers.js";
 import { icon } from "./icons.js";
 
 const LETTERS = { brush: "B", eraser: "E", polygon: "P", fill: "F", superpixel: "S", move: "M" };
+const ANSWERS = ["accept", "unsure", "artefact", "skip"];
 const NAMES = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", fill: "Fill", superpixel: "Patches", move: "Move" };
 
 export class Panel {
@@ -77,6 +78,7 @@ export class Panel {
     byId("scores-on").checked = viewer.options.showScores;
     byId("undo").disabled = !editor.history?.canUndo && editor.polygon.length === 0;
     byId("redo").disabled = !editor.history?.canRedo;
+    for (const id of ANSWERS) byId(id).disabled = !editor.raster;
     this.updateShares();
   }
 

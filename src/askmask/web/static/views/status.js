@@ -25,10 +25,11 @@ export class StatusView {
     for (const kind of ["rounds", "items", "query", "reload"]) {
       news.addEventListener(kind, () => this.loadSoon());
     }
+    app.addEventListener("worker", () => this.workerChanged());
   }
 
   build() {
-    this.parts = Object.fromEntries(["curve", "changed", "calibration", "cost", "people", "rounds", "notes"].map((name) => [name, h("div", { id: name })]));
+    this.parts = Object.fromEntries(["curve", "changed", "calibration", "cost", "people", "rounds", "notes"].map((name) => [name, h("div", { id: name, class: "part" })]));
     const panel = (title, name, ...extra) => h("section", { class: "panel" }, h("h2", {}, title), ...extra, this.parts[name]);
     show(
       byId("view-status"),
@@ -49,6 +50,12 @@ export class StatusView {
 
   enter() {
     this.load();
+  }
+
+  /** What the worker begins or ends changes more than its own lines. */
+  workerChanged() {
+    const { state } = this.app.worker;
+    if (this.status && state !== this.status.worker.state) this.loadSoon();
   }
 
   loadSoon() {
@@ -161,11 +168,12 @@ const peopleTable = (people) =>
   table(["Name", "Answers", "Time"], people.map((row) => [row.name, count(row.answers), duration(row.seconds)]));
 
 function roundsTable(rounds) {
-  const metrics = [...new Set(rounds.flatMap((row) => Object.keys(row.metrics?.validation ?? {})))];
+  const isListed = (metric) => !metric.startsWith(RECALIBRATED) || plain(metric) === "ece"; // the rest is under Calibration
+  const metrics = [...new Set(rounds.flatMap((row) => Object.keys(row.metrics?.validation ?? {})))].filter(isListed);
   const names = ["Round", "Training", "Labelled pixels", "Regions", "Labelling time", "Training time", ...metrics.map(nameOf)];
   return table(names, rounds.map((row) => [
     row.round,
-    row.status === "failed" ? `failed: ${row.reason}` : `${count(row.steps)} steps`,
+    row.status === "failed" ? h("span", { class: "reason" }, `failed: ${row.reason}`) : `${count(row.steps)} steps`,
     count(row.labelled_pixels),
     count(row.regions),
     duration(row.seconds),

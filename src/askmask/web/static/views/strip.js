@@ -113,7 +113,10 @@ export class Strip {
       const card = target.askmaskCard;
       if (!isIntersecting || card.isFilled || !card.item.piece?.scores) continue;
       card.isFilled = true;
-      drawReason(card.reason, card.item);
+      card.reason.dataset.drawn = "no";
+      drawReason(card.reason, card.item).finally(() => {
+        card.reason.dataset.drawn = "yes";
+      });
     }
   }
 
