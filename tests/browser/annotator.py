@@ -10,7 +10,24 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 """Where pictures of the views are kept; git ignores it."""
-LAPTOP: ViewportSize = {"width": 1280, "height": 720}
+LAPTOP: ViewportSize = {"width": 1280, "height": 800}
+PATIENCE_MS = 120_000
+KEEP_TOASTS = """
+document.addEventListener("DOMContentLoaded", () => {
+  window.toasts = [];
+  new MutationObserver((changes) => {
+    for (const { addedNodes } of changes) {
+      for (const node of addedNodes) window.toasts.push(node.textContent);
+    }
+  }).observe(document.getElementById("toasts"), { childList: true });
+});
+"""
+"""Toasts pass within seconds; what they said is kept for tests that come late."""
+DRAWN = """
+() => [...document.images].every((image) => image.complete || image.loading === "lazy")
+  && !document.querySelector("[data-drawn=no]")
+  && ["0", undefined].includes(document.getElementById("canvas").dataset.missing)
+"""
 HARMLESS = (
     "status of 401",  # the page asks who it is before anybody has logged in
     "status of 409",  # a region that somebody else holds
@@ -47,7 +64,8 @@ class Annotator:
         self.address = address
         self.name = name
         self.problems: list[str] = []
-        page.set_default_timeout(60_000)  # a busy machine is no failure
+        page.set_default_timeout(PATIENCE_MS)  # a busy machine is no failure
+        page.add_init_script(KEEP_TOASTS)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda message: self._hear(message.type, message.text))
 
@@ -67,7 +85,7 @@ class Annotator:
         wanted = "#canvas[data-item]"
         if other_than is not None:
             wanted += f":not([data-item='{other_than}'])"
-        self.page.wait_for_selector(wanted, timeout=60_000)
+        self.page.wait_for_selector(wanted, timeout=PATIENCE_MS)
         return str(self.page.get_attribute("#canvas", "data-item"))
 
     def api(self, path: str) -> Any:  # Any: JSON
@@ -91,15 +109,32 @@ class Annotator:
 
     def place(self, region: OpenRegion, row: float, col: float) -> tuple[float, float]:
         """Screen position of a place (row, col) in the region."""
-        canvas = self.page.locator("#canvas")
-        box = canvas.bounding_box()
-        assert box is not None
-        scale, top, left = (
-            float(str(canvas.get_attribute(f"data-{name}"))) for name in ("scale", "row", "col")
+        x, y, scale, top, left = self.page.evaluate(  # at once: the picture may move
+            """() => {
+              const canvas = document.getElementById("canvas");
+              const { x, y } = canvas.getBoundingClientRect();
+              const { scale, row, col } = canvas.dataset;
+              return [x, y, scale, row, col].map(Number);
+            }"""
         )
-        x = box["x"] + (region.col + col - left) * scale
-        y = box["y"] + (region.row + row - top) * scale
-        return x, y
+        return x + (region.col + col - left) * scale, y + (region.row + row - top) * scale
+
+    @property
+    def scale(self) -> float:
+        """Screen pixels per pixel of the image."""
+        return float(str(self.page.get_attribute("#canvas", "data-scale")))
+
+    def wait_for_scale(self, least: float) -> None:
+        """Wait until the picture is at least so large."""
+        self.page.wait_for_function(
+            "least => Number(document.getElementById('canvas').dataset.scale) >= least", arg=least
+        )
+
+    def hear(self, text: str) -> None:
+        """Wait until a toast has said something, also one that is gone again."""
+        self.page.wait_for_function(
+            "text => window.toasts.some((toast) => toast.includes(text))", arg=text
+        )
 
     def press(self, *keys: str) -> None:
         """Press keys, one after another."""
@@ -114,7 +149,7 @@ class Annotator:
         )
 
     def drag(self, points: Sequence[tuple[float, float]], *, steps: int = 4) -> None:
-        """Draw through screen positions with the mouse."""
+        """Draw through screen positions with the mouse, with so many stops to each."""
         mouse = self.page.mouse
         mouse.move(*points[0])
         mouse.down()
@@ -122,9 +157,11 @@ class Annotator:
             mouse.move(*point, steps=steps)
         mouse.up()
 
-    def stroke(self, region: OpenRegion, places: Iterable[tuple[float, float]]) -> None:
+    def stroke(
+        self, region: OpenRegion, places: Iterable[tuple[float, float]], *, steps: int = 4
+    ) -> None:
         """Draw through places (row, col) of the region with the mouse."""
-        self.drag([self.place(region, row, col) for row, col in places])
+        self.drag([self.place(region, row, col) for row, col in places], steps=steps)
 
     def click(self, region: OpenRegion, row: float, col: float) -> None:
         """Click a place of the region."""
@@ -144,7 +181,8 @@ class Annotator:
         for value in np.unique(wanted):
             self.press(str(value))
             for row, first, last in runs_to_paint(wanted, now, value):
-                self.stroke(region, [(row + 0.5, first + 0.5), (row + 0.5, last + 0.5)])
+                ends = [(row + 0.5, first + 0.5), (row + 0.5, last + 0.5)]
+                self.stroke(region, ends, steps=1)
                 strokes += 1
         return strokes
 
@@ -155,8 +193,15 @@ class Annotator:
         return self.wait_for_region(other_than=before)
 
     def wait_until_saved(self) -> None:
-        """Wait until the server has every answer."""
-        expect(self.page.locator("#saved")).to_have_text("All saved", timeout=60_000)
+        """Wait until the server has every answer.
+
+        Only once an answer is on its way: after a key the page may still say what was true before.
+        """
+        expect(self.page.locator("#saved")).to_have_text("All saved", timeout=PATIENCE_MS)
+
+    def wait_until_one_waits(self) -> None:
+        """Wait until an answer that the server does not have is kept in the browser."""
+        expect(self.page.locator("#saved")).to_have_text("1 to be sent", timeout=PATIENCE_MS)
 
     def reload(self) -> None:
         """Load the page again."""
@@ -166,10 +211,21 @@ class Annotator:
     def go(self, view: str) -> None:
         """Show another view."""
         self.page.click(f"nav [data-view={view}]")
+        expect(self.page.locator(f"#view-{view}")).to_be_visible()
+
+    def use_theme(self, name: str) -> None:
+        """Switch to a theme with the button."""
+        button = self.page.locator("#theme")
+        for _ in range(3):
+            if self.page.get_attribute("html", "data-theme") == name:
+                return
+            button.click()
+        raise AssertionError(f"the button leads to no theme {name!r}")
 
     def screenshot(self, name: str) -> None:
-        """Keep a picture of what is seen."""
+        """Keep a picture of what is seen, once every part of it is drawn."""
         ARTIFACTS.mkdir(exist_ok=True)
+        self.page.wait_for_function(DRAWN)
         self.page.screenshot(path=ARTIFACTS / f"{name}.png", animations="disabled")
 
 
@@ -192,6 +248,10 @@ def decode_runs(runs: Sequence[int], height: int, width: int) -> np.ndarray:
 
 Come = Callable[..., Annotator]
 """``come("Ada")``: a tab of a person's own browser; see the fixture of that name."""
+
+
+Working = Callable[[Path, dict[str, object]], Annotator]
+"""``working(folder, settings)``: Ada at a project that is served with a worker."""
 
 
 def visitors(browser: Browser, address: Callable[[], str]) -> Iterator[Come]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from annotator import Come, visitors
-from page_server import Served, make_project
+from annotator import PATIENCE_MS, Annotator, Come, Working, visitors
+from page_server import Served, change_settings, make_project
 from playwright.sync_api import Browser, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -22,7 +22,7 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
-expect.set_options(timeout=30_000)  # a busy machine is no failure
+expect.set_options(timeout=PATIENCE_MS)  # a busy machine is no failure
 
 
 if CHROMIUM is None:
@@ -68,3 +68,26 @@ def served(project: Path) -> Iterator[Served]:
 def come(chromium: Browser, served: Served) -> Iterator[Come]:
     """Let people come to the page: ``come("Ada")``; each has an own browser, tabs share one."""
     yield from visitors(chromium, lambda: served.address)
+
+
+@pytest.fixture
+def working(chromium: Browser) -> Iterator[Working]:
+    """Serve a project with a worker under changed settings: ``working(folder, {...})`` is Ada."""
+    opened: list[tuple[Served, Iterator[Come]]] = []
+
+    def begin(folder: Path, settings: dict[str, object]) -> Annotator:
+        change_settings(folder, settings)
+        served = Served(folder, worker=True)
+        bringing = visitors(chromium, lambda: served.address)
+        opened.append((served, bringing))
+        served.start()
+        person = next(bringing)("Ada").come()
+        person.wait_for_region()
+        return person
+
+    yield begin
+    for served, bringing in opened:
+        try:
+            next(bringing, None)
+        finally:
+            served.stop()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from annotator import Annotator, Come, OpenRegion, decode_runs
+from playwright.sync_api import expect
 
 
 def prefill(person: Annotator, region: OpenRegion) -> np.ndarray:
@@ -80,7 +81,9 @@ def test_dragged_polygon_closes_at_its_first_corner(ada: Annotator) -> None:
     ada.press("2", "p")
     corners = [(8, 8), (8, 40), (40, 40), (40, 8)]
     ada.stroke(region, corners)
-    assert int(str(ada.page.get_attribute("#canvas", "data-corners"))) > 4
+    ada.page.wait_for_function(
+        "() => Number(document.getElementById('canvas').dataset.corners) > 4"
+    )
     ada.click(region, *corners[0])
     ada.accept()
     assert (answer(ada, region)[10:36, 12:38] == 2).all()
@@ -113,7 +116,7 @@ def test_keys_alone_answer_a_region(come: Come) -> None:
     for keys in (["Enter"], ["ArrowLeft"] * 8, ["Enter"], ["ArrowDown"] * 8, ["Enter"]):
         person.press(*keys)
     person.press("Shift+Enter", "Escape")
-    assert "cursor off" in str(person.page.text_content("#said"))
+    expect(person.page.locator("#said")).to_contain_text("cursor off")
     person.accept()
     got = answer(person, region)
     middle = region.height // 2
@@ -144,38 +147,42 @@ def test_empty_region_is_not_accepted(ada: Annotator) -> None:
     region = ada.region
     clear(ada, region)
     ada.press("Control+z", "Space")
-    assert "Nothing is labelled" in ada.page.locator(".toast").first.inner_text()
+    ada.hear("Nothing is labelled")
     assert ada.api(f"/items/{region.round}/{region.rank}")["state"] == "open"
     ada.press("1", "g")  # the rest in one go
     ada.accept()
     assert (answer(ada, region) == 1).all()
 
 
-def test_pen_that_presses_lightly_paints_thinly(ada: Annotator) -> None:
+def test_pen_that_presses_lightly_paints_thinly_unless_told_not_to(ada: Annotator) -> None:
     region = ada.region
     ada.press("2", "b")
     ada.set_size(20)
-    for row, pressure in ((12, 0.05), (36, 0.9)):
-        x, y = ada.place(region, row, 24)
-        for kind in ("pointerdown", "pointerup"):
-            ada.page.dispatch_event(
-                "#canvas",
-                kind,
-                {
-                    "pointerId": 1,
-                    "pointerType": "pen",
-                    "pressure": pressure,
-                    "clientX": x,
-                    "clientY": y,
-                    "buttons": 1,
-                    "isPrimary": True,
-                },
-            )
+    pen = ada.page.context.new_cdp_session(ada.page)
+
+    def draw(row: float, force: float) -> None:
+        start, end = ada.place(region, row, 14), ada.place(region, row, 34)
+        for kind, (x, y) in (
+            ("mousePressed", start),
+            ("mouseMoved", end),
+            ("mouseReleased", end),
+        ):
+            event = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1}
+            event |= {"clickCount": 1, "pointerType": "pen", "force": force}
+            pen.send("Input.dispatchMouseEvent", event)
+
+    clear(ada, region)
+    ada.press("2", "b")
+    ada.set_size(20)
+    draw(12, force=0.05)
+    draw(36, force=0.9)
+    ada.page.get_by_label("Pen pressure sets size").uncheck()
+    draw(56, force=0.05)
     ada.accept()
     got = answer(ada, region)
-    light, firm = within(region, 12, 24, 9.5), within(region, 36, 24, 9.5)
-    assert (got[firm] == 2).all()
-    assert (got[light & ~within(region, 12, 24, 6)] == 2).mean() < 0.5
+    widths = [int((got[row - 11 : row + 11, 24] == 2).sum()) for row in (12, 36)]
+    assert widths == pytest.approx([20 * (0.4 + 0.6 * 0.075), 20], abs=1.5)
+    assert (got[47:, 24] == 2).all()  # 10 pixels above row 56, and to the edge
 
 
 def test_one_finger_draws_and_two_move_the_picture(come: Come) -> None:
@@ -192,12 +199,12 @@ def test_one_finger_draws_and_two_move_the_picture(come: Come) -> None:
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     x, y = person.place(region, 24, 24)
-    scale = float(str(person.page.get_attribute("#canvas", "data-scale")))
+    scale = person.scale
     fingers("touchStart", (x - 20, y))
     fingers("touchStart", (x - 20, y), (x + 20, y))
     fingers("touchMove", (x - 60, y), (x + 60, y))
     fingers("touchEnd")
-    assert float(str(person.page.get_attribute("#canvas", "data-scale"))) > 1.5 * scale
+    person.wait_for_scale(1.5 * scale)
     person.press("Home")
     x, y = person.place(region, 10, 10)
     fingers("touchStart", (x, y))

@@ -1,24 +1,41 @@
 """The whole way: a person at the page teaches the model, and the page stays quick meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from annotator import Annotator, Come, decode_runs, visitors
-from page_server import Served, make_project
-from playwright.sync_api import Browser
+from annotator import Annotator, Working, decode_runs
+from playwright.sync_api import expect
 
+from askmask.config import parse_config
+from askmask.data.demo import DEMO_CLASSES, draw_tissue
+from askmask.data.prepared import DatasetWriter
+from askmask.loop import Loop
+from askmask.oracle import MaskOracle
 from askmask.project import Project
+from askmask.records import UNLABELLED, ImageInfo, Mask
 
 ROUNDS = 3
+TURNS = 4
 PER_ROUND = 4
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 600.0  # a busy machine is no failure
+LEAST_GAIN = 0.1
+SIDE = 160
+TRAINING = {
+    "steps": 120,
+    "batch_size": 4,
+    "crop": 64,
+    "learning_rate": 5e-3,
+    "ema_decay": 0.95,
+}
+QUICK_MS = 100
 
 OBSERVE = """
 () => {
   window.interactions = new Map();
+  window.before = performance.interactionCount;
   new PerformanceObserver((list) => {
     for (const { interactionId, duration } of list.getEntries()) {
       if (!interactionId) continue;
@@ -28,31 +45,41 @@ OBSERVE = """
   }).observe({ type: "event", durationThreshold: 16, buffered: false });
 }
 """
+OBSERVED = "() => [performance.interactionCount - window.before, [...window.interactions.values()]]"
 
 
-@pytest.fixture
-def at_work(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., tuple[Served, Come]]]:
-    """Serve a fresh project with a worker: ``at_work(steps)`` gives it and who brings people."""
-    opened = []
+def make_untaught_project(root: Path, seed: int) -> Path:
+    """Folder of a project whose only label is the background of one image.
 
-    def begin(steps: int) -> tuple[Served, Come]:
-        root = make_project(
-            tmp_path,
-            data={"path": str(tmp_path / "data"), "start": 1, "validation": 3},
-            training={"steps": steps, "crop": 96, "learning_rate": 1e-2, "ema_decay": 0.95},
-            query={"region": {"size": [64, 64], "stride": 16, "budget_regions": PER_ROUND}},
-            serve={"train_after": PER_ROUND, "ask_below": 1},
-        )
-        served = Served(root / "project", worker=True)
-        served.start()
-        bringing = visitors(chromium, lambda: served.address)
-        opened.append((served, bringing))
-        return served, next(bringing)
-
-    yield begin
-    for served, bringing in opened:
-        served.stop()
-        next(bringing, None)
+    So its first model cannot know what a gland is, and whatever it knows later it was taught.
+    """
+    with DatasetWriter(root / "data", DEMO_CLASSES, f"drawn tissue, seed {seed}") as writer:
+        roles = ["start"] + ["validation"] * 5 + ["pool"] * 11
+        for number, role in enumerate(roles):
+            grade = "benign" if number % 2 == 0 else "malignant"
+            image, mask = draw_tissue(1000 * seed + number, SIDE, SIDE, grade=grade)
+            labels = mask.labels
+            if role == "start":
+                labels = np.where(labels == 0, labels, UNLABELLED)
+            info = ImageInfo(f"tissue_{number:02d}", SIDE, SIDE, role=role)
+            writer.add(info, image, Mask(labels.astype(np.int16)))
+    tree = {
+        "name": "glands",
+        "seed": seed,
+        "threads": 1,
+        "device": "cpu",
+        "data": {"path": str(root / "data"), "start": "dataset", "validation": "dataset"},
+        "model": {"name": "unet", "options": {"base_channels": 8, "depth": 3, "dropout": 0.3}},
+        "training": TRAINING,
+        "sampling": {"samples": 4},
+        "query": {"region": {"size": [48, 48], "stride": 16, "budget_regions": PER_ROUND}},
+        "evaluation": {"min_object_pixels": 40},
+        "calibration": {"method": "temperature"},
+        "serve": {"train_after": PER_ROUND, "ask_below": 1},
+    }
+    with Project.create(root / "project", parse_config(tree)) as project:
+        Loop(project).tell_start(MaskOracle(project.source))
+    return root / "project"
 
 
 def answer_from_the_mask(person: Annotator, project: Project, key: str) -> None:
@@ -69,7 +96,7 @@ def take_pictures(person: Annotator) -> None:
     """Pictures of the tutorial."""
     person.screenshot("annotate_label")
     person.press("o")
-    person.page.wait_for_timeout(1000)
+    person.page.wait_for_selector("#canvas[data-scores=yes]")
     person.screenshot("annotate_uncertainty")
     person.press("o")
 
@@ -84,17 +111,21 @@ def wait_for(person: Annotator, condition: Callable[[dict], bool]) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_three_rounds_at_the_page_improve_the_model(
-    at_work: Callable[..., tuple[Served, Come]], record_property: Callable[[str, object], None]
+    working: Working,
+    tmp_path: Path,
+    seed: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    served, come = at_work(steps=120)
-    person = come("Ada").come()
+    folder = make_untaught_project(tmp_path, seed)
+    person = working(folder, {})
     person.page.set_default_timeout(PATIENCE_SECONDS * 1000)
     key = person.wait_for_region()
-    with Project.open(served.folder) as project:
+    with Project.open(folder) as project:
         for number in range(ROUNDS * PER_ROUND):
             answer_from_the_mask(person, project, key)
-            if number == PER_ROUND:
+            if number == PER_ROUND and seed == 0:
                 take_pictures(person)
             key = person.accept()
         person.wait_until_saved()
@@ -109,55 +140,48 @@ def test_three_rounds_at_the_page_improve_the_model(
 
     points = wait_for(person, is_evaluated)["curve"]["points"]
     person.go("review")
-    person.page.wait_for_timeout(2000)
-    person.screenshot("annotate_review")
+    expect(person.page.locator("#view-review tbody tr")).to_have_count(ROUNDS * PER_ROUND)
+    if seed == 0:
+        person.screenshot("annotate_review")
     person.go("status")
-    person.page.wait_for_timeout(2000)
-    person.screenshot("annotate_status")
+    expect(person.page.locator("#curve circle")).to_have_count(len(points))
+    if seed == 0:
+        person.screenshot("annotate_status")
     dice = [point["values"]["mean_dice"] for point in points]
     record_property("mean_dice_by_round", np.round(dice, 3).tolist())
-    assert dice[-1] > dice[0] + 0.02
+    assert dice[-1] > dice[0] + LEAST_GAIN
 
 
 @pytest.mark.slow
 def test_page_answers_within_100_ms_while_the_worker_trains(
-    at_work: Callable[..., tuple[Served, Come]], record_property: Callable[[str, object], None]
+    working: Working, project: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    _, come = at_work(steps=20_000)
-    person = come("Ada").come()
-    person.wait_for_region()
-    person.press("u")
-    wait_for(person, lambda status: status["queue"]["answers_since_training"] >= 1)
-    person.page.evaluate(
-        """() => fetch("/api/v1/control", {method: "POST",
-             headers: {"Content-Type": "application/json"},
-             body: JSON.stringify({command: "train", acquisition: null})})"""
+    person = working(
+        project, {"training.steps": 100_000, "serve.train_after": 1, "serve.ask_below": 1}
     )
+    person.accept()
     wait_for(person, lambda status: status["worker"]["state"] == "training")
     person.page.evaluate(OBSERVE)
-    pressed = draw_for_a_while(person)
-    person.page.wait_for_timeout(500)
-    assert person.api("/status")["worker"]["state"] == "training"
-    measured = sorted(person.page.evaluate("() => [...window.interactions.values()]"))
-    slow = measured[-1] if measured else 0  # what took less than 16 ms is not told
-    record_property("interactions", pressed)
-    record_property("longest_ms", slow)
-    assert slow < 100
-
-
-def draw_for_a_while(person: Annotator) -> int:
-    """Strokes, keys, zoom and answers as a person makes them; returns how many."""
-    count = 0
-    for turn in range(3):
-        region = person.region
-        for row in range(8, 56, 8):
-            person.press("1" if row % 16 else "2")
-            person.stroke(region, [(row, 8), (row + 4, 30), (row, 56)])
-            count += 2
-        for key in ("o", "o", "+", "-", "Home", "Control+z", "Control+y", "p", "b", "]", "["):
-            person.press(key)
-            count += 1
-        if turn < 2:
+    for turn in range(TURNS):
+        draw_for_a_while(person)
+        if turn < TURNS - 1:
             person.accept()
-            count += 1
-    return count
+    person.page.wait_for_timeout(500)  # until the last ones are told
+    assert person.api("/status")["worker"]["state"] == "training"
+    count, told = person.page.evaluate(OBSERVED)
+    slow = sorted([*told, *[0.0] * (count - len(told))])  # less than 16 ms is not told
+    record_property("interactions", count)
+    record_property("p98_ms", float(np.percentile(slow, 98)))
+    record_property("longest_ms", slow[-1])
+    assert count > 100
+    assert slow[-1] < QUICK_MS
+
+
+def draw_for_a_while(person: Annotator) -> None:
+    """Strokes, keys and zoom as a person makes them."""
+    region = person.region
+    for row in range(8, 56, 8):
+        person.press("1" if row % 16 else "2")
+        person.stroke(region, [(row, 8), (row + 4, 30), (row, 56)])
+    for key in ("o", "o", "+", "-", "Home", "Control+z", "Control+y", "p", "b", "]", "["):
+        person.press(key)

@@ -3,9 +3,14 @@
 import pytest
 from annotator import Annotator, Come
 from page_server import Served
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
+from told_rounds import tell_round
 
-LARGE = {"width": 2560, "height": 1440}
+SIZES: tuple[ViewportSize, ...] = (
+    {"width": 1280, "height": 800},
+    {"width": 1920, "height": 1080},
+    {"width": 1024, "height": 768},
+)
 
 UNREADABLE = """
 () => {
@@ -44,7 +49,48 @@ NAMELESS = """
   .map((element) => element.outerHTML.slice(0, 100))
 """
 
-CUT_OFF = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CUT_OFF = """
+() => {
+  const root = document.documentElement;
+  const found = root.scrollWidth > root.clientWidth ? ["the page is wider than the window"] : [];
+  const wide = "button, a, label, h1, h2, h3, dt, dd, th, td, .panel, .notice, .banner, dialog";
+  for (const element of document.querySelectorAll(wide)) {
+    if (!element.checkVisibility()) continue;
+    if (element.closest(".visually-hidden, .skip, .table-box")) continue;
+    const box = element.getBoundingClientRect();
+    const isIn = box.left >= -1 && box.right <= root.clientWidth + 1;
+    const isInline = getComputedStyle(element).display === "inline"; // has no size of its own
+    const fits = isInline || element.scrollWidth <= element.clientWidth + 1;
+    if (!isIn || !fits) found.push(element.outerHTML.slice(0, 100));
+  }
+  return found;
+}
+"""
+
+CONTROLS = "button, a, input, select, [tabindex='0']"
+
+NUMBER_CONTROLS = f"""
+() => document.querySelectorAll("{CONTROLS}").forEach((element, number) => {{
+  element.dataset.number = number;
+}})
+"""
+
+FOCUSED = """
+() => {
+  const element = document.activeElement;
+  const { outlineStyle, outlineWidth } = getComputedStyle(element);
+  if (element === document.body) return ["body", "solid 3px"];
+  element.dataset.number ??= element.outerHTML.slice(0, 80); // a part that scrolls
+  return [element.dataset.number, `${outlineStyle} ${outlineWidth}`];
+}
+"""
+
+UNREACHED = f"""
+(reached) => [...document.querySelectorAll("{CONTROLS}")]
+  .filter((element) => element.checkVisibility() && !element.disabled)
+  .filter((element) => !reached.includes(element.dataset.number))
+  .map((element) => element.outerHTML.slice(0, 100))
+"""
 
 
 @pytest.fixture
@@ -67,32 +113,143 @@ def answer_some(person: Annotator) -> None:
     person.wait_until_saved()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_view_is_readable_named_and_not_cut_off(ada: Annotator, theme: str) -> None:
-    page = ada.page
-    page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+@pytest.fixture
+def busy(ada: Annotator, served: Served) -> Annotator:
+    """Ada in a project with something to show in every view: answers, a conflict, three rounds."""
+    key = ada.wait_for_region()
     answer_some(ada)
-    ada.press("o")
-    for size in ({"width": 1280, "height": 720}, LARGE):
+    post_answer(ada, key)  # as if from another machine, before it knew of hers
+    tell_round(served.folder, 1, dice=0.62, ece=0.12)
+    tell_round(served.folder, 2, dice=0.71, ece=0.08)
+    return ada
+
+
+def post_answer(person: Annotator, key: str) -> None:
+    """Answer a region as somebody who has not seen the answer that it has."""
+    status = person.page.evaluate(
+        """async (key) => {
+          const reply = await fetch(`/api/v1/items/${key}/answers`, {
+            method: "POST", headers: {"Content-Type": "application/json"},
+            body: JSON.stringify({id: "from-another-machine", kind: "unsure", runs: null,
+                                  seconds: 3, tool: "mark", base: null})});
+          return reply.status;
+        }""",
+        key,
+    )
+    assert status == 201
+
+
+def assert_well_shown(person: Annotator) -> None:
+    """Nothing is cut off, nameless or too pale to read."""
+    for faults in (CUT_OFF, NAMELESS, UNREADABLE):
+        assert person.page.evaluate(faults) == []
+
+
+def show_view(person: Annotator, view: str) -> None:
+    """Go to a view and wait until it has everything."""
+    person.go(view)
+    if view == "review":
+        expect(person.page.locator("[data-conflict] figure")).to_have_count(2)
+        expect(person.page.locator("#view-review tbody tr")).to_have_count(4)
+        expect(person.page.get_by_text("No open region is that sure.")).to_be_visible()
+    if view == "status":
+        expect(person.page.locator("#curve circle")).to_have_count(3)
+        expect(person.page.locator("#calibration .second")).not_to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_is_readable_named_and_not_cut_off(busy: Annotator, theme: str) -> None:
+    page = busy.page
+    busy.use_theme(theme)
+    busy.press("o")
+    page.wait_for_selector("#canvas[data-scores=yes]")
+    for size in SIZES:
         page.set_viewport_size(size)
         for view in ("label", "review", "status"):
-            ada.go(view)
-            if view == "review":
-                page.wait_for_selector("#view-review tbody tr")
+            show_view(busy, view)
+            page.locator(f"#view-{view}").evaluate("(view) => view.scrollTo(0, 0)")
+            busy.screenshot(f"{view}-{theme}-{size['width']}")
+            assert_well_shown(busy)
             if view == "status":
-                page.wait_for_selector("#cost dd")
-            page.wait_for_timeout(400)  # pictures
-            ada.screenshot(f"{view}-{theme}-{size['width']}")
-            assert page.evaluate(CUT_OFF) <= 0
-            assert page.evaluate(NAMELESS) == []
-            assert page.evaluate(UNREADABLE) == []
-    page.set_viewport_size({"width": 1280, "height": 720})
-    ada.go("label")
+                page.locator("#rounds").scroll_into_view_if_needed()
+                busy.screenshot(f"status-below-{theme}-{size['width']}")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_help_login_and_waiting_are_readable_named_and_not_cut_off(
+    ada: Annotator, served: Served, theme: str
+) -> None:
+    page = ada.page
+    ada.use_theme(theme)
     ada.press("h")
     expect(page.locator("#help-sheet")).to_contain_text("accept and go to the next region")
-    ada.screenshot(f"help-{theme}")
+    for size in SIZES:
+        page.set_viewport_size(size)
+        ada.screenshot(f"help-{theme}-{size['width']}")
+        assert_well_shown(ada)
     ada.press("h")
     expect(page.locator("#help-sheet")).to_be_hidden()
+    for _ in range(8):
+        before = page.get_attribute("#canvas", "data-item")
+        ada.press("u")
+        page.wait_for_function(
+            "before => document.getElementById('canvas').dataset.item !== before", arg=before
+        )
+    expect(page.locator("#waiting")).to_contain_text("Every asked region is answered")
+    expect(page.locator("#progress-text")).to_have_text("Round 1: 8 of 8")
+    ada.wait_until_saved()
+    for name in ("accept", "unsure", "artefact", "skip", "reset", "undo"):
+        expect(page.locator(f"#{name}")).to_be_disabled()
+    ada.screenshot(f"waiting-{theme}")
+    assert_well_shown(ada)
+    served.kill()
+    expect(page.locator("[data-banner=server]")).to_be_visible()
+    ada.screenshot(f"server-gone-{theme}")
+    assert_well_shown(ada)
+    served.start()
+    expect(page.locator("[data-banner=server]")).to_have_count(0)
+    page.click("#person")
+    expect(page.locator("#login-field")).to_be_focused()
+    assert page.get_attribute("html", "data-theme") == theme  # chosen for good
+    ada.screenshot(f"login-{theme}")
+    assert_well_shown(ada)
+
+
+def test_keys_reach_every_control_and_show_where_they_are(ada: Annotator) -> None:
+    page = ada.page
+    for key, view in (("Alt+3", "status"), ("Alt+2", "review"), ("Alt+1", "label")):
+        ada.press(key)
+        expect(page.locator(f"#view-{view}")).to_be_visible()
+        show_view_of_one(ada, view)
+        page.evaluate(NUMBER_CONTROLS)
+        reached: dict[str, str] = {}
+        for _ in range(100):
+            ada.press("Tab")
+            number, ring = page.evaluate(FOCUSED)
+            if number in reached:
+                break
+            reached[number] = ring
+        assert set(reached.values()) == {"solid 3px"}
+        assert page.evaluate(UNREACHED, list(reached)) == []
+
+
+def show_view_of_one(person: Annotator, view: str) -> None:
+    """Wait until a view of a project with one model and no answer has everything."""
+    if view == "status":
+        expect(person.page.locator("#curve circle")).to_have_count(1)
+    if view == "review":
+        expect(person.page.get_by_text("No open region is that sure.")).to_be_visible()
+
+
+def test_theme_follows_the_system_until_one_is_chosen(come: Come) -> None:
+    person = come("Ada", color_scheme="dark").come()
+    person.wait_for_region()
+    background = "() => getComputedStyle(document.body).backgroundColor"
+    dark = person.page.evaluate(background)
+    person.use_theme("light")
+    assert person.page.evaluate(background) != dark
+    person.use_theme("dark")
+    assert person.page.evaluate(background) == dark
 
 
 def test_agreeing_to_all_answers_the_sure_regions_with_the_prediction(ada: Annotator) -> None:
