@@ -152,10 +152,16 @@ def test_reply_lost_on_the_way_does_not_double_the_answer(ada: Annotator, served
 def test_going_back_before_the_answer_arrived_is_no_conflict(ada: Annotator) -> None:
     key, region = ada.wait_for_region(), ada.region
     held: list[Route] = []
-    ada.page.route("**/answers", lambda route: held.append(route))
+
+    def hold_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    ada.page.route("**/answers", hold_first)
     ada.accept()
     wait_until(lambda: bool(held), ada.page)
-    ada.page.unroute("**/answers")
     ada.press("Backspace")
     held[0].continue_()
     ada.page.wait_for_selector(f"#canvas[data-item='{key}']")

@@ -54,6 +54,7 @@ function isTaken(event, key) {
   const { target } = event;
   if (!(target instanceof Element)) return false;
   if (document.querySelector("dialog[open]")) return true;
+  if (key.startsWith("alt+")) return false; // another view, also from a field
   if (target.closest("input:not([type=checkbox]):not([type=range]), select, textarea")) return true;
   if (target.closest("input[type=range]") && (key.startsWith("arrow") || key === "home")) return true;
   if (target.closest("input[type=checkbox]") && key === " ") return true;

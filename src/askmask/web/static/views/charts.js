@@ -31,7 +31,7 @@ function frame(scale, xs, ys, names, write) {
     ...xs.map((value) => svg("text", { x: scale.x(value), y: BOX.bottom + 18, "text-anchor": "middle" }, write.x(value))),
     svg("path", { class: "axis", d: `M${BOX.left} ${BOX.top}V${BOX.bottom}H${BOX.right}` }),
     svg("text", { x: (BOX.left + BOX.right) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, names.x),
-    svg("text", { x: 14, y: (BOX.top + BOX.bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${(BOX.top + BOX.bottom) / 2})` }, names.y),
+    svg("text", { x: 11, y: (BOX.top + BOX.bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 11 ${(BOX.top + BOX.bottom) / 2})` }, names.y),
   ];
 }
 
