@@ -20,6 +20,8 @@ from typing import TypeVar
 
 import torch
 
+from askmask.compute import keep_freed_memory
+
 R = TypeVar("R")
 
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
@@ -228,6 +230,7 @@ def _timed(run: Callable[[], R]) -> tuple[R, float]:
 
 
 def _report_peak(prepare: Callable[[], Callable[[], object]], sender: object) -> None:
+    keep_freed_memory()  # as every command does
     run = prepare()
     before = _reset_peak()
     run()
