@@ -25,7 +25,7 @@ POOLS = (65, 125, 250, 500, 1000)
 def main() -> None:
     """Measure and show."""
     parser = arguments("how scoring grows with T, image and pool")
-    parser.add_argument("--plot", type=Path, help="PNG to draw")
+    parser.add_argument("--plot", type=Path, help="figure to draw (.svg, .png)")
     options = parse(parser)
     step = 3 if options.small else 1
     size = (132, 196) if options.small else (264, 392)
@@ -89,19 +89,25 @@ def draw(rows: list[dict], path: Path) -> None:
     """Three panels: seconds against T, pixels and images; memory below."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots(2, 3)
-    titles = {"samples": "samples T", "pixels": "pixels of the image", "images": "images"}
-    for column, (grows, title) in enumerate(titles.items()):
+    first = {row["grows"]: row for row in reversed(rows)}
+    titles = {
+        "samples": ("samples T ({0} x {1} pixels)", 1),
+        "pixels": ("million pixels of the image (T = {2})", 1e6),
+        "images": ("images of {0} x {1} pixels (T = {2})", 1),
+    }
+    for column, (grows, (title, unit)) in enumerate(titles.items()):
         own = [row for row in rows if row["grows"] == grows]
-        values = [row["value"] for row in own]
+        title = title.format(*first[grows]["size"], first[grows]["samples"])
+        values = [row["value"] / unit for row in own]
         for row_of_axes, key, label in ((0, "seconds", "seconds"), (1, "peak_mb", "peak MB")):
             axis = axes[row_of_axes, column]
             axis.plot(values, [row[key] for row in own], "o-", color="#1f5f8b")
             axis.set_xlim(left=0)
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.1 * max(row[key] for row in own))
             axis.set_xlabel(title)
             if column == 0:
                 axis.set_ylabel(label)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 if __name__ == "__main__":

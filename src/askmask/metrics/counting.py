@@ -14,7 +14,7 @@ from askmask.records import UNLABELLED
 ROUNDING = 1e-3
 """How far probabilities may lie outside [0, 1] and their sum from 1."""
 
-BLOCK = 2**20
+BLOCK = 2**19
 """Probabilities counted at a time: enough that each operation is shared by PyTorch's threads, few
 enough that memory does not grow with the image. Threads of Python over smaller blocks, which would
 stay in the processor's cache, spent more time handing over the interpreter than they won."""
