@@ -95,9 +95,9 @@ def draw(rows: list[dict], path: Path) -> None:
         "pixels": ("million pixels of the image (T = {2})", 1e6),
         "images": ("images of {0} x {1} pixels (T = {2})", 1),
     }
-    for column, (grows, (title, unit)) in enumerate(titles.items()):
+    for column, (grows, (words, unit)) in enumerate(titles.items()):
         own = [row for row in rows if row["grows"] == grows]
-        title = title.format(*first[grows]["size"], first[grows]["samples"])
+        title = words.format(*first[grows]["size"], first[grows]["samples"])
         values = [row["value"] / unit for row in own]
         for row_of_axes, key, label in ((0, "seconds", "seconds"), (1, "peak_mb", "peak MB")):
             axis = axes[row_of_axes, column]
