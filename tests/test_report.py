@@ -154,7 +154,7 @@ def test_verdict_stands_before_every_figure(html: str) -> None:
 def test_head_tells_data_network_seeds_and_rounds(page: Page) -> None:
     assert "Seeds 4 (0, 1, 2, 7)" in page.text
     assert "Network unet" in page.text
-    assert "test (100 pixels), groups benign and malignant; validation" in page.text
+    assert "test (100 pixels), groups benign, malignant; validation" in page.text
     assert "0.100 of the pixels of start set and pool labelled at first, at most 0.200" in page.text
 
 

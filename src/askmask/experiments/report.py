@@ -179,7 +179,7 @@ def _judged_parts(rows: Sequence[ResultRow]) -> list[str]:
         pixels = max((r.count for r in scores(rows, "brier", split)), default=0)
         strata = groups(rows, split)
         size = f" ({pixels:,} pixels)" if pixels else ""
-        parts.append(f"{split}{size}" + (f", groups {' and '.join(strata)}" if strata else ""))
+        parts.append(f"{split}{size}" + (f", groups {', '.join(strata)}" if strata else ""))
     return parts
 
 
