@@ -91,7 +91,7 @@ export class ReviewView {
 
   row(answer) {
     const item = this.app.items.get(answer) ?? answer;
-    const picture = h("td", {});
+    const picture = h("td", { "data-drawn": item.width ? "no" : "yes" });
     if (item.width) this.fillPicture(picture, item, answer);
     return h(
       "tr",
@@ -115,6 +115,7 @@ export class ReviewView {
     } catch {
       cell.textContent = "–";
     }
+    cell.dataset.drawn = "yes";
   }
 }
 
