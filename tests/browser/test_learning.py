@@ -135,10 +135,15 @@ def test_three_rounds_at_the_page_improve_the_model(
             assert (answer.mask.labels == mask.labels).all()
         assert len(answers) == ROUNDS * PER_ROUND
 
-    def is_evaluated(status: dict) -> bool:
-        return any(point["round"] >= ROUNDS for point in status["curve"]["points"])
+    def has_learned(status: dict) -> bool:
+        given = [command["state"] for command in person.api("/control")["commands"]]
+        is_resting = given == ["done"] and status["worker"]["state"] == "idle"
+        return is_resting and status["queue"]["answers_since_training"] == 0
 
-    points = wait_for(person, is_evaluated)["curve"]["points"]
+    person.go("status")
+    person.page.click("[data-command=train]")  # from the last answers too, fewer than wait for it
+    points = wait_for(person, has_learned)["curve"]["points"]
+    assert points[-1]["round"] == ROUNDS
     person.go("review")
     expect(person.page.locator("#view-review tbody tr")).to_have_count(ROUNDS * PER_ROUND)
     if seed == 0:
