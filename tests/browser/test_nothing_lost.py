@@ -149,6 +149,31 @@ def test_reply_lost_on_the_way_does_not_double_the_answer(ada: Annotator, served
     assert histories(served) == {tuple(map(int, key.split("/"))): ["Ada"]}
 
 
+SLOW_TO_LET_GO = """
+const request = navigator.locks.request.bind(navigator.locks);
+navigator.locks.request = (name, ...rest) => {
+  const done = request(name, ...rest);
+  const late = (value) => new Promise((resolve) => setTimeout(() => resolve(value), 2000));
+  return name.startsWith("askmask-outbox") ? done.then(late) : done;
+};
+"""
+
+
+def test_answer_given_while_sending_is_about_to_end_is_sent_too(come: Come, served: Served) -> None:
+    person = come("Ada")
+    person.page.add_init_script(SLOW_TO_LET_GO)
+    person.come()
+    first = person.wait_for_region()
+    person.press("u")
+    second = person.wait_for_region(other_than=first)
+    person.wait_until_saved()  # the server has it; the sending itself has not ended
+    person.press("u")
+    person.wait_for_region(other_than=second)
+    person.wait_until_saved()
+    keys = [tuple(map(int, key.split("/"))) for key in (first, second)]
+    assert histories(served) == {key: ["Ada"] for key in keys}
+
+
 def test_going_back_before_the_answer_arrived_is_no_conflict(ada: Annotator) -> None:
     key, region = ada.wait_for_region(), ada.region
     held: list[Route] = []

@@ -21,6 +21,7 @@ export class Outbox extends EventTarget {
     this.wait = 1;
     this.timer = null;
     this.sending = null;
+    this.hasLateEntry = false;
     this.obstacle = null; // what the server said when it was there and could not keep an answer
     connection.addEventListener("reached", () => this.flush());
   }
@@ -68,6 +69,7 @@ export class Outbox extends EventTarget {
     });
     this.entries.push(entry);
     this.dispatchEvent(new Event("change"));
+    this.hasLateEntry = this.sending !== null; // what is going on may have looked for the last time
     this.flush();
   }
 
@@ -81,6 +83,9 @@ export class Outbox extends EventTarget {
   flush() {
     this.sending ??= this.alone(() => this.sendAll()).finally(() => {
       this.sending = null;
+      if (!this.hasLateEntry) return undefined;
+      this.hasLateEntry = false;
+      return this.flush();
     });
     return this.sending;
   }
