@@ -190,7 +190,7 @@ def test_help_login_and_waiting_are_readable_named_and_not_cut_off(
     ada.press("h")
     expect(page.locator("#help-sheet")).to_be_hidden()
     for _ in range(8):
-        before = page.get_attribute("#canvas", "data-item")
+        before = ada.wait_for_region()
         ada.press("u")
         page.wait_for_function(
             "before => document.getElementById('canvas').dataset.item !== before", arg=before
