@@ -129,7 +129,9 @@ def serve(
             if opens_browser:
                 _open_when_started(server, page_url(host, port))
             try:
-                server.run(sockets=sockets)
+                # Ctrl-C is how a server ends: uvicorn raises it again when all is in order
+                with contextlib.suppress(KeyboardInterrupt):
+                    server.run(sockets=sockets)
             finally:
                 if keeper is not None:
                     keeper.end()
