@@ -119,7 +119,7 @@ class SamplingConfig(_Section):
     # to `samples`; on average that may cost `adaptive_loss` of the query's score. It saves time
     # where the best are asked first; other strategies get `samples` for every image all the same.
     adaptive: bool = False
-    adaptive_loss: float = Field(5e-4, gt=0, lt=1)
+    adaptive_loss: float = Field(2e-4, gt=0, lt=1)
     samples: int = Field(30, ge=1)
     members: int = Field(5, ge=2)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
