@@ -23,11 +23,15 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 """
 """Toasts pass within seconds; what they said is kept for tests that come late."""
+POLL_MS = 100
+"""How often a page is asked: by frames, the default, one that draws none would never answer."""
 DRAWN = """
 () => [...document.images].every((image) => image.complete || image.loading === "lazy")
   && !document.querySelector("[data-drawn=no]")
-  && ["0", undefined].includes(document.getElementById("canvas").dataset.missing)
+  && (!document.getElementById("canvas").checkVisibility()
+    || ["0", undefined].includes(document.getElementById("canvas").dataset.missing))
 """
+"""A canvas behind another view is not drawn, so it goes on missing what it missed."""
 HARMLESS = (
     "status of 401",  # the page asks who it is before anybody has logged in
     "status of 409",  # a region that somebody else holds
@@ -127,13 +131,15 @@ class Annotator:
     def wait_for_scale(self, least: float) -> None:
         """Wait until the picture is at least so large."""
         self.page.wait_for_function(
-            "least => Number(document.getElementById('canvas').dataset.scale) >= least", arg=least
+            "least => Number(document.getElementById('canvas').dataset.scale) >= least",
+            arg=least,
+            polling=POLL_MS,
         )
 
     def hear(self, text: str) -> None:
         """Wait until a toast has said something, also one that is gone again."""
         self.page.wait_for_function(
-            "text => window.toasts.some((toast) => toast.includes(text))", arg=text
+            "text => window.toasts.some((toast) => toast.includes(text))", arg=text, polling=POLL_MS
         )
 
     def press(self, *keys: str) -> None:
@@ -225,7 +231,7 @@ class Annotator:
     def screenshot(self, name: str) -> None:
         """Keep a picture of what is seen, once every part of it is drawn."""
         ARTIFACTS.mkdir(exist_ok=True)
-        self.page.wait_for_function(DRAWN)
+        self.page.wait_for_function(DRAWN, polling=POLL_MS)
         self.page.screenshot(path=ARTIFACTS / f"{name}.png", animations="disabled")
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from annotator import Annotator, Come, OpenRegion, decode_runs
+from annotator import POLL_MS, Annotator, Come, OpenRegion, decode_runs
 from playwright.sync_api import expect
 
 
@@ -82,7 +82,7 @@ def test_dragged_polygon_closes_at_its_first_corner(ada: Annotator) -> None:
     corners = [(8, 8), (8, 40), (40, 40), (40, 8)]
     ada.stroke(region, corners)
     ada.page.wait_for_function(
-        "() => Number(document.getElementById('canvas').dataset.corners) > 4"
+        "() => Number(document.getElementById('canvas').dataset.corners) > 4", polling=POLL_MS
     )
     ada.click(region, *corners[0])
     ada.accept()

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from annotator import Annotator, Come, Working
+from annotator import POLL_MS, Annotator, Come, Working
 from page_server import Served
 from playwright.sync_api import Locator, expect
 from told_rounds import tell_round
@@ -53,7 +53,7 @@ def assert_worker(person: Annotator, text: str) -> None:
 def assert_it_goes_on(person: Annotator) -> None:
     """The bar of the progress moves on by itself."""
     person.page.evaluate("() => { delete window.seen }")
-    person.page.wait_for_function(MOVED)
+    person.page.wait_for_function(MOVED, polling=POLL_MS)
 
 
 def test_training_is_started_paused_resumed_stopped_and_followed_by_keys_alone(

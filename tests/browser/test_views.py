@@ -1,7 +1,7 @@
 """Review, status, agreeing to all, and how every view looks; pictures are kept in artifacts/."""
 
 import pytest
-from annotator import Annotator, Come
+from annotator import POLL_MS, Annotator, Come
 from page_server import Served
 from playwright.sync_api import ViewportSize, expect
 from told_rounds import tell_round
@@ -193,7 +193,9 @@ def test_help_login_and_waiting_are_readable_named_and_not_cut_off(
         before = ada.wait_for_region()
         ada.press("u")
         page.wait_for_function(
-            "before => document.getElementById('canvas').dataset.item !== before", arg=before
+            "before => document.getElementById('canvas').dataset.item !== before",
+            arg=before,
+            polling=POLL_MS,
         )
     expect(page.locator("#waiting")).to_contain_text("Every asked region is answered")
     expect(page.locator("#progress-text")).to_have_text("Round 1: 8 of 8")
