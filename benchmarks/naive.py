@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from askmask.acquisition import SampleSums
+from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, Noise, NoNoise
 from askmask.models.normalization import Normalization
 from askmask.models.two_decoder import TwoDecoder, Upsampling
@@ -25,6 +26,18 @@ class TorchDropout:
         return functional.dropout(x, p, training=True)
 
 
+def plain(model: Model) -> Model:
+    """Copy of a network in torch's plain form, channels first."""
+    copied = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+    for parent in list(copied.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Upsampling):
+                setattr(parent, name, _PlainUpsampling(child))
+            elif isinstance(child, Normalization):
+                setattr(parent, name, _PlainNormalization(child))
+    return copied
+
+
 class NaiveSampler:
     """S whole passes of a two-decoder network.
 
@@ -35,13 +48,7 @@ class NaiveSampler:
     """
 
     def __init__(self, model: TwoDecoder) -> None:
-        self._model = copy.deepcopy(model).eval().to(memory_format=torch.contiguous_format)
-        for parent in list(self._model.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, Upsampling):
-                    setattr(parent, name, _PlainUpsampling(child))
-                elif isinstance(child, Normalization):
-                    setattr(parent, name, _PlainNormalization(child))
+        self._model = plain(model).eval()
 
     @torch.no_grad()
     def sums(

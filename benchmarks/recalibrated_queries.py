@@ -6,7 +6,6 @@ the recalibration that stood beside the model stands there again afterwards.
 """
 
 import argparse
-import copy
 from itertools import product
 from pathlib import Path
 
@@ -57,10 +56,8 @@ def compare(project: Project, methods: list[str], acquisitions: list[str]) -> No
                 f"{method} of the mean of samples: scale {shown[0]}, shift {shown[1]}", flush=True
             )
         for acquisition, unit in product(acquisitions, UNITS):
-            asking = copy.copy(project)  # the same open project under other settings
-            asking.config = with_overrides(
-                project.config, {"query.acquisition": acquisition, "query.unit": unit}
-            )
+            others = {"query.acquisition": acquisition, "query.unit": unit}
+            asking = project.with_config(with_overrides(project.config, others))
             found = compare_queries(asking, round_, device)
             print(
                 f"{method}, {acquisition}, {unit}: {found.regions}, {found.same_regions}, "

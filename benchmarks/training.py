@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from askmask.augment import TrainingImage
@@ -25,59 +25,14 @@ from askmask.config import TrainingConfig
 from askmask.losses import segmentation_loss
 from askmask.models.contract import Model, Outputs
 from askmask.models.dropout import Noise, NoNoise
-from askmask.models.normalization import Normalization
-from askmask.models.two_decoder import TwoDecoder, Upsampling
+from askmask.models.two_decoder import TwoDecoder
 from askmask.models.unet import UNet
 from askmask.training import train
+from naive import TorchDropout, plain
 from pairing import Comparison, arguments, compare, parse, show
 
 TOLERANCE = 1e-6
 """Of the gradients, see `gradient_difference`."""
-
-
-class TorchDropout:
-    """torch's dropout, from its global generator."""
-
-    def dropout(self, x: Tensor, p: float, layer: str) -> Tensor:  # noqa: ARG002 - the contract
-        """Return `x` with dropout."""
-        return functional.dropout(x, p)
-
-
-class PlainUpsampling(nn.Module):
-    """The same transposed convolution, by torch's own operation."""
-
-    def __init__(self, ours: Upsampling) -> None:
-        super().__init__()
-        self.weight, self.bias = ours.weight, ours.bias
-
-    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        """Output at `size`."""
-        whole = functional.conv_transpose2d(features, self.weight, self.bias, stride=16)
-        return whole[:, :, 8 : 8 + size[0], 8 : 8 + size[1]]
-
-
-class PlainNormalization(nn.Module):
-    """The same shift and scale; keeps the channels first."""
-
-    def __init__(self, ours: Normalization) -> None:
-        super().__init__()
-        self.mean, self.std = ours.mean, ours.std
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return normalised images."""
-        return (images - self.mean) / self.std
-
-
-def plain(model: Model) -> Model:
-    """Copy of a network in torch's plain form, channels first."""
-    copied = copy.deepcopy(model).to(memory_format=torch.contiguous_format).train()
-    for parent in list(copied.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, Upsampling):
-                setattr(parent, name, PlainUpsampling(child))
-            elif isinstance(child, Normalization):
-                setattr(parent, name, PlainNormalization(child))
-    return copied
 
 
 def plain_loss(outputs: Outputs, batch: Batch) -> Tensor:
@@ -94,7 +49,7 @@ class PlainLoop:
     """A loop as scripts have it: Adam with an L2 penalty, float32, one batch after another."""
 
     def __init__(self, model: Model, config: TrainingConfig, batches: list[Batch]) -> None:
-        self.model, self.batches, self.l2 = plain(model), batches, config.l2
+        self.model, self.batches, self.l2 = plain(model).train(), batches, config.l2
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=config.learning_rate, eps=config.epsilon
         )
@@ -171,7 +126,7 @@ def gradient_difference(model: Model, batch: Batch) -> float:
     """
     noise: Noise = NoNoise()
     batch = replace(batch, images=batch.images.double(), weight=batch.weight.double())
-    reference, ours = plain(model).double(), copy.deepcopy(model).double().train()
+    reference, ours = plain(model).double().train(), copy.deepcopy(model).double().train()
     plain_loss(reference(batch.images.contiguous(), noise), batch).backward()
     outputs = ours.to(memory_format=torch.channels_last)(batch.images, noise)
     segmentation_loss(outputs, batch.labels, batch.boundary, batch.weight).backward()

@@ -1,6 +1,6 @@
 """Small drawn data sets on disk, made once, and settings that train on them in a second."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +9,18 @@ from hypothesis import settings
 
 from askmask.config import Config, parse_config
 from askmask.data.prepared import DatasetWriter
+from askmask.oracle import MaskOracle
+from askmask.project import Project
 from askmask.records import ClassMap, ImageInfo
 from discs import SIDE, draw_discs
 
 # Shared machines stall for a second now and then: that is no failure of a property.
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
+
+
+_SERVE = {"train_after": 2, "ask_below": 3}
+_QUERY = {"region": {"size": [16, 16], "stride": 8, "budget_regions": 4}}
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +81,24 @@ def disc_config(disc_dataset: Path) -> Callable[..., Config]:
         return parse_config(tree)
 
     return build
+
+
+@pytest.fixture
+def cold(tmp_path: Path, disc_config: Callable[..., Config]) -> Iterator[Project]:
+    """Project without any label to start from, for a worker."""
+    config = disc_config(data={"start": "none"}, serve=_SERVE, query=_QUERY)
+    with Project.create(tmp_path / "p", config) as project:
+        yield project
+
+
+@pytest.fixture
+def warm(tmp_path: Path, disc_config: Callable[..., Config]) -> Iterator[Project]:
+    """Project with two labelled images, for a worker."""
+    with Project.create(tmp_path / "p", disc_config(serve=_SERVE, query=_QUERY)) as project:
+        oracle = MaskOracle(project.source)
+        for region in project.start_regions:
+            project.store.add_answer(oracle.answer(region, 0))
+        yield project
 
 
 @pytest.fixture(autouse=True)

@@ -339,5 +339,5 @@ def test_only_refusals_of_a_disk_are_told_as_such() -> None:
     full = disk_problem(OSError(errno.ENOSPC, "No space left on device", "/somewhere/file"))
 
     assert disk_problem(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
-    assert str(full).startswith("expected to write '/somewhere/file', but: No space left on device")
+    assert str(full).startswith("expected to use '/somewhere/file', but: No space left on device")
     assert disk_problem(full) is full

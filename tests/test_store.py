@@ -27,6 +27,7 @@ from askmask.records import (
 )
 from askmask.store import Store
 from labelled_strategies import IMAGE, boundary_edges, newest_labels, pieces
+from labels_contract import LabelsContract
 from people_contract import PeopleContract
 from store_contract import FIRST, IMAGES, LEFT, RIGHT, StoreContract, filled
 
@@ -34,6 +35,11 @@ NAME = "askmask.db"
 
 
 class TestStore(StoreContract):
+    def open_store(self, path: Path) -> Store:
+        return Store(path / NAME)
+
+
+class TestLabelsOfTheStore(LabelsContract):
     def open_store(self, path: Path) -> Store:
         return Store(path / NAME)
 

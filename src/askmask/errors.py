@@ -18,7 +18,7 @@
     │   ├── StoreFull                         the disk is full or may not be written
     │   ├── UnknownItem                       a region that nobody asked
     │   └── ReusedId                          an answer's id that another answer has
-    ├── DiskError        (OSError)            a file cannot be written: a full disk, or no right to
+    ├── DiskError        (OSError)            a disk refuses a file: it is full, or no right to it
     ├── KernelError      (RuntimeError)       the optional compiled kernel cannot be built or loaded
     └── TrainingFailed   (RuntimeError)       a training diverged and the rule allows no restart
 """
@@ -120,7 +120,7 @@ class ReusedId(StoreError):
 
 
 class DiskError(AskmaskError, OSError):
-    """A file cannot be written: the disk is full or failing, or the folder may not be written."""
+    """A disk refuses a file: it is full or failing, or there is no right to it."""
 
 
 class KernelError(AskmaskError, RuntimeError):
@@ -163,6 +163,6 @@ def disk_problem(error: OSError) -> DiskError | None:
         return None
     what = "a file" if error.filename is None else repr(str(error.filename))
     return DiskError(
-        f"expected to write {what}, but: {error.strerror}. Make room there or get the right to "
-        "write, then repeat it: what was finished before is kept."
+        f"expected to use {what}, but: {error.strerror}. Make room there or get the right to it, "
+        "then repeat it: what was finished before is kept."
     )

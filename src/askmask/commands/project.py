@@ -210,7 +210,9 @@ def show_doctor(console: Console, weights: Path | None, *, as_json: bool) -> Non
         table.add_row(key.replace("_", " "), _shown(value))
     console.print(table)
     if facts["kernel"] is None:
-        console.print("`askmask build-kernel` makes scoring on processors about a third faster.")
+        console.print(
+            "`askmask build-kernel` makes scoring and metrics faster; it needs a C++ compiler."
+        )
 
 
 def _shown(value: object) -> str:

@@ -1,0 +1,191 @@
+"""What people command of the worker: train, ask again, stop, pause, go on."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+import askmask.worker as worker_module
+from askmask.config import Config
+from askmask.control import CommandName
+from askmask.project import Project
+from askmask.worker import Worker
+from askmask.workitems import ItemState
+from at_work import answer, open_items, rounds, state, wait_for, work
+
+Build = Callable[..., Config]
+
+
+def test_train_command_trains_on_what_there_is(warm: Project) -> None:
+    worker = Worker(warm)
+    work(worker)
+    answer(warm, 1)
+    warm.store.control.give(CommandName.TRAIN, "Ada")
+
+    work(worker)
+
+    assert rounds(warm) == [(0, "finished"), (1, "finished")]
+    assert warm.store.control.commands()[0].state == "done"
+
+
+def test_train_command_without_a_label_is_refused(cold: Project) -> None:
+    cold.store.control.give(CommandName.TRAIN, "Ada")
+
+    work(Worker(cold))
+
+    (command,) = cold.store.control.commands()
+    assert (command.state, command.message) == ("refused", "nothing is labelled yet")
+
+
+def test_ask_again_withdraws_what_nobody_holds_and_asks_by_another_strategy(
+    warm: Project,
+) -> None:
+    worker = Worker(warm)
+    work(worker)
+    warm.store.worklist.lease(1, 0, "Grace")
+    warm.store.control.give(CommandName.ASK_AGAIN, "Ada", "margin")
+
+    work(worker)
+
+    items = warm.store.worklist.items()
+    assert [item.state for item in items[:4]] == [ItemState.OPEN] + [ItemState.WITHDRAWN] * 3
+    assert {item.acquisition for item in items[4:]} == {"margin"}
+    assert warm.store.control.commands()[0].state == "done"
+    held = items[0].item.region
+    assert not any(item.item.region.overlaps(held) for item in items[4:])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("margn", "Did you mean 'margin'"), ("mutual_information", "needs a model")],
+)
+def test_ask_again_by_a_strategy_that_cannot_is_refused(
+    cold: Project, name: str, message: str
+) -> None:
+    worker = Worker(cold)
+    work(worker)
+    cold.store.control.give(CommandName.ASK_AGAIN, "Ada", name)
+
+    work(worker)
+
+    (command,) = cold.store.control.commands()
+    assert command.state == "refused"
+    assert message in command.message
+    assert len(open_items(cold)) == 4
+
+
+def test_ask_again_before_any_label_draws_others(cold: Project) -> None:
+    worker = Worker(cold)
+    work(worker)
+    cold.store.control.give(CommandName.ASK_AGAIN, "Ada")
+
+    work(worker)
+
+    assert {item.round for item in open_items(cold)} == {2}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"), [(CommandName.STOP, "stopped"), (CommandName.PAUSE, "paused")]
+)
+def test_stopped_or_paused_worker_does_nothing_until_told(
+    warm: Project, command: CommandName, expected: str
+) -> None:
+    warm.store.control.give(command, "Ada")
+    work(Worker(warm))
+    assert state(warm) == expected
+    assert rounds(warm) == []
+
+    work(Worker(warm))  # another process holds to it
+    assert rounds(warm) == []
+
+    again = CommandName.START if command is CommandName.STOP else CommandName.RESUME
+    warm.store.control.give(again, "Ada")
+    work(Worker(warm))
+    assert rounds(warm) == [(0, "finished")]
+
+
+def test_stop_ends_a_training_that_runs_and_start_goes_on(
+    warm: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "TELL_SECONDS", 0.0)
+    worker = Worker(warm)
+    seen: list[tuple[str, int]] = []
+    tell = worker._on_progress
+
+    def stopping(progress: object) -> None:
+        seen.append((progress.phase, progress.done))  # type: ignore[attr-defined]
+        if seen[-1] == ("train", 3) and seen.count(("train", 3)) == 1:
+            warm.store.control.give(CommandName.STOP, "Ada")
+        tell(progress)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker._loop, "_report", stopping)
+    ended = threading.Event()
+    thread = threading.Thread(target=worker.run, kwargs={"until": ended}, daemon=True)
+    thread.start()
+    wait_for(lambda: state(warm) == "stopped")
+    assert rounds(warm) == []
+
+    warm.store.control.give(CommandName.START, "Ada")
+    wait_for(lambda: len(open_items(warm)) == 4 and state(warm) == "idle")
+    ended.set()
+    thread.join()
+
+    steps = [done for phase, done in seen if phase == "train"]
+    assert steps == [1, 2, 3, 3, 4, 5, 6]  # from the checkpoint of step 2
+    assert state(warm) == "off"
+
+
+def test_training_that_was_asked_for_and_stopped_is_taken_up_again(
+    warm: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "TELL_SECONDS", 0.0)
+    worker = Worker(warm)
+    work(worker)
+    answer(warm, 1)  # too few by themselves
+    warm.store.control.give(CommandName.TRAIN, "Ada")
+    tell = worker._on_progress
+
+    def stopping(progress: object) -> None:
+        warm.store.control.give(CommandName.STOP, "Ada")
+        tell(progress)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker._loop, "_report", stopping)
+    with pytest.raises(worker_module._Stopped):
+        worker.turn()
+    monkeypatch.setattr(worker._loop, "_report", tell)
+    assert rounds(warm) == [(0, "finished")]
+    warm.store.control.give(CommandName.START, "Ada")
+
+    work(worker)
+
+    assert rounds(warm) == [(0, "finished"), (1, "finished")]
+
+
+def test_pause_holds_a_training_between_two_steps(
+    warm: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(worker_module, "LOOK_SECONDS", 0.02)
+    worker = Worker(warm)
+    seen: list[tuple[str, int]] = []
+    tell = worker._on_progress
+
+    def pausing(progress: object) -> None:
+        seen.append((progress.phase, progress.done))  # type: ignore[attr-defined]
+        if seen[-1] == ("train", 3):
+            warm.store.control.give(CommandName.PAUSE, "Ada")
+        tell(progress)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker._loop, "_report", pausing)
+    thread = threading.Thread(target=worker.turn, daemon=True)
+    thread.start()
+    wait_for(lambda: seen[-1:] == [("train", 3)] and state(warm) == "paused")
+    time.sleep(0.1)
+    assert seen[-1] == ("train", 3)
+
+    warm.store.control.give(CommandName.RESUME, "Ada")
+    thread.join()
+
+    assert [done for phase, done in seen if phase == "train"] == [1, 2, 3, 4, 5, 6]
+    assert rounds(warm) == [(0, "finished")]
