@@ -150,20 +150,28 @@ class FrozenUnit:
 
 
 class FrozenEncoder:
-    """Everything of a `ResNetV2`, unit by unit."""
+    """Everything of a `ResNetV2`, unit by unit.
+
+    The stem and stage 1 are float32 whatever the dtype of the rest: they run once per image, and
+    what they round away is missing from every sample alike, so that samples do not average it out.
+    """
 
     def __init__(self, encoder: ResNetV2, dtype: torch.dtype) -> None:
-        self._dtype = dtype
+        self.dtype = dtype
         self._normalization = encoder.normalization
         self._stem = encoder.stem
-        self._weight, self._bias = _fold_stem(encoder.stem, dtype)
+        self._weight, self._bias = _fold_stem(encoder.stem)
         self.stages = [
-            [FrozenUnit(unit, dtype) for unit in encoder.units(stage)] for stage in (1, 2, 3, 4)
+            [
+                FrozenUnit(unit, torch.float32 if stage == 1 else dtype)
+                for unit in encoder.units(stage)
+            ]
+            for stage in (1, 2, 3, 4)
         ]
 
     def stem(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Rows, Grid]:
         """Normalise images and run the stem."""
-        x = self._normalization(images).to(self._dtype)
+        x = self._normalization(images)
         x = functional.conv2d(x, self._weight, self._bias, stride=2, padding=3)
         x = torch.clamp_(x, min=self._stem.floor.item())
         return to_rows(functional.max_pool2d(x, 3, stride=2, padding=1))
@@ -178,9 +186,9 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Float[Tensor, "D"], Float[Tensor, "D"]
     return scale, norm.bias.double() - mean.double() * scale
 
 
-def _fold_stem(stem: Stem, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _fold_stem(stem: Stem) -> tuple[Tensor, Tensor]:
     scale, shift = affine(stem.norm)
-    return _scaled(stem.conv.weight, scale, dtype), shift.to(dtype)
+    return _scaled(stem.conv.weight, scale, torch.float32), shift.float()
 
 
 def _scaled(

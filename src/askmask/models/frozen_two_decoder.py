@@ -65,7 +65,10 @@ class FrozenTwoDecoder(Frozen):
         """Run stages 1 and 2 and the first unit of stage 3; see `Frozen.start`."""
         x, grid = self.encoder.stem(image)
         stage1, stage2, stage3, _ = self.encoder.stages
-        for unit in (*stage1, *stage2):
+        for unit in stage1:
+            x, grid = self.run(unit, x, grid)
+        x = x.to(self.encoder.dtype)
+        for unit in stage2:
             x, grid = self.run(unit, x, grid)
         coarse, _ = to_rows(grid.image(x)[:, :, ::2, ::2])  # the branch of stage 2 is at stride 16
         x, grid = self.run(stage3[0], x, grid)
