@@ -9,7 +9,9 @@ from askmask.acquisition import SampleSums, score_map
 from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen_plain import PlainFrozen
+from askmask.models.frozen_resnet import FrozenEncoder
 from askmask.models.resnet_v2 import ResNetV2
+from askmask.models.workspace import Workspace
 from askmask.sampling import Deterministic, MonteCarloDropout
 from small_models import small_two_decoder, small_unet
 
@@ -103,6 +105,21 @@ def test_bfloat16_gives_nearly_the_same_probabilities(make: type[Model]) -> None
     # bfloat16 keeps 8 bits; other masks would move single pixels by several tenths.
     torch.testing.assert_close(prediction.sums.mean_probs, expected.mean_probs, atol=0.02, rtol=0)
     torch.testing.assert_close(prediction.boundary_probs, contour, atol=0.02, rtol=0)
+
+
+def test_stem_and_first_stage_lose_nothing_to_bfloat16() -> None:
+    encoder = with_any_batch_norms(small_two_decoder()).encoder
+    assert isinstance(encoder, ResNetV2)
+    features = []
+    for dtype in (torch.float32, torch.bfloat16):
+        frozen, memory = FrozenEncoder(encoder, dtype), Workspace()
+        with torch.no_grad():
+            x, grid = frozen.stem(as_tensor(drawn_image()))
+            for unit in frozen.stages[0]:
+                x, grid = unit(x, unit.activation(x), grid, memory)
+        features.append(x.clone())
+    assert features[0].dtype == torch.float32
+    assert torch.equal(*features)
 
 
 @pytest.mark.parametrize("make", [small_two_decoder, small_unet])
