@@ -52,7 +52,8 @@ def main() -> None:
                 continue
             changed = project.with_config(with_overrides(project.config, changes))
             fraction, values = measure(changed, round_)
-        row = [folder.name, round_, fraction, written, *(values.get(name, math.nan) for name in METRICS)]
+        shown = [values.get(name, math.nan) for name in METRICS]
+        row = [folder.name, round_, fraction, written, *shown]
         print(*row, flush=True)
         with options.out.open("a", newline="") as file:
             csv.writer(file).writerow(row)

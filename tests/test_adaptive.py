@@ -34,6 +34,7 @@ class DrawnPool:
         self.ids = [f"image_{k:02d}" for k in range(n)]
         self.acquisition, self.rule, self.noise = acquisition, rule, noise
         self.drawn: list[tuple[str, int]] = []
+        self.started: list[str] = []
 
     @cached_property
     def foreground(self) -> dict[str, torch.Tensor]:
@@ -51,10 +52,9 @@ class DrawnPool:
         p = self.foreground[image_id][samples.start : samples.stop]
         return torch.stack([1 - p, p], dim=1)
 
-    def draw(self, image_id: str, samples: Sequence[range]) -> Iterator[SampleSums]:
-        for numbers in samples:
-            self.drawn += [(image_id, s) for s in numbers]
-            yield SampleSums.of(self.probs(image_id, numbers))
+    def start(self, image_id: str) -> "StartedDrawing":
+        self.started.append(image_id)
+        return StartedDrawing(self, image_id)
 
     def utility(self, image_id: str, sums: SampleSums) -> tuple[Places, np.ndarray]:
         places = places_of(image_id, np.ones(SHAPE, bool), self.rule)
@@ -62,7 +62,7 @@ class DrawnPool:
         return places, places.scores(score)
 
     def run(self, limit: int = 30, tolerance: float = 5e-4) -> list[Estimate]:
-        sampling = AdaptiveSampling(self.draw, self.utility, self.rule, limit, tolerance)
+        sampling = AdaptiveSampling(self.start, self.utility, self.rule, limit, tolerance)
         return sampling.run(self.ids, lambda _done, _total: None)
 
     def query(self, utilities: Sequence[np.ndarray]) -> list[object]:
@@ -78,6 +78,17 @@ class DrawnPool:
             i: score_map(self.acquisition, SampleSums.of(self.probs(i, numbers))) for i in self.ids
         }
         return float(sum(maps[r.image_id][r.slices].sum() for r in regions))  # type: ignore[attr-defined]
+
+
+class StartedDrawing:
+    nbytes = 100
+
+    def __init__(self, pool: DrawnPool, image_id: str) -> None:
+        self.pool, self.image_id = pool, image_id
+
+    def batches(self, parts: Sequence[range]) -> list[SampleSums]:
+        self.pool.drawn += [(self.image_id, s) for numbers in parts for s in numbers]
+        return [SampleSums.of(self.pool.probs(self.image_id, numbers)) for numbers in parts]
 
 
 def by_all(pool: DrawnPool, limit: int = 30) -> list[np.ndarray]:
@@ -148,6 +159,19 @@ def test_sums_that_found_no_room_are_drawn_again_with_the_same_result(
     for a, b in zip(expected, found, strict=True):
         assert a.n_samples == b.n_samples
         np.testing.assert_allclose(a.utilities, b.utilities, rtol=1e-5)
+
+
+def test_an_image_is_started_once_while_there_is_room_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool, cramped = (DrawnPool(12, "mutual_information", WINDOWS) for _ in range(2))
+    expected = pool.run()
+    assert sorted(pool.started) == pool.ids
+    monkeypatch.setattr(adaptive, "_STARTED_BYTES", 300)  # three images
+    found = cramped.run()
+    assert len(cramped.started) > len(cramped.ids)
+    for a, b in zip(expected, found, strict=True):
+        assert a.utilities.tolist() == b.utilities.tolist()
 
 
 def test_order_of_the_images_changes_nothing() -> None:

@@ -3,11 +3,12 @@
 From the samples that an image has so far, its places get the utility that all T samples would
 give (`jackknife`), with a standard error. From these of the whole pool follows how much of the
 query's score each image may cost if it is looked at no closer (`askmask.forecast`). Images go on,
-with twice as many samples each time and at most T, until what the others may cost is negligible.
+with a quarter more samples each time and at most T, until what the others may cost is negligible.
 Every step is a function of the samples, and these of their keys: the order of the images, the
 number of samples drawn at a time (up to rounding) and a restart change nothing.
 
-No model, no file but the sums of images that may go on, which are put aside on disk.
+No model. Of images that may go on, their sums are put aside on disk, and what their further samples
+start from in memory.
 """
 
 import itertools
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +32,30 @@ GROUPS: Final = 4
 """Groups that an image's samples are split into; its spread is known from 3 degrees of freedom."""
 
 _SHELF_BYTES: Final = 2 * 2**30
+_STARTED_BYTES: Final = 2**28
+
+Thing = TypeVar("Thing")
 
 Groups = list[SampleSums]
 """Sums of each of the `GROUPS` groups of an image's samples."""
 
-Draw = Callable[[str, Sequence[range]], Iterator[SampleSums]]
-"""``draw(image_id, [samples, ...])``: the sums of each of these ranges of an image's samples."""
+
+@runtime_checkable
+class Started(Protocol):
+    """An image of which samples can be drawn, such as `askmask.sampling.StartedImage`."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
+        ...
+
+    def batches(self, parts: Sequence[range]) -> list[SampleSums]:
+        """Sums of each of several ranges of its samples."""
+        ...
+
+
+Start = Callable[[str], Started]
+"""``start(image_id)``: the image, ready to be sampled."""
 
 Utility = Callable[[str, SampleSums], tuple[Places, Float64[np.ndarray, " n"]]]
 """``utility(image_id, sums)``: the places of an image and their utilities by these sums.
@@ -51,15 +70,15 @@ def stages(limit: int) -> Iterator[tuple[int, list[range]]]:
     Examples
     --------
     >>> [(count, len(ranges)) for count, ranges in stages(30)]
-    [(4, 4), (8, 4), (16, 4), (30, 1)]
+    [(4, 4), (8, 4), (12, 4), (16, 4), (20, 4), (24, 4), (30, 1)]
     """
     start = 0
     while start < limit:
-        end = max(2 * start, GROUPS)
-        if end >= limit:
+        step = max(1, start // 4 // GROUPS)  # samples of each group
+        end = start + step * GROUPS
+        if end + GROUPS > limit:
             yield limit, [range(start, limit)]
             return
-        step = (end - start) // GROUPS
         yield end, [range(start + g * step, start + (g + 1) * step) for g in range(GROUPS)]
         start = end
 
@@ -69,8 +88,8 @@ class AdaptiveSampling:
 
     Parameters
     ----------
-    draw, utility
-        See `Draw` and `Utility`.
+    start, utility
+        See `Start` and `Utility`.
     rule : RegionConfig or ImageConfig
         With the budget.
     limit : int
@@ -80,9 +99,9 @@ class AdaptiveSampling:
     """
 
     def __init__(
-        self, draw: Draw, utility: Utility, rule: Rule, limit: int, tolerance: float
+        self, start: Start, utility: Utility, rule: Rule, limit: int, tolerance: float
     ) -> None:
-        self._draw = draw
+        self._start = start
         self._utility = utility
         self._rule = rule
         self._limit = limit
@@ -92,7 +111,9 @@ class AdaptiveSampling:
         """Estimate the whole pool.
 
         Held of an image: 8 bytes per place, and its contenders. The sums of images that may go on
-        lie in a temporary folder of at most 2 GiB; those that do not fit are drawn again.
+        lie in a temporary folder of at most 2 GiB; those that do not fit are drawn again. What
+        their samples start from lies in at most 256 MiB of memory; what does not fit is computed
+        again.
 
         Parameters
         ----------
@@ -112,6 +133,7 @@ class AdaptiveSampling:
         done = 0
         with tempfile.TemporaryDirectory(prefix="askmask_") as folder:
             shelf = _Shelf(Path(folder), _SHELF_BYTES)
+            started: _Best[Started] = _Best(_STARTED_BYTES)
             # An image may be opened again when all others are at T: then it goes there at once.
             plan = [*stages(self._limit)]
             for count, ranges in itertools.chain(plan, itertools.repeat(plan[-1])):
@@ -119,32 +141,36 @@ class AdaptiveSampling:
                 for image_id in waiting:
                     on_image(done, total)
                     done += 1
-                    groups = self._continued(shelf.take(image_id), image_id, count, ranges)
+                    image = started.take(image_id) or self._start(image_id)
+                    groups = self._continued(shelf.take(image_id), image, count, ranges)
                     found[image_id] = self._estimate(image_id, groups, count)
                     if count < self._limit and found[image_id].contenders:
-                        shelf.put(image_id, found[image_id].contenders[0].utility, groups)
+                        best = found[image_id].contenders[0].utility
+                        shelf.put(image_id, best, groups)
+                        started.put(image_id, best, image.nbytes, image)
                 pool = [found[image_id] for image_id in image_ids]
                 is_open = still_open(pool, self._rule, self._tolerance)
                 waiting = [pool[i].image_id for i in is_open if pool[i].n_samples < self._limit]
                 if not waiting:
                     return pool
                 shelf.keep_only(waiting)
+                started.keep_only(waiting)
         raise AssertionError("every image ends at T samples")
 
     def _continued(
         self,
         put_aside: npt.NDArray[np.floating] | None,
-        image_id: str,
+        image: Started,
         count: int,
         ranges: Sequence[range],
     ) -> Groups:
         """Groups of the first `count` samples: those put aside and new ones, or all anew."""
         earlier = [drawn for end, drawn in stages(self._limit) if end < count]
         if put_aside is None:
-            pieces = list(self._draw(image_id, [r for drawn in [*earlier, ranges] for r in drawn]))
+            pieces = image.batches([r for drawn in [*earlier, ranges] for r in drawn])
             parts = [pieces[i : i + GROUPS] for i in range(0, len(pieces), GROUPS)]
             return reduce(_added, parts)
-        new = list(self._draw(image_id, ranges))
+        new = image.batches(ranges)
         per_group = sum(len(drawn[0]) for drawn in earlier)
         return _added([_sums(array, per_group, new[0]) for array in put_aside], new)
 
@@ -168,13 +194,47 @@ def _sums(stacked: Float[np.ndarray, "planes H W"], n_samples: int, like: Sample
     return SampleSums(tensor[:classes], tensor[classes], tensor[classes + 1 :], n_samples)
 
 
+class _Best(Generic[Thing]):
+    """Something of each of the images with the best places, as many as there is room for."""
+
+    def __init__(self, room: int, lose: Callable[[Thing], None] = lambda _: None) -> None:
+        self._room = room
+        self._lose = lose
+        self._kept: dict[str, tuple[float, int, Thing]] = {}  # id -> best utility, bytes, thing
+
+    def make_room(self, utility: float, size: int) -> bool:
+        """Lose worse ones until there is room; False if better ones need it."""
+        while self._kept and self._used + size > self._room:
+            worst = min(self._kept, key=lambda name: self._kept[name][0])
+            if self._kept[worst][0] >= utility:
+                return False
+            self._lose(self._kept.pop(worst)[2])
+        return size <= self._room
+
+    def put(self, image_id: str, utility: float, size: int, thing: Thing) -> None:
+        """Keep it if there is room beside the better ones."""
+        if self.make_room(utility, size):
+            self._kept[image_id] = (utility, size, thing)
+
+    def take(self, image_id: str) -> Thing | None:
+        """What is kept of an image, for the caller to lose; None if nothing is."""
+        return self._kept.pop(image_id)[2] if image_id in self._kept else None
+
+    def keep_only(self, image_ids: Sequence[str]) -> None:
+        for image_id in self._kept.keys() - set(image_ids):
+            self._lose(self._kept.pop(image_id)[2])
+
+    @property
+    def _used(self) -> int:
+        return sum(size for _, size, _ in self._kept.values())
+
+
 class _Shelf:
-    """Sums on disk: those of the images with the best places, as many as there is room for."""
+    """Sums on disk."""
 
     def __init__(self, folder: Path, room: int) -> None:
         self._folder = folder
-        self._room = room
-        self._kept: dict[str, tuple[float, Path, int]] = {}  # id -> best utility, file, bytes
+        self._files: _Best[Path] = _Best(room, Path.unlink)
         self._number = 0
 
     def put(self, image_id: str, utility: float, groups: Groups) -> None:
@@ -183,36 +243,26 @@ class _Shelf:
             for sums in groups
         ]
         size = sum(array.nbytes for array in stacked)
-        while self._kept and self._used + size > self._room:
-            worst = min(self._kept, key=lambda name: self._kept[name][0])
-            if self._kept[worst][0] >= utility:
-                return
-            self._drop(worst)
-        if size > self._room:
-            return
-        path = self._folder / f"{self._number}.npy"
-        self._number += 1
-        np.save(path, np.stack(stacked))
-        self._kept[image_id] = (utility, path, size)
+        if self._files.make_room(utility, size):
+            self._files.put(image_id, utility, size, self._written(stacked))
 
     def take(self, image_id: str) -> npt.NDArray[np.floating] | None:
         """(G, 2 C + 1, H, W) sums of an image, which leave the shelf; None if it has none."""
-        if image_id not in self._kept:
+        path = self._files.take(image_id)
+        if path is None:
             return None
-        stacked: npt.NDArray[np.floating] = np.load(self._kept[image_id][1])
-        self._drop(image_id)
+        stacked: npt.NDArray[np.floating] = np.load(path)
+        path.unlink()
         return stacked
 
     def keep_only(self, image_ids: Sequence[str]) -> None:
-        for image_id in self._kept.keys() - set(image_ids):
-            self._drop(image_id)
+        self._files.keep_only(image_ids)
 
-    @property
-    def _used(self) -> int:
-        return sum(size for _, _, size in self._kept.values())
-
-    def _drop(self, image_id: str) -> None:
-        self._kept.pop(image_id)[1].unlink()
+    def _written(self, stacked: list[npt.NDArray[np.floating]]) -> Path:
+        path = self._folder / f"{self._number}.npy"
+        self._number += 1
+        np.save(path, np.stack(stacked))
+        return path
 
 
 def _added(groups: Groups, drawn: Groups) -> Groups:

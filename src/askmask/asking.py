@@ -5,7 +5,7 @@ choice. Nothing here writes to the store.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -24,7 +24,7 @@ from askmask.project import Project
 from askmask.records import QueryItem
 from askmask.regions import Places, places_of
 from askmask.regions.places import counted
-from askmask.sampling import Image, MonteCarloDropout, Predictor
+from askmask.sampling import Image, MonteCarloDropout, Predictor, StartedImage
 from askmask.strategies import ScoredImage, strategy_turn
 from askmask.strategies.strategy import best_first
 from askmask.tally import ScoreCounts, ScoreTally
@@ -220,7 +220,7 @@ class _Pool:
         """Every image with an available pixel, by as many samples as the query needs of it."""
         sampling = self._project.config.sampling
         sampler = AdaptiveSampling(
-            self._draw, self._utility, self._turn.rule, sampling.samples, sampling.adaptive_loss
+            self._start, self._utility, self._turn.rule, sampling.samples, sampling.adaptive_loss
         )
         ids = [i for i in self._project.pool_ids if not self._project.store.asked(i).all()]
         estimates = sampler.run(
@@ -233,11 +233,11 @@ class _Pool:
             places = places_of(image_id, ~self._project.store.asked(image_id), self._turn.rule)
             yield ScoredImage(places, estimate.utilities[None], partial(self._embed, image_id))
 
-    def _draw(self, image_id: str, samples: Sequence[range]) -> Iterator[SampleSums]:
+    def _start(self, image_id: str) -> StartedImage:
         predictor = self._predictor
         assert isinstance(predictor, MonteCarloDropout), "a config with adaptive has dropout"
         image, seed = self._image(image_id), self._project.config.seed
-        return predictor.batches(image, samples, seed=seed, round_=self._round, image_id=image_id)
+        return predictor.start(image, seed=seed, round_=self._round, image_id=image_id)
 
     def _utility(self, image_id: str, sums: SampleSums) -> tuple[Places, Float64[np.ndarray, " n"]]:
         places = places_of(image_id, ~self._project.store.asked(image_id), self._turn.rule)

@@ -5,8 +5,9 @@ keyed by (seed, round, image, sample), so neither the other images nor the numbe
 computed at a time changes anything (the latter up to rounding). No scores here, no files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -126,7 +127,8 @@ class MonteCarloDropout:
     ) -> Prediction:
         """Predict an image from S dropout masks; see `Predictor.predict`."""
         samples = self._network.start(image, boundary=boundary)
-        self._draw(samples, image, range(self._n_samples), (seed, round_, image_id))
+        chunk = self._chunk or self._network.samples_at_a_time(image)
+        _draw(samples, range(self._n_samples), chunk, (seed, round_, image_id))
         return Prediction(*samples.result())
 
     def sums(
@@ -153,24 +155,18 @@ class MonteCarloDropout:
         ShapeError
             If the image is no such array.
         """
-        (sums,) = self.batches(image, [samples], seed=seed, round_=round_, image_id=image_id)
+        started = self.start(image, seed=seed, round_=round_, image_id=image_id)
+        (sums,) = started.batches([samples])
         return sums
 
-    def batches(
-        self, image: Image, parts: Sequence[range], *, seed: int, round_: int, image_id: str
-    ) -> Iterator[SampleSums]:
-        """Sums of each of several ranges of samples; what no dropout touches is computed once.
+    def start(self, image: Image, *, seed: int, round_: int, image_id: str) -> "StartedImage":
+        """Compute what no dropout touches, for samples that are drawn a few at a time.
 
-        Arguments and errors as of `sums`, which this is for one range.
+        Arguments and errors as of `sums`.
         """
-        for part in parts:
-            if not part or min(part) < 0:
-                raise ConfigError(f"expected one or more samples >= 0, got {part!r}.")
         samples = self._network.start(image, boundary=False)
-        for part in parts:
-            samples.clear()
-            self._draw(samples, image, part, (seed, round_, image_id))
-            yield samples.result()[0]
+        chunk = self._chunk or self._network.samples_at_a_time(image)
+        return StartedImage(samples, chunk, (seed, round_, image_id))
 
     def stream(
         self, image: Image, *, seed: int, round_: int, image_id: str
@@ -184,14 +180,79 @@ class MonteCarloDropout:
             samples.draw(KeyedNoise(seed, round_, image_id, [sample]), 1)
             yield samples.result()[0]
 
-    def _draw(
-        self, samples: ImageSamples, image: Image, numbers: range, names: tuple[int, int, str]
-    ) -> None:
-        """Draw some of the samples in chunks; `names` are seed, round and image id."""
-        chunk = self._chunk or self._network.samples_at_a_time(image)
-        for start in range(0, len(numbers), chunk):
-            part = numbers[start : start + chunk]
-            samples.draw(KeyedNoise(*names, part), len(part))
+
+class StartedImage:
+    """An image of which samples can be drawn at any time; made by `MonteCarloDropout.start`.
+
+    It holds what no dropout touches; not to be used after the model's weights changed.
+
+    Parameters
+    ----------
+    samples : ImageSamples
+        Of the image, none drawn.
+    chunk : int
+        Samples computed at a time.
+    names : (int, int, str)
+        Seed, round and image id.
+    """
+
+    def __init__(self, samples: ImageSamples, chunk: int, names: tuple[int, int, str]) -> None:
+        self._samples = samples
+        self._chunk = chunk
+        self._names = names
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
+        return self._samples.nbytes
+
+    def batches(self, parts: Sequence[range]) -> list[SampleSums]:
+        """Sums of each of several ranges of samples, which are computed together.
+
+        Parameters
+        ----------
+        parts : sequence of range
+            Which samples; in each at least one, none negative.
+
+        Raises
+        ------
+        ConfigError
+            If a range is empty or has a negative one.
+        """
+        for part in parts:
+            if not part or min(part) < 0:
+                raise ConfigError(f"expected one or more samples >= 0, got {part!r}.")
+        numbers = [sample for part in parts for sample in part]
+        self._samples.clear()
+        if len(parts) == 1:
+            _draw(self._samples, numbers, self._chunk, self._names)
+            return [self._samples.result()[0]]
+        ends = set(accumulate(len(part) for part in parts))
+        found: list[SampleSums] = []
+        done = 0
+
+        def after_each() -> None:
+            nonlocal done
+            done += 1
+            if done in ends:
+                found.append(self._samples.result()[0])
+                self._samples.clear()
+
+        _draw(self._samples, numbers, self._chunk, self._names, after_each)
+        return found
+
+
+def _draw(
+    samples: ImageSamples,
+    numbers: Sequence[int],
+    chunk: int,
+    names: tuple[int, int, str],
+    after_each: Callable[[], None] | None = None,
+) -> None:
+    """Draw some of the samples in chunks; `names` are seed, round and image id."""
+    for start in range(0, len(numbers), chunk):
+        part = numbers[start : start + chunk]
+        samples.draw(KeyedNoise(*names, part), len(part), after_each)
 
 
 class Deterministic:

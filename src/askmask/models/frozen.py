@@ -6,6 +6,7 @@ network's own; `askmask.models.frozen_plain` makes one of any network.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -19,9 +20,23 @@ from askmask.recalibration import LogitScaling
 class ImageSamples(ABC):
     """Samples of one image: what no dropout touches is computed, and the samples add up."""
 
+    @property
     @abstractmethod
-    def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
-        """Add `n_samples` samples, computed together; `noise` holds their keys, in order."""
+    def nbytes(self) -> int:
+        """Bytes of what no dropout touches."""
+
+    @abstractmethod
+    def draw(
+        self,
+        noise: KeyedNoise | NoNoise,
+        n_samples: int,
+        after_each: Callable[[], None] | None = None,
+    ) -> None:
+        """Add `n_samples` samples, computed together; `noise` holds their keys, in order.
+
+        `after_each` is called between one sample's sums and the next one's: it may take the
+        result, and forget the samples so far.
+        """
 
     @abstractmethod
     def result(self) -> tuple[SampleSums, Float[Tensor, "H W"] | None]:
