@@ -1,0 +1,203 @@
+"""How much of a query's score do adaptive samples keep? Several independent runs of one pool.
+
+One query is luck: two runs of T samples with other masks differ, too. So every image of a project's
+pool is sampled ``runs`` x T times, once; run r takes its own T samples, asks by all of them, by the
+first few and by adaptive samples, and each query is judged by the samples of all other runs. With
+``--drawn FOLDER`` the samples are kept there, for further tolerances.
+
+    python benchmarks/adaptive_runs.py PROJECT --round 6 --acquisition mutual_information
+"""
+
+import argparse
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from askmask.acquisition import SampleSums, score_map
+from askmask.adaptive import AdaptiveSampling
+from askmask.compute import configure
+from askmask.config import RegionConfig
+from askmask.experiments.statistics import t_interval
+from askmask.fitting import load_sampler
+from askmask.project import Project
+from askmask.records import QueryItem, Region
+from askmask.regions import Places, places_of, ranked, select
+from askmask.regions.candidates import limit_of
+from askmask.regions.places import counted
+
+STEPS = 65535
+"""Probabilities are kept in 16 bits: 1.5e-5 apart."""
+
+Utilities = Mapping[str, np.ndarray]
+
+
+def main() -> None:
+    """Draw, ask, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("project", type=Path, help="two classes, asks regions; only read")
+    parser.add_argument("--round", type=int, required=True, help="the round to ask for")
+    parser.add_argument("--acquisition", default="mutual_information")
+    parser.add_argument("--tolerances", type=float, nargs="+", default=[2e-4])
+    parser.add_argument("--fewer", type=int, nargs="*", default=[15, 20], help="samples for all")
+    parser.add_argument("--runs", type=int, default=8)
+    parser.add_argument("--samples", type=int, default=30, help="T")
+    parser.add_argument("--drawn", type=Path, help="folder that keeps the samples")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, Project.open(options.project) as project:
+        kept = options.drawn or Path(folder)
+        draw(project, options.round, options.samples * options.runs, kept)
+        rule = project.config.query.region
+        pool = {path.stem: read(path, rule) for path in sorted(kept.glob("*.npz"))}
+    runs = [
+        Run(pool, options.acquisition, rule, r * options.samples, options.samples)
+        for r in range(options.runs)
+    ]
+    kept_by: dict[str, list[tuple[float, float]]] = {}
+    for number, run in enumerate(runs):
+        judged = run.judge()
+        whole = worth(run.fixed(options.samples), judged)
+        for few in options.fewer:
+            share = worth(run.fixed(few), judged) / whole
+            kept_by.setdefault(f"{few} samples for all", []).append((share, few))
+        for tolerance in options.tolerances:
+            items, drawn = run.adaptive(tolerance)
+            share = worth(items, judged) / whole
+            kept_by.setdefault(f"adaptive, {tolerance:.2%}", []).append((share, drawn))
+        # The next run's query, judged by samples of neither, against this one's.
+        other = runs[(number + 1) % len(runs)]
+        neither = run.judge(other)
+        share = worth(other.fixed(options.samples), neither)
+        share /= worth(run.fixed(options.samples), neither)
+        kept_by.setdefault("T with other masks", []).append((share, options.samples))
+        print(f"run {number} of {len(runs)}", {k: v[-1] for k, v in kept_by.items()}, flush=True)
+    print(f"\n{options.acquisition}: {len(pool)} images, {len(runs)} runs, T = {options.samples}\n")
+    print("| samples | per image | kept, mean | 95 % interval of the mean |")
+    print("|---|---|---|---|")
+    for name, pairs in kept_by.items():
+        mean, half_width = t_interval([share for share, _ in pairs], 0.95)
+        drawn = float(np.mean([number for _, number in pairs]))
+        print(f"| {name} | {drawn:.1f} | {mean:.2%} | +- {half_width:.2%} |")
+
+
+def draw(project: Project, round_: int, n_samples: int, folder: Path) -> None:
+    """Write what is missing of the pool's samples, an image a file."""
+    folder.mkdir(exist_ok=True)
+    sampler = load_sampler(project, round_ - 1, n_samples, configure(project.config))
+    for image_id in project.pool_ids:
+        path = folder / f"{image_id}.npz"
+        available = ~project.store.asked(image_id)
+        if path.exists() or not available.any():
+            continue
+        image = project.source.read_image(image_id)
+        started = sampler.start(image, seed=project.config.seed, round_=round_, image_id=image_id)
+        maps = np.empty((n_samples, *available.shape), np.uint16)
+        for sample in range(n_samples):
+            (sums,) = started.batches([range(sample, sample + 1)])
+            maps[sample] = (sums.sum_probs[1].cpu().numpy() * STEPS).round()
+        np.savez(path, p=maps, available=available)
+        print(f"sampled {image_id}", flush=True)
+
+
+class Image:
+    """Foreground of each sample, (S, H, W) uint16, and the places that may be asked."""
+
+    def __init__(self, maps: np.ndarray, places: Places) -> None:
+        self.maps = maps
+        self.places = places
+        self._runs: dict[tuple[int, int], SampleSums] = {}
+
+    def run_sums(self, first: int, n_samples: int) -> SampleSums:
+        """Sums of a whole run's samples, which are kept."""
+        key = (first, n_samples)
+        if key not in self._runs:
+            self._runs[key] = self.sums(range(first, first + n_samples))
+        return self._runs[key]
+
+    def sums(self, numbers: range) -> SampleSums:
+        """Sums of some of the samples."""
+        p = torch.from_numpy(self.maps[numbers.start : numbers.stop].astype(np.float32) / STEPS)
+        return SampleSums.of(torch.stack([1 - p, p], 1))
+
+
+def read(path: Path, rule: RegionConfig) -> Image:
+    """Samples of an image and its places."""
+    with np.load(path) as file:
+        return Image(file["p"], places_of(path.stem, file["available"], rule))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """An image as adaptive samples see it: the samples of one run."""
+
+    image: Image
+    first: int
+    nbytes: int = 0
+
+    def batches(self, parts: Sequence[range]) -> list[SampleSums]:
+        """Sums of each range, counted from the run's first sample."""
+        return [self.image.sums(range(self.first + p.start, self.first + p.stop)) for p in parts]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """T samples of each image of the pool, from the `first` on."""
+
+    pool: Mapping[str, Image]
+    acquisition: str
+    rule: RegionConfig
+    first: int
+    samples: int
+
+    def utility(self, image_id: str, sums: SampleSums) -> tuple[Places, np.ndarray]:
+        """Scores of an image's places."""
+        places = self.pool[image_id].places
+        score = score_map(self.acquisition, sums).numpy()
+        return places, places.scores(counted(image_id, score, places.available))
+
+    def fixed(self, n_samples: int) -> list[QueryItem]:
+        """What the first samples ask."""
+        numbers = range(self.first, self.first + n_samples)
+        return self.query({i: self.utility(i, im.sums(numbers))[1] for i, im in self.pool.items()})
+
+    def adaptive(self, tolerance: float) -> tuple[list[QueryItem], float]:
+        """What adaptive samples ask, and how many they were per image."""
+        sampling = AdaptiveSampling(
+            lambda image_id: Drawn(self.pool[image_id], self.first),
+            self.utility, self.rule, self.samples, tolerance,
+        )  # fmt: skip
+        found = sampling.run(list(self.pool), lambda _done, _total: None)
+        items = self.query({estimate.image_id: estimate.utilities for estimate in found})
+        return items, float(np.mean([estimate.n_samples for estimate in found]))
+
+    def query(self, utilities: Utilities) -> list[QueryItem]:
+        """Best windows without overlap."""
+        lists = (
+            ranked(image.places, utilities[i], limit_of(self.rule))
+            for i, image in self.pool.items()
+        )
+        return list(select(lists, self.rule))
+
+    def judge(self, *others: "Run") -> dict[Region, float]:
+        """Score of every place by the samples that neither this run nor the others have."""
+        hidden = {run.first for run in (self, *others)}
+        found = {}
+        for image_id, image in self.pool.items():
+            starts = range(0, len(image.maps), self.samples)
+            parts = [image.run_sums(s, self.samples) for s in starts if s not in hidden]
+            sums = sum(parts[1:], start=parts[0])
+            for box, value in zip(image.places.boxes, self.utility(image_id, sums)[1], strict=True):
+                found[Region(image_id, *box.tolist())] = float(value)
+        return found
+
+
+def worth(items: Sequence[QueryItem], judged: Mapping[Region, float]) -> float:
+    """Sum of the judge's scores of a query."""
+    return sum(judged[item.region] for item in items)
+
+
+if __name__ == "__main__":
+    main()
