@@ -12,6 +12,8 @@ import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +53,9 @@ def main() -> None:
         kept = options.drawn or Path(folder)
         draw(project, options.round, options.samples * options.runs, kept)
         rule = project.config.query.region
-        pool = {path.stem: read(path, rule) for path in sorted(kept.glob("*.npz"))}
-    runs = [
-        Run(pool, options.acquisition, rule, r * options.samples, options.samples)
-        for r in range(options.runs)
-    ]
+        files = sorted(kept.glob("*.npz"))
+        pool = {path.stem: read(path, rule, options.samples) for path in files}
+    runs = [Run(pool, options.acquisition, rule, r, options.samples) for r in range(options.runs)]
     kept_by: dict[str, list[tuple[float, float]]] = {}
     for number, run in enumerate(runs):
         judged = run.judge()
@@ -105,28 +105,41 @@ def draw(project: Project, round_: int, n_samples: int, folder: Path) -> None:
 class Image:
     """Foreground of each sample, (S, H, W) uint16, and the places that may be asked."""
 
-    def __init__(self, maps: np.ndarray, places: Places) -> None:
-        self.maps = maps
+    def __init__(self, maps: np.ndarray, places: Places, n_samples: int) -> None:
+        self._maps = maps
         self.places = places
-        self._runs: dict[tuple[int, int], SampleSums] = {}
+        # In one block each: small tensors between large ones that come and go would cost 20 GB.
+        self._runs = torch.empty(len(maps) // n_samples, 5, *maps.shape[1:])
+        self._n_samples = n_samples
+        for number, run in enumerate(self._runs):
+            sums = self.sums(range(number * n_samples, (number + 1) * n_samples))
+            run[:2], run[2], run[3:] = sums.sum_probs, sums.sum_entropy, sums.votes
 
-    def run_sums(self, first: int, n_samples: int) -> SampleSums:
-        """Sums of a whole run's samples, which are kept."""
-        key = (first, n_samples)
-        if key not in self._runs:
-            self._runs[key] = self.sums(range(first, first + n_samples))
-        return self._runs[key]
+    @property
+    def n_runs(self) -> int:
+        """Independent runs that the samples make."""
+        return len(self._runs)
+
+    def run_sums(self, number: int) -> SampleSums:
+        """Sums of all samples of a run."""
+        run = self._runs[number]
+        return SampleSums(run[:2], run[2], run[3:], self._n_samples)
+
+    def run_samples(self, number: int, samples: range) -> SampleSums:
+        """Sums of some samples of a run, counted from its first."""
+        first = number * self._n_samples
+        return self.sums(range(first + samples.start, first + samples.stop))
 
     def sums(self, numbers: range) -> SampleSums:
-        """Sums of some of the samples."""
-        p = torch.from_numpy(self.maps[numbers.start : numbers.stop].astype(np.float32) / STEPS)
+        """Sums of some of all samples."""
+        p = torch.from_numpy(self._maps[numbers.start : numbers.stop].astype(np.float32) / STEPS)
         return SampleSums.of(torch.stack([1 - p, p], 1))
 
 
-def read(path: Path, rule: RegionConfig) -> Image:
+def read(path: Path, rule: RegionConfig, n_samples: int) -> Image:
     """Samples of an image and its places."""
     with np.load(path) as file:
-        return Image(file["p"], places_of(path.stem, file["available"], rule))
+        return Image(file["p"], places_of(path.stem, file["available"], rule), n_samples)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,22 +147,22 @@ class Drawn:
     """An image as adaptive samples see it: the samples of one run."""
 
     image: Image
-    first: int
+    run: int
     nbytes: int = 0
 
     def batches(self, parts: Sequence[range]) -> list[SampleSums]:
-        """Sums of each range, counted from the run's first sample."""
-        return [self.image.sums(range(self.first + p.start, self.first + p.stop)) for p in parts]
+        """Sums of each range."""
+        return [self.image.run_samples(self.run, part) for part in parts]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """T samples of each image of the pool, from the `first` on."""
+    """T samples of each image of the pool: the run's own."""
 
     pool: Mapping[str, Image]
     acquisition: str
     rule: RegionConfig
-    first: int
+    number: int
     samples: int
 
     def utility(self, image_id: str, sums: SampleSums) -> tuple[Places, np.ndarray]:
@@ -160,13 +173,19 @@ class Run:
 
     def fixed(self, n_samples: int) -> list[QueryItem]:
         """What the first samples ask."""
-        numbers = range(self.first, self.first + n_samples)
-        return self.query({i: self.utility(i, im.sums(numbers))[1] for i, im in self.pool.items()})
+        return self.query(
+            {
+                image_id: self.utility(image_id, image.run_samples(self.number, range(n_samples)))[
+                    1
+                ]
+                for image_id, image in self.pool.items()
+            }
+        )
 
     def adaptive(self, tolerance: float) -> tuple[list[QueryItem], float]:
         """What adaptive samples ask, and how many they were per image."""
         sampling = AdaptiveSampling(
-            lambda image_id: Drawn(self.pool[image_id], self.first),
+            lambda image_id: Drawn(self.pool[image_id], self.number),
             self.utility, self.rule, self.samples, tolerance,
         )  # fmt: skip
         found = sampling.run(list(self.pool), lambda _done, _total: None)
@@ -183,12 +202,11 @@ class Run:
 
     def judge(self, *others: "Run") -> dict[Region, float]:
         """Score of every place by the samples that neither this run nor the others have."""
-        hidden = {run.first for run in (self, *others)}
+        hidden = {run.number for run in (self, *others)}
         found = {}
         for image_id, image in self.pool.items():
-            starts = range(0, len(image.maps), self.samples)
-            parts = [image.run_sums(s, self.samples) for s in starts if s not in hidden]
-            sums = sum(parts[1:], start=parts[0])
+            shown = [n for n in range(image.n_runs) if n not in hidden]
+            sums = reduce(add, (image.run_sums(number) for number in shown))
             for box, value in zip(image.places.boxes, self.utility(image_id, sums)[1], strict=True):
                 found[Region(image_id, *box.tolist())] = float(value)
         return found
