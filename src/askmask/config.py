@@ -116,8 +116,9 @@ class SamplingConfig(_Section):
 
     method: Literal["dropout", "ensemble"] = "dropout"
     # A few samples for every image, and only for those that could still change the query more, up
-    # to `samples`; on average that may cost `adaptive_loss` of the query's score. It saves time
-    # where the best are asked first; other strategies get `samples` for every image all the same.
+    # to `samples`; on average that may cost `adaptive_loss` of the query's score. Works where the
+    # best are asked first; other strategies get `samples` for every image all the same. It saved
+    # two thirds of the time for predictive entropy, none for mutual information.
     adaptive: bool = False
     adaptive_loss: float = Field(2e-4, gt=0, lt=1)
     samples: int = Field(30, ge=1)
