@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 from matplotlib.axes import Axes
 
@@ -11,6 +12,9 @@ from askmask.experiments.drawing import TEXT, colour
 from askmask.experiments.indexed import IndexedRows
 from askmask.experiments.results import ResultRow
 from askmask.tally import POOL
+
+_SPAN: Final = 10_000.0
+"""Largest over smallest density that is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +55,27 @@ def has_densities(rows: Sequence[ResultRow], strategy: Strategy) -> bool:
 
 
 def draw_densities(axes: Axes, rows: Sequence[ResultRow], strategy: Strategy) -> int:
-    """Draw asked pixels over the pool, up to the highest score; return the number of seeds."""
+    """Draw asked pixels over the pool, up to the highest score; return the number of seeds.
+
+    The density is drawn to a logarithmic scale: nearly all pixels of a pool have next to no mutual
+    information, and what is asked differs from them by the few that have some.
+    """
     asked = density(rows, strategy, "asked_score")
     pool = density(rows, strategy, "pool_score")
     seeds = 0
+    drawn = [height for part in (asked, pool) if part is not None for height in part.heights]
+    bottom = max(drawn, default=1.0) / _SPAN
+    axes.set_yscale("log")
+    axes.set_ylim(bottom, 2 * bottom * _SPAN)
     if pool is not None:
         axes.stairs(pool.heights, pool.edges, color=TEXT, linewidth=1.1, linestyle=":")
         top = max(edge for edge, height in zip(pool.edges[1:], pool.heights, strict=True) if height)
         axes.set_xlim(0, top)
     if asked is not None:
         seeds = len(asked.seeds)
-        axes.stairs(asked.heights, asked.edges, color=colour(strategy), fill=True, alpha=0.3)
-        axes.stairs(asked.heights, asked.edges, color=colour(strategy), linewidth=1.3)
-    axes.set_ylim(bottom=0)
+        own, heights, edges = colour(strategy), asked.heights, asked.edges
+        axes.stairs(heights, edges, baseline=bottom, color=own, fill=True, alpha=0.3)
+        axes.stairs(heights, edges, baseline=bottom, color=own, linewidth=1.3)
     return seeds
 
 

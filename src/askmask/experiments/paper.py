@@ -194,7 +194,7 @@ def figure_e1(rows: Sequence[ResultRow]) -> Figure | None:
         seeds.add(draw_densities(axes, rows, strategy))
         finish(axes, "Score of the pixel", strategy.label.replace(" · ", "\n"))
     for axes in axes_of[:, 0]:
-        axes.set_ylabel("Density")
+        axes.set_ylabel("Density (log scale)")
         axes.yaxis.label.set(fontsize=8.5, color=TEXT)
     note(
         figure,
