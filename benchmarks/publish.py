@@ -29,7 +29,7 @@ from askmask.experiments.measures import METRICS
 from askmask.experiments.paper import paper_figures
 from askmask.experiments.results import ResultRow, read_results
 from askmask.experiments.statistics import t_interval
-from askmask.experiments.verdict import compare, judged_metrics, verdict
+from askmask.experiments.verdict import Comparison, compare, judged_metrics, verdict
 
 SHOWN = ("mean_dice", "object_f1", "nll", "brier", "ece")
 FIGURES = {
@@ -66,8 +66,9 @@ def main() -> None:
         print("".join(f"\n- {claim}" for claim in claims))
     for name in SHOWN:
         if has_values(scores(rows, name, split)):
-            print(f"\n{METRICS[name].label}, {METRICS[name].direction}, split {split}:\n")
+            print(f"\n## {METRICS[name].label}, {METRICS[name].direction}, split {split}\n")
             print(markdown(rows, name, split))
+            print(compared(compare(rows, METRICS[name], split)))
 
 
 def facts(rows: IndexedRows) -> str:
@@ -92,6 +93,23 @@ def markdown(rows: Sequence[ResultRow], metric: str, split: str) -> str:
         points = {point.round: point for point in mean_curve(measured, strategy)}
         cells = [cell(points.get(n), most) for n in range(last + 1)]
         lines.append(f"| {strategy.label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def compared(comparisons: Sequence[Comparison]) -> str:
+    """Differences in area under the curve, pair by pair, with what their tests allow to say."""
+    shown = [c for c in comparisons if c.differences]
+    if not shown:
+        return ""
+    lines = [
+        "\nMean over the costs that both cover; a difference is of pairs with one seed.\n",
+        "| question | first | second | first minus second | n | p, corrected | outcome |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for c in shown:
+        interval = f"{c.mean:+.4f} ± {c.half_width:.4f}"
+        cells = (c.question, c.first.label, c.second.label, interval, str(len(c.differences)))
+        lines.append(f"| {' | '.join(cells)} | {c.p_adjusted:.3f} | {c.outcome} |")
     return "\n".join(lines)
 
 
