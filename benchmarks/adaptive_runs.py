@@ -3,7 +3,7 @@
 One query is luck: two runs of T samples with other masks differ, too. So every image of a project's
 pool is sampled ``runs`` x T times, once; run r takes its own T samples, asks by all of them, by the
 first few and by adaptive samples, and each query is judged by the samples of all other runs. With
-``--drawn FOLDER`` the samples are kept there, for further tolerances.
+``--drawn FOLDER`` the samples are kept there, for further tolerances on the same project and round.
 
     python benchmarks/adaptive_runs.py PROJECT --round 6 --acquisition mutual_information
 """
@@ -54,7 +54,7 @@ def main() -> None:
         draw(project, options.round, options.samples * options.runs, kept)
         rule = project.config.query.region
         files = sorted(kept.glob("*.npz"))
-        pool = {path.stem: read(path, rule, options.samples) for path in files}
+        pool = {path.stem: read(path, rule, options.samples, options.runs) for path in files}
     runs = [Run(pool, options.acquisition, rule, r, options.samples) for r in range(options.runs)]
     kept_by: dict[str, list[tuple[float, float]]] = {}
     for number, run in enumerate(runs):
@@ -136,10 +136,16 @@ class Image:
         return SampleSums.of(torch.stack([1 - p, p], 1))
 
 
-def read(path: Path, rule: RegionConfig, n_samples: int) -> Image:
+def read(path: Path, rule: RegionConfig, n_samples: int, n_runs: int) -> Image:
     """Samples of an image and its places."""
     with np.load(path) as file:
-        return Image(file["p"], places_of(path.stem, file["available"], rule), n_samples)
+        maps = file["p"]
+        if len(maps) != n_samples * n_runs:
+            raise SystemExit(
+                f"expected {n_samples * n_runs} samples in {path}, found {len(maps)}: they were "
+                "drawn for other --runs or --samples. Give an empty folder as --drawn."
+            )
+        return Image(maps, places_of(path.stem, file["available"], rule), n_samples)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,14 +179,11 @@ class Run:
 
     def fixed(self, n_samples: int) -> list[QueryItem]:
         """What the first samples ask."""
-        return self.query(
-            {
-                image_id: self.utility(image_id, image.run_samples(self.number, range(n_samples)))[
-                    1
-                ]
-                for image_id, image in self.pool.items()
-            }
-        )
+        utilities = {}
+        for image_id, image in self.pool.items():
+            sums = image.run_samples(self.number, range(n_samples))
+            utilities[image_id] = self.utility(image_id, sums)[1]
+        return self.query(utilities)
 
     def adaptive(self, tolerance: float) -> tuple[list[QueryItem], float]:
         """What adaptive samples ask, and how many they were per image."""

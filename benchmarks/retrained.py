@@ -50,6 +50,9 @@ def main() -> None:
             round_ = rounds.get(str(project.config.query.unit))
             if round_ is None or known(options.out, folder.name, round_, written):
                 continue
+            if round_ not in {training.round for training in project.store.trainings()}:
+                print(f"{folder.name} has no round {round_}: left out", flush=True)
+                continue
             changed = project.with_config(with_overrides(project.config, changes))
             fraction, values = measure(changed, round_)
         shown = [values.get(name, math.nan) for name in METRICS]

@@ -226,7 +226,9 @@ class StartedImage:
         self._samples.clear()
         if len(parts) == 1:
             _draw(self._samples, numbers, self._chunk, self._names)
-            return [self._samples.result()[0]]
+            whole = self._samples.result()[0]
+            self._samples.clear()
+            return [whole]
         ends = set(accumulate(len(part) for part in parts))
         found: list[SampleSums] = []
         done = 0

@@ -23,7 +23,7 @@ class ImageSamples(ABC):
     @property
     @abstractmethod
     def nbytes(self) -> int:
-        """Bytes of what no dropout touches."""
+        """Bytes of what is kept between samples, the sums left out."""
 
     @abstractmethod
     def draw(
@@ -34,8 +34,8 @@ class ImageSamples(ABC):
     ) -> None:
         """Add `n_samples` samples, computed together; `noise` holds their keys, in order.
 
-        `after_each` is called between one sample's sums and the next one's: it may take the
-        result, and forget the samples so far.
+        `after_each` is called when a sample has been added, and before the next one is: it may
+        take the result, and forget the samples so far.
         """
 
     @abstractmethod

@@ -116,7 +116,8 @@ class _TwoDecoderSamples(ImageSamples):
 
     @property
     def nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in (self._features, *self._logits2))
+        kept = (self._features, *self._logits2, *(self._gathered or ()))
+        return sum(tensor.nbytes for tensor in kept)
 
     @torch.no_grad()
     def draw(
