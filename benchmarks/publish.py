@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from askmask.experiments.curves import (
+    ALL,
     MIN_SEEDS,
     Point,
+    groups,
     has_values,
     mean_curve,
     measured_strategies,
@@ -32,6 +34,7 @@ from askmask.experiments.statistics import t_interval
 from askmask.experiments.verdict import Comparison, compare, judged_metrics, verdict
 
 SHOWN = ("mean_dice", "object_f1", "nll", "brier", "ece")
+BY_PART = ("mean_dice", "object_f1", "object_dice", "object_hausdorff")
 FIGURES = {
     "paper_1_curves": "curves",
     "paper_4_reliability": "reliability",
@@ -64,6 +67,10 @@ def main() -> None:
         summary, claims = verdict(compare(rows, metric, split))
         print(f"\n{summary}")
         print("".join(f"\n- {claim}" for claim in claims))
+    print("\n## By test set and group\n\nMeans over n seeds, after the first query and the last.")
+    for name in (name for name in BY_PART if has_values(scores(rows, name, split))):
+        print(f"\n{METRICS[name].label}, {METRICS[name].direction}:\n")
+        print(by_part(rows, name, split))
     for name in SHOWN:
         if has_values(scores(rows, name, split)):
             print(f"\n## {METRICS[name].label}, {METRICS[name].direction}, split {split}\n")
@@ -93,6 +100,23 @@ def markdown(rows: Sequence[ResultRow], metric: str, split: str) -> str:
         points = {point.round: point for point in mean_curve(measured, strategy)}
         cells = [cell(points.get(n), most) for n in range(last + 1)]
         lines.append(f"| {strategy.label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def by_part(rows: IndexedRows, metric: str, split: str) -> str:
+    """Mean scores on each test split, and in each group of all of them."""
+    parts = [(part, ALL) for part in splits(rows) if part not in {split, "validation"}]
+    parts += [(split, group) for group in groups(rows, split) if group != ALL]
+    parts.append((split, ALL))
+    measured = [scores(rows, metric, part, group=group) for part, group in parts]
+    names = " | ".join(part if group == ALL else group for part, group in parts)
+    lines = [f"| strategy | round | n | {names} |", "|---" * (3 + len(parts)) + "|"]
+    for strategy in (*measured_strategies(rows, measured[-1]), *references(measured[-1])):
+        curves = [{p.round: p for p in mean_curve(own, strategy)} for own in measured]
+        for number in sorted({min(1, max(curves[-1])), max(curves[-1])}):
+            points = [curve[number] for curve in curves]
+            means = " | ".join(f"{t_interval(point.values)[0]:.3f}" for point in points)
+            lines.append(f"| {strategy.label} | {number} | {len(points[-1].seeds)} | {means} |")
     return "\n".join(lines)
 
 

@@ -13,7 +13,6 @@ import json
 import math
 from pathlib import Path
 
-import torch
 import yaml
 
 from askmask.compute import configure
@@ -90,10 +89,9 @@ def measure(project: Project, round_: int) -> tuple[float, dict[str, float]]:
     for image_id in project.roles.test:
         image, mask = project.source.read_image(image_id), project.source.read_mask(image_id)
         assert mask is not None
-        with torch.no_grad():
-            prediction = judge.predict(
-                image, seed=config.seed, round_=round_, image_id=image_id, boundary=True
-            )
+        prediction = judge.predict(
+            image, seed=config.seed, round_=round_, image_id=image_id, boundary=True
+        )
         boundary = prediction.boundary_probs
         scores.update(
             project.images[image_id].group,

@@ -3,7 +3,7 @@
 From the samples that an image has so far, its places get the utility that all T samples would
 give (`jackknife`), with a standard error. From these of the whole pool follows how much of the
 query's score each image may cost if it is looked at no closer (`askmask.forecast`). Images go on,
-with a quarter more samples each time and at most T, until what the others may cost is negligible.
+a few samples at a time and up to T, until what the others may cost is negligible.
 Every step is a function of the samples, and these of their keys: the order of the images, the
 number of samples drawn at a time (up to rounding) and a restart change nothing.
 
@@ -230,7 +230,7 @@ class _Best(Generic[Thing]):
 
 
 class _Shelf:
-    """Sums on disk."""
+    """Sums on disk: those of the images with the best places, as many as there is room for."""
 
     def __init__(self, folder: Path, room: int) -> None:
         self._folder = folder
