@@ -14,12 +14,13 @@ from askmask.experiments.analysis import Analysis, analyse
 from askmask.experiments.curves import (
     Strategy,
 )
-from askmask.experiments.indexed import IndexedRows, indexed
+from askmask.experiments.indexed import indexed
 from askmask.experiments.measures import METRICS, Metric
 from askmask.experiments.ranking import penalty_matrix
 from askmask.experiments.results import ResultRow
 from askmask.experiments.statistics import aubc
 from askmask.experiments.summary import summarise, write_summary
+from askmask.experiments.verdict import compare
 from result_rows import curves, row
 
 HERE = Path(__file__).parent
@@ -127,15 +128,23 @@ def test_indexed_rows_are_the_table() -> None:
     assert len(table) == len(rows)
     assert (table[0], list(table[-2:])) == (rows[0], rows[-2:])
     assert indexed(table) is table
-    assert table.keys == (("object_f1", "test", "all", "all"),)
-    assert list(table.of("object_f1", "test", "all", "all")) == rows[:-1]
-    assert table.heads == (*(r for r in rows[:-1]), rows[-1])
-    assert table.of("brier", "test", "all", "all") == ()
+
+
+def test_table_makes_what_it_is_asked_for_once() -> None:
+    table, made = indexed(curves(TWO)), itertools.count(1)
+    assert [table.once("first", lambda: next(made)) for _ in range(3)] == [1, 1, 1]
+    assert table.once("second", lambda: next(made)) == 2
 
 
 def test_index_changes_no_statistic() -> None:
     rows = curves(TWO) + curves(TWO, metric="brier")
-    assert summarise(rows) == summarise(IndexedRows(rows))
+    table = indexed(rows)
+    for metric, cost in itertools.product((F1, BRIER), ("labelled_fraction", "labelled_pixels")):
+        assert compare(table, metric, "test", cost) == compare(rows, metric, "test", cost)
+        of_table, of_rows = (analyse(own, metric, "test", cost) for own in (table, rows))
+        assert of_table is not None
+        assert of_rows is not None
+        assert of_table.standings == of_rows.standings
 
 
 def test_summary_is_json_whose_numbers_come_from_the_rows_it_names(tmp_path: Path) -> None:

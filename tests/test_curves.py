@@ -104,11 +104,11 @@ def test_scores_are_of_one_metric_over_all_classes() -> None:
         row(bin=2),
         row(status="failed"),
     ]
-    assert scores([*others, wanted], "object_f1", "test") == [wanted]
+    assert scores([*others, wanted], "object_f1", "test") == (wanted,)
 
 
 def test_two_values_for_one_round_are_refused() -> None:
-    with pytest.raises(ProjectError, match="for trial 'random-region-seed0', round 2, got two"):
+    with pytest.raises(ProjectError, match="for trial 'random-region-seed0', round 2, got 2"):
         scores([row(round=2), row(round=2, value=0.6)], "object_f1", "test")
 
 

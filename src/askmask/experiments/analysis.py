@@ -103,7 +103,7 @@ def analyse(
         None if the curves share no range of costs.
     """
     measured = scores(rows, metric.name, split)
-    curves = complete_curves(rows, measured, cost)
+    curves = complete_curves(rows, metric.name, split, cost)
     span = common_span([xs for own in curves.values() for xs, _ in own.values()])
     if span is None:
         return None

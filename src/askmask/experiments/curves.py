@@ -4,11 +4,12 @@ Selection and averaging over seeds only; nothing is drawn or worded here.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from askmask.errors import ProjectError
 from askmask.experiments.indexed import IndexedRows
@@ -16,6 +17,8 @@ from askmask.experiments.results import ResultRow
 from askmask.experiments.statistics import t_interval
 from askmask.records import Unit
 from askmask.tally import POOL
+
+T = TypeVar("T")
 
 ALL: Final = "all"
 CONFIDENCE: Final = 0.95
@@ -27,6 +30,7 @@ START_SET: Final = "start_set"
 REFERENCES: Final = (ALL_DATA, START_SET)
 """Trials that ask for nothing: bounds to draw beside the strategies, never strategies."""
 
+_PLACE: Final = attrgetter("trial", "round", "model", "dataset")
 _UNITS: Final[Mapping[str, str]] = MappingProxyType(
     {Unit.REGION: "regions", Unit.IMAGE: "whole images"}
 )
@@ -93,7 +97,7 @@ class Point:
     values: tuple[float, ...]
 
 
-Curves = dict[Strategy, dict[int, tuple[list[float], list[float]]]]
+Curves = Mapping[Strategy, Mapping[int, tuple[Sequence[float], Sequence[float]]]]
 """Costs and scores by round, of each strategy and seed."""
 
 
@@ -143,7 +147,7 @@ def scores(
     *,
     group: str = ALL,
     class_name: str = ALL,
-) -> list[ResultRow]:
+) -> Sequence[ResultRow]:
     """Rows of one metric, one per trial and round.
 
     Raises
@@ -151,21 +155,8 @@ def scores(
     ProjectError
         If a trial has two values for one round.
     """
-    found = [
-        row
-        for row in _with_key(rows, (metric, split, group, class_name))
-        if not row.is_failure and row.bin is None
-    ]
-    seen: set[tuple[str, int, str, str]] = set()
-    for row in found:
-        place = (row.trial, row.round, row.model, row.dataset)
-        if place in seen:
-            raise ProjectError(
-                f"expected one {metric!r} of split {split!r}, group {group!r} for trial "
-                f"{row.trial!r}, round {row.round}, got two. Write the table again."
-            )
-        seen.add(place)
-    return found
+    key = (metric, split, group, class_name)
+    return _once(rows, ("scores", *key), lambda: _scores(rows, key))
 
 
 def has_values(rows: Iterable[ResultRow]) -> bool:
@@ -218,22 +209,28 @@ def complete_seeds(measured: Sequence[ResultRow], strategy: Strategy) -> tuple[i
     return tuple(sorted(row.seed for row in own if row.round == last))
 
 
-def complete_curves(rows: Iterable[ResultRow], measured: Sequence[ResultRow], cost: str) -> Curves:
+def complete_curves(rows: Sequence[ResultRow], metric: str, split: str, cost: str) -> Curves:
     """`seed_curves` of every strategy, without the seeds that stopped before its last round.
 
     Parameters
     ----------
-    rows : iterable of ResultRow
+    rows : sequence of ResultRow
         The whole table: it says how strategies are called.
-    measured : sequence of ResultRow
-        Of one metric, as `scores` gives them.
+    metric, split : str
+        Whose `scores`.
     cost : str
         A cost column of the table.
     """
+    measured = scores(rows, metric, split)
+    key = ("complete curves", metric, split, cost)
+    return _once(rows, key, lambda: _complete_curves(rows, measured, cost))
+
+
+def _complete_curves(rows: Iterable[ResultRow], measured: Sequence[ResultRow], cost: str) -> Curves:
     by_names: dict[tuple[str, ...], list[ResultRow]] = {}
     for row in measured:
         by_names.setdefault(_names(row), []).append(row)
-    found: Curves = {}
+    found: dict[Strategy, dict[int, tuple[list[float], list[float]]]] = {}
     for strategy in measured_strategies(rows, measured):
         own = [row for part in by_names.values() if strategy.owns(part[0]) for row in part]
         complete = set(complete_seeds(own, strategy))
@@ -311,6 +308,24 @@ def _names(row: ResultRow) -> tuple[str, str, str, str, str]:
 
 def _of(rows: Iterable[ResultRow], strategy: Strategy) -> list[ResultRow]:
     return [row for row in rows if strategy.owns(row)]
+
+
+def _scores(rows: Iterable[ResultRow], key: tuple[str, str, str, str]) -> tuple[ResultRow, ...]:
+    found = tuple(row for row in _with_key(rows, key) if not row.is_failure and row.bin is None)
+    places = Counter(map(_PLACE, found))
+    for (trial, round_, *_), count in places.most_common(1):
+        if count > 1:
+            metric, split, group, _ = key
+            raise ProjectError(
+                f"expected one {metric!r} of split {split!r}, group {group!r} for trial "
+                f"{trial!r}, round {round_}, got {count}. Write the table again."
+            )
+    return found
+
+
+def _once(rows: Iterable[ResultRow], key: tuple[str, ...], make: Callable[[], T]) -> T:
+    """What `make` makes of the rows, only once for a table with an index."""
+    return rows.once(key, make) if isinstance(rows, IndexedRows) else make()
 
 
 def _keys(rows: Iterable[ResultRow]) -> Iterable[tuple[str, str, str, str]]:

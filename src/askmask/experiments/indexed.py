@@ -1,12 +1,20 @@
 """The rows of a results table, found by what they measure instead of by looking at all of them."""
 
-from collections.abc import Iterator, Sequence
-from typing import overload
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final, TypeVar, overload
 
 from askmask.experiments.results import ResultRow
 
 Key = tuple[str, str, str, str]
 """Metric, split, group and class."""
+
+T = TypeVar("T")
+
+_KEY: Final = attrgetter("metric", "split", "group", "class_name")
+_HEAD: Final = attrgetter("trial", "round", "status")
 
 
 class IndexedRows(Sequence[ResultRow]):
@@ -22,11 +30,14 @@ class IndexedRows(Sequence[ResultRow]):
 
     def __init__(self, rows: Sequence[ResultRow]) -> None:
         self._rows = tuple(rows)
-        self._by_key: dict[Key, list[ResultRow]] = {}
-        self._heads: dict[tuple[str, int, str], ResultRow] = {}
+        self._made: dict[Hashable, Any] = {}  # Any: whatever `once` is asked to make
+        by_key: defaultdict[Key, list[ResultRow]] = defaultdict(list)
         for row in self._rows:
-            self._by_key.setdefault(_key(row), []).append(row)
-            self._heads.setdefault((row.trial, row.round, row.status), row)
+            by_key[_KEY(row)].append(row)
+        self._by_key = {key: tuple(own) for key, own in by_key.items()}
+        self._heads: dict[tuple[str, int, str], ResultRow] = {}
+        for place, own in groupby(self._rows, _HEAD):  # rows of one round stand together
+            self._heads.setdefault(place, next(own))
 
     @property
     def heads(self) -> tuple[ResultRow, ...]:
@@ -40,7 +51,17 @@ class IndexedRows(Sequence[ResultRow]):
 
     def of(self, metric: str, split: str, group: str, class_name: str) -> Sequence[ResultRow]:
         """Rows of one metric, split, group and class, all rounds, trials and bins."""
-        return tuple(self._by_key.get((metric, split, group, class_name), ()))
+        return self._by_key.get((metric, split, group, class_name), ())
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` makes of this table; made at the first call for a key, then remembered.
+
+        Callers share it: it must not be modified.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
 
     @overload
     def __getitem__(self, place: int) -> ResultRow: ...
@@ -62,7 +83,3 @@ class IndexedRows(Sequence[ResultRow]):
 def indexed(rows: Sequence[ResultRow]) -> IndexedRows:
     """The table with its index; itself if it has one."""
     return rows if isinstance(rows, IndexedRows) else IndexedRows(rows)
-
-
-def _key(row: ResultRow) -> Key:
-    return row.metric, row.split, row.group, row.class_name

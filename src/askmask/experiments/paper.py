@@ -151,7 +151,7 @@ def figure_5(rows: Sequence[ResultRow], split: str) -> Figure | None:
     }
     if not found:
         return None
-    curves = {name: complete_curves(rows, scores(rows, name, split), _COST) for name in found}
+    curves = {name: complete_curves(rows, name, split, _COST) for name in found}
     functions = list(_by_function(strategies(rows)))
     size = (0.9 + 2.5 * len(found), 0.9 + 1.5 * len(functions))
     figure, axes_of = panels(size, len(functions), len(found), sharex=True, sharey="col")

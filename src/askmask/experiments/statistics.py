@@ -156,6 +156,6 @@ def _curve(
     x, y = np.array(cost, dtype=np.float64), np.array(score, dtype=np.float64)
     if len(x) != len(y) or not len(x):
         raise ShapeError(f"expected as many scores as costs, at least 1, got {len(x)}, {len(y)}.")
-    if not np.all(np.isfinite(x)) or np.any(np.diff(x) < 0):
+    if not np.all(np.isfinite(x)) or np.any(x[1:] < x[:-1]):
         raise ShapeError(f"expected finite costs that never fall, got {list(cost)!r}.")
     return x, y

@@ -118,8 +118,7 @@ def compare(
     tuple of Comparison
         Question by question.
     """
-    measured = scores(rows, metric.name, split)
-    curves = complete_curves(rows, measured, cost)
+    curves = complete_curves(rows, metric.name, split, cost)
     found: list[Comparison] = []
     for question, pairs in _questions(curves).items():
         own = [_compare(curves, question, metric, pair, cost) for pair in pairs]
