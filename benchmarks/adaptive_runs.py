@@ -125,14 +125,13 @@ class Image:
         run = self._runs[number]
         return SampleSums(run[:2], run[2], run[3:], self._n_samples)
 
-    def run_samples(self, number: int, samples: range) -> SampleSums:
+    def run_samples(self, number: int, samples: Sequence[int]) -> SampleSums:
         """Sums of some samples of a run, counted from its first."""
-        first = number * self._n_samples
-        return self.sums(range(first + samples.start, first + samples.stop))
+        return self.sums([number * self._n_samples + sample for sample in samples])
 
-    def sums(self, numbers: range) -> SampleSums:
+    def sums(self, numbers: Sequence[int]) -> SampleSums:
         """Sums of some of all samples."""
-        p = torch.from_numpy(self._maps[numbers.start : numbers.stop].astype(np.float32) / STEPS)
+        p = torch.from_numpy(self._maps[list(numbers)].astype(np.float32) / STEPS)
         return SampleSums.of(torch.stack([1 - p, p], 1))
 
 
@@ -156,8 +155,8 @@ class Drawn:
     run: int
     nbytes: int = 0
 
-    def batches(self, parts: Sequence[range]) -> list[SampleSums]:
-        """Sums of each range."""
+    def batches(self, parts: Sequence[Sequence[int]]) -> list[SampleSums]:
+        """Sums of each part."""
         return [self.image.run_samples(self.run, part) for part in parts]
 
 

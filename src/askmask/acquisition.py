@@ -260,7 +260,7 @@ def _expected_entropy(sums: SampleSums) -> Tensor:
 
 def _mutual_information(sums: SampleSums) -> Tensor:
     _check_samples(sums, 2)
-    return _predictive_entropy(sums) - _expected_entropy(sums)
+    return _predictive_entropy(sums) - sums.sum_entropy / sums.n_samples
 
 
 def _variation_ratio(sums: SampleSums) -> Tensor:
@@ -287,10 +287,10 @@ def _check_samples(sums: SampleSums, needed: int) -> None:
             f"expected at least {needed} MC samples, got {sums.n_samples}. Draw more, or choose "
             f"an acquisition function that needs fewer."
         )
-    total = sums.sum_probs.sum(0)  # (*space); NaN fails every comparison below
+    total = sums.sum_probs.sum(0)  # (*space); NaN fails the comparison
     sums_to_one = (total - sums.n_samples).abs() <= _TOLERANCE * sums.n_samples
-    is_probability = sums_to_one & (sums.sum_probs >= 0).all(0)
-    if not bool(is_probability.all()):
+    if not (bool(sums_to_one.all()) and float(sums.sum_probs.min()) >= 0):
+        is_probability = sums_to_one & (sums.sum_probs >= 0).all(0)
         place = tuple((~is_probability).nonzero()[0].tolist())
         raise AskmaskError(
             f"expected probabilities (>= 0, sum 1 over C), got a mean of "

@@ -7,8 +7,8 @@ a few samples at a time and up to T, until what the others may cost is negligibl
 Every step is a function of the samples, and these of their keys: the order of the images, the
 number of samples drawn at a time (up to rounding) and a restart change nothing.
 
-No model. Of images that may go on, their sums are put aside on disk, and what their further samples
-start from in memory.
+No model. Of images below T, whether they are looked at closer or not, their sums are put aside on
+disk, and what their further samples start from in memory: an image may be opened again.
 """
 
 import itertools
@@ -49,8 +49,8 @@ class Started(Protocol):
         """Bytes that it holds."""
         ...
 
-    def batches(self, parts: Sequence[range]) -> list[SampleSums]:
-        """Sums of each of several ranges of its samples."""
+    def batches(self, parts: Sequence[Sequence[int]]) -> list[SampleSums]:
+        """Sums of each of several sets of its samples."""
         ...
 
 
@@ -110,10 +110,9 @@ class AdaptiveSampling:
     def run(self, image_ids: Sequence[str], on_image: Callable[[int, int], None]) -> list[Estimate]:
         """Estimate the whole pool.
 
-        Held of an image: 8 bytes per place, and its contenders. The sums of images that may go on
-        lie in a temporary folder of at most 2 GiB; those that do not fit are drawn again. What
-        their samples start from lies in at most 256 MiB of memory; what does not fit is computed
-        again.
+        Held of an image: 8 bytes per place, and its contenders. The sums of images below T lie in
+        a temporary folder of at most 2 GiB; those that do not fit are drawn again. What their
+        samples start from lies in at most 256 MiB of memory; what does not fit is computed again.
 
         Parameters
         ----------
@@ -134,15 +133,16 @@ class AdaptiveSampling:
         with tempfile.TemporaryDirectory(prefix="askmask_") as folder:
             shelf = _Shelf(Path(folder), _SHELF_BYTES)
             started: _Best[Started] = _Best(_STARTED_BYTES)
-            # An image may be opened again when all others are at T: then it goes there at once.
-            plan = [*stages(self._limit)]
-            for count, ranges in itertools.chain(plan, itertools.repeat(plan[-1])):
+            # When all open images are at T and another is opened again, it goes there at once.
+            counts = [count for count, _ in stages(self._limit)]
+            for count in itertools.chain(counts, itertools.repeat(self._limit)):
                 total = done + len(waiting)
                 for image_id in waiting:
                     on_image(done, total)
                     done += 1
                     image = started.take(image_id) or self._start(image_id)
-                    groups = self._continued(shelf.take(image_id), image, count, ranges)
+                    have = found[image_id].n_samples if image_id in found else 0
+                    groups = self._continued(shelf.take(image_id), have, image, count)
                     found[image_id] = self._estimate(image_id, groups, count)
                     if count < self._limit and found[image_id].contenders:
                         best = found[image_id].contenders[0].utility
@@ -153,26 +153,23 @@ class AdaptiveSampling:
                 waiting = [pool[i].image_id for i in is_open if pool[i].n_samples < self._limit]
                 if not waiting:
                     return pool
-                shelf.keep_only(waiting)
-                started.keep_only(waiting)
         raise AssertionError("every image ends at T samples")
 
     def _continued(
-        self,
-        put_aside: npt.NDArray[np.floating] | None,
-        image: Started,
-        count: int,
-        ranges: Sequence[range],
+        self, put_aside: npt.NDArray[np.floating] | None, have: int, image: Started, count: int
     ) -> Groups:
-        """Groups of the first `count` samples: those put aside and new ones, or all anew."""
-        earlier = [drawn for end, drawn in stages(self._limit) if end < count]
+        """Groups of the first `count` samples: the `have` that were put aside, and new ones."""
         if put_aside is None:
-            pieces = image.batches([r for drawn in [*earlier, ranges] for r in drawn])
-            parts = [pieces[i : i + GROUPS] for i in range(0, len(pieces), GROUPS)]
-            return reduce(_added, parts)
-        new = image.batches(ranges)
-        per_group = sum(len(drawn[0]) for drawn in earlier)
-        return _added([_sums(array, per_group, new[0]) for array in put_aside], new)
+            have = 0
+        missing: list[list[int]] = [[] for _ in range(GROUPS)]
+        for end, ranges in stages(self._limit):
+            if have < end <= count:
+                for group, drawn in enumerate(ranges):  # the last stage has one range
+                    missing[group] += drawn
+        new = image.batches([numbers for numbers in missing if numbers])
+        if put_aside is None:
+            return new
+        return _added([_sums(array, have // GROUPS, new[0]) for array in put_aside], new)
 
     def _estimate(self, image_id: str, groups: Groups, count: int) -> Estimate:
         without = []
@@ -220,10 +217,6 @@ class _Best(Generic[Thing]):
         """What is kept of an image, for the caller to lose; None if nothing is."""
         return self._kept.pop(image_id)[2] if image_id in self._kept else None
 
-    def keep_only(self, image_ids: Sequence[str]) -> None:
-        for image_id in self._kept.keys() - set(image_ids):
-            self._lose(self._kept.pop(image_id)[2])
-
     @property
     def _used(self) -> int:
         return sum(size for _, size, _ in self._kept.values())
@@ -255,9 +248,6 @@ class _Shelf:
         path.unlink()
         return stacked
 
-    def keep_only(self, image_ids: Sequence[str]) -> None:
-        self._files.keep_only(image_ids)
-
     def _written(self, stacked: list[npt.NDArray[np.floating]]) -> Path:
         path = self._folder / f"{self._number}.npy"
         self._number += 1
@@ -266,7 +256,5 @@ class _Shelf:
 
 
 def _added(groups: Groups, drawn: Groups) -> Groups:
-    """Add the new sums of each group, or of one group alone, to the earlier ones."""
-    if not groups:
-        return drawn
+    """Add the new sums of each group, or of the first alone, to the earlier ones."""
     return [sums + drawn[g] if g < len(drawn) else sums for g, sums in enumerate(groups)]

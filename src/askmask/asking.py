@@ -162,6 +162,7 @@ class _Pool:
         self._report = report
         self._strategy, self._turn = strategy_turn(project.config, round_)
         self.tally = ScoreTally(len(project.source.classes))
+        self._latest: Places | None = None
 
     def scored(self) -> Iterator[ScoredImage]:
         """Every image that the strategy wants to see, one after another."""
@@ -230,8 +231,8 @@ class _Pool:
         _logger.info("%.1f samples per image, of %d", drawn / max(len(ids), 1), sampling.samples)
         for estimate in estimates:
             image_id = estimate.image_id
-            places = places_of(image_id, ~self._project.store.asked(image_id), self._turn.rule)
-            yield ScoredImage(places, estimate.utilities[None], partial(self._embed, image_id))
+            embed = partial(self._embed, image_id)
+            yield ScoredImage(self._places(image_id), estimate.utilities[None], embed)
 
     def _start(self, image_id: str) -> StartedImage:
         predictor = self._predictor
@@ -240,8 +241,15 @@ class _Pool:
         return predictor.start(image, seed=seed, round_=self._round, image_id=image_id)
 
     def _utility(self, image_id: str, sums: SampleSums) -> tuple[Places, Float64[np.ndarray, " n"]]:
-        places = places_of(image_id, ~self._project.store.asked(image_id), self._turn.rule)
+        places = self._places(image_id)
         return places, self._utilities(places, self._maps_of(sums))[0]
+
+    def _places(self, image_id: str) -> Places:
+        """Places of an image; adaptive samples want those of one image several times in a row."""
+        if self._latest is None or self._latest.image_id != image_id:
+            available = ~self._project.store.asked(image_id)
+            self._latest = places_of(image_id, available, self._turn.rule)
+        return self._latest
 
     def _embed(self, image_id: str, boxes: Int[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n D"]:
         return region_features(self._encoder, self._image(image_id), boxes)

@@ -206,18 +206,18 @@ class StartedImage:
         """Bytes that it holds."""
         return self._samples.nbytes
 
-    def batches(self, parts: Sequence[range]) -> list[SampleSums]:
-        """Sums of each of several ranges of samples, which are computed together.
+    def batches(self, parts: Sequence[Sequence[int]]) -> list[SampleSums]:
+        """Sums of each of several sets of samples, which are computed together.
 
         Parameters
         ----------
-        parts : sequence of range
+        parts : sequence of sequences of int
             Which samples; in each at least one, none negative.
 
         Raises
         ------
         ConfigError
-            If a range is empty or has a negative one.
+            If a set is empty or has a negative one.
         """
         for part in parts:
             if not part or min(part) < 0:

@@ -6,10 +6,11 @@ stay in that order and are put into rows and columns once, when they are asked f
 
 import copy
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from askmask.acquisition import SampleSums
@@ -232,12 +233,22 @@ class _TwoDecoderSamples(ImageSamples):
 
     def _arrange(self, cells: Float[Tensor, "K N"]) -> Float[Tensor, "K H W"]:
         """Pixels in rows and columns from pixels in cells."""
-        height, width = self._grid.height, self._grid.width
-        blocks = cells.view(-1, height, width, 4, 8, 8)
-        # The cell's blocks run clockwise; (K, h, w, row of blocks, column of blocks, 8, 8)
-        square = blocks[:, :, :, [0, 1, 3, 2]].view(-1, height, width, 2, 2, 8, 8)
-        whole = square.permute(0, 1, 3, 5, 2, 4, 6).reshape(-1, height * 16, width * 16)
-        return whole[:, : self._size[0], : self._size[1]].contiguous()
+        places = _places_in_cells(*self._size, self._grid.width, cells.device)
+        return cells.index_select(1, places).view(-1, *self._size)
+
+
+@lru_cache(maxsize=1)  # images of one size follow one another
+def _places_in_cells(
+    height: int, width: int, cells_in_a_row: int, device: torch.device
+) -> Int[Tensor, " pixels"]:
+    """Where each pixel of an image, row by row, lies among the pixels in cells."""
+    rows = torch.arange(height, dtype=torch.int32, device=device)[:, None]
+    columns = torch.arange(width, dtype=torch.int32, device=device)
+    lower, right = rows % 16 // 8, columns % 16 // 8  # 1 in these blocks of a cell
+    down = rows // 16 * cells_in_a_row * _CELL + rows % 8 * 8
+    along = columns // 16 * _CELL + columns % 8
+    clockwise = 64 * (3 * lower + right - 2 * lower * right)  # blocks 0, 1 above 3, 2
+    return (down + along + clockwise).flatten()
 
 
 class _FrozenBranches:
