@@ -1,7 +1,7 @@
 """Statistics of one metric of a results table: one record that tables, figures and JSON read."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,18 +113,20 @@ def analyse(
     }
     shared = sorted(set.intersection(*(set(own) for own in curves.values())))
     budgets = _budgets(curves, span)
-    ranks, penalties = _together(curves, shared, span, budgets, metric.lower_is_better)
+    areas = [{seed: aubc(*curve, span) for seed, curve in own.items()} for own in curves.values()]
+    ranks = _ranks(areas, shared, metric.lower_is_better)
+    penalties = _penalties(curves, shared, budgets, metric.lower_is_better)
     standings = tuple(
         Standing(
             strategy,
             tuple(names[strategy, seed] for seed in own),
             tuple(own),
             tuple(ys[-1] for _, ys in own.values()),
-            tuple(aubc(xs, ys, span) for xs, ys in own.values()),
+            tuple(by_seed.values()),
             tuple(cost_to_reach(xs, ys, level) for xs, ys in own.values()),
             rank,
         )
-        for (strategy, own), rank in zip(curves.items(), ranks, strict=True)
+        for (strategy, own), by_seed, rank in zip(curves.items(), areas, ranks, strict=True)
     )
     return Analysis(
         metric, split, cost, span, level, level_of, standings, tuple(shared), budgets, penalties
@@ -156,22 +158,24 @@ def _budgets(curves: Curves, span: tuple[float, float]) -> tuple[float, ...]:
     return tuple(float(cost) for cost in np.linspace(*span, count + 1)[1:])
 
 
-def _together(
-    curves: Curves,
-    shared: Sequence[int],
-    span: tuple[float, float],
-    budgets: Sequence[float],
-    lower_is_better: bool,
-) -> tuple[list[RankSpread | None], npt.NDArray[np.float64] | None]:
-    """Ranks by area and penalties by budget, over the seeds that all strategies have."""
-    missing: list[RankSpread | None] = [None] * len(curves)
-    if len(curves) < 2 or len(shared) < 2:
-        return missing, None
+def _ranks(
+    areas: Sequence[Mapping[int, float]], shared: Sequence[int], lower_is_better: bool
+) -> Sequence[RankSpread | None]:
+    """Ranks by area, over the seeds that all strategies have; None where nothing can be ranked."""
     sign = -1 if lower_is_better else 1
-    own = list(curves.values())
-    areas = sign * np.array([[aubc(*curve[seed], span) for seed in shared] for curve in own])
-    at_budgets = sign * np.array(
-        [[np.interp(budgets, *curve[seed]) for seed in shared] for curve in own]
+    scores = sign * np.array([[own[seed] for seed in shared] for own in areas])
+    can_be_ranked = len(areas) > 1 and len(shared) > 1 and np.isfinite(scores).all()
+    return bootstrap_ranks(scores) if can_be_ranked else [None] * len(areas)
+
+
+def _penalties(
+    curves: Curves, shared: Sequence[int], budgets: Sequence[float], lower_is_better: bool
+) -> npt.NDArray[np.float64] | None:
+    """Penalties by budget, over the seeds that all strategies have."""
+    if len(curves) < 2 or len(shared) < 2:
+        return None
+    sign = -1 if lower_is_better else 1
+    return penalty_matrix(
+        sign
+        * np.array([[np.interp(budgets, *own[seed]) for seed in shared] for own in curves.values()])
     )
-    ranks = list(bootstrap_ranks(areas)) if np.all(np.isfinite(areas)) else missing
-    return [*ranks], penalty_matrix(at_budgets)

@@ -101,7 +101,8 @@ def aubc(
     ends = np.interp([low, high], x, y)
     xs = np.concatenate([[low], x[inside], [high]])
     ys = np.concatenate([ends[:1], y[inside], ends[1:]])
-    return float(np.trapezoid(ys, xs)) / (high - low)
+    doubled = (xs[1:] - xs[:-1]) * (ys[1:] + ys[:-1])
+    return float(doubled.sum()) / 2 / (high - low)
 
 
 def cost_to_reach(cost: Sequence[float], score: Sequence[float], level: float) -> float:
@@ -156,6 +157,6 @@ def _curve(
     x, y = np.array(cost, dtype=np.float64), np.array(score, dtype=np.float64)
     if len(x) != len(y) or not len(x):
         raise ShapeError(f"expected as many scores as costs, at least 1, got {len(x)}, {len(y)}.")
-    if not np.all(np.isfinite(x)) or np.any(x[1:] < x[:-1]):
+    if not np.isfinite(x).all() or (x[1:] < x[:-1]).any():
         raise ShapeError(f"expected finite costs that never fall, got {list(cost)!r}.")
     return x, y
