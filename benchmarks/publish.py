@@ -10,7 +10,7 @@ import argparse
 import gzip
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from askmask.experiments.curves import (
@@ -31,7 +31,7 @@ from askmask.experiments.measures import METRICS
 from askmask.experiments.paper import paper_figures
 from askmask.experiments.results import ResultRow, read_results
 from askmask.experiments.statistics import t_interval
-from askmask.experiments.verdict import Comparison, compare, judged_metrics, verdict
+from askmask.experiments.verdict import Comparison, compare, judged_metrics, p_text, verdict
 
 SHOWN = ("mean_dice", "object_f1", "nll", "brier", "ece")
 BY_PART = ("mean_dice", "object_f1", "object_dice", "object_hausdorff")
@@ -70,7 +70,10 @@ def main() -> None:
     print("\n## By test set and group\n\nMeans over n seeds, after the first query and the last.")
     for name in (name for name in BY_PART if has_values(scores(rows, name, split))):
         print(f"\n{METRICS[name].label}, {METRICS[name].direction}:\n")
-        print(by_part(rows, name, split))
+        print(by_part(rows, parts_of(rows, name, split)))
+    if len(classes_of(rows, split)) > 2:
+        print("\nDice of each class, higher is better:\n")
+        print(by_part(rows, classes_of(rows, split)))
     for name in SHOWN:
         if has_values(scores(rows, name, split)):
             print(f"\n## {METRICS[name].label}, {METRICS[name].direction}, split {split}\n")
@@ -103,16 +106,26 @@ def markdown(rows: Sequence[ResultRow], metric: str, split: str) -> str:
     return "\n".join(lines)
 
 
-def by_part(rows: IndexedRows, metric: str, split: str) -> str:
-    """Mean scores on each test split, and in each group of all of them."""
-    parts = [(part, ALL) for part in splits(rows) if part not in {split, "validation"}]
-    parts += [(split, group) for group in groups(rows, split) if group != ALL]
-    parts.append((split, ALL))
-    measured = [scores(rows, metric, part, group=group) for part, group in parts]
-    names = " | ".join(part if group == ALL else group for part, group in parts)
-    lines = [f"| strategy | round | n | {names} |", "|---" * (3 + len(parts)) + "|"]
-    for strategy in (*measured_strategies(rows, measured[-1]), *references(measured[-1])):
-        curves = [{p.round: p for p in mean_curve(own, strategy)} for own in measured]
+def parts_of(rows: IndexedRows, metric: str, split: str) -> dict[str, Sequence[ResultRow]]:
+    """Scores of each test split, of each group of all of them, and of all."""
+    parts = {part: (part, ALL) for part in splits(rows) if part not in {split, "validation"}}
+    parts |= {group: (split, group) for group in groups(rows, split) if group != ALL}
+    parts[split] = (split, ALL)
+    return {name: scores(rows, metric, part, group=group) for name, (part, group) in parts.items()}
+
+
+def classes_of(rows: IndexedRows, split: str) -> dict[str, Sequence[ResultRow]]:
+    """Dice of each class."""
+    keys = {key[3] for key in rows.keys if key[:3] == ("dice", split, ALL)} - {ALL}
+    return {name: scores(rows, "dice", split, class_name=name) for name in sorted(keys)}
+
+
+def by_part(rows: IndexedRows, parts: Mapping[str, Sequence[ResultRow]]) -> str:
+    """Mean scores of each part after the first query and the last."""
+    *_, whole = parts.values()
+    lines = [f"| strategy | round | n | {' | '.join(parts)} |", "|---" * (3 + len(parts)) + "|"]
+    for strategy in (*measured_strategies(rows, whole), *references(whole)):
+        curves = [{p.round: p for p in mean_curve(own, strategy)} for own in parts.values()]
         for number in sorted({min(1, max(curves[-1])), max(curves[-1])}):
             points = [curve[number] for curve in curves]
             means = " | ".join(f"{t_interval(point.values)[0]:.3f}" for point in points)
@@ -131,9 +144,10 @@ def compared(comparisons: Sequence[Comparison]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for c in shown:
-        interval = f"{c.mean:+.4f} ± {c.half_width:.4f}"
-        cells = (c.question, c.first.label, c.second.label, interval, str(len(c.differences)))
-        lines.append(f"| {' | '.join(cells)} | {c.p_adjusted:.3f} | {c.outcome} |")
+        few = len(c.differences) < MIN_SEEDS
+        difference = f"{c.mean:+.4f}" + ("" if few else f" ± {c.half_width:.4f}")
+        cells = (c.question, c.first.label, c.second.label, difference, str(len(c.differences)))
+        lines.append(f"| {' | '.join(cells)} | {p_text(c.p_adjusted)} | {c.outcome} |")
     return "\n".join(lines)
 
 
