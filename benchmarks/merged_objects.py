@@ -3,7 +3,7 @@
 ``python benchmarks/merged_objects.py RUN`` looks at the newest model of every finished trial on its
 test images. True objects count as merged where one found object covers more than half of each of
 two or more of them. Beside that, the mean predicted probabilities in the gaps: background within
-`GAP` pixels of two objects. Needs objects of one class and a network with contours.
+`GAP` pixels of two objects. Needs background and objects of one class, and a network with contours.
 """
 
 import argparse
@@ -63,6 +63,8 @@ def rows(run: Path) -> Iterator[Row]:
 
 def measure(project: Project) -> Row:
     """Predict the test images of a trial with its newest model."""
+    if len(project.source.classes) != 2:
+        raise SystemExit(f"expected two classes, got {project.source.classes.names}.")
     round_ = max(training.round for training in project.store.trainings())
     models = load_models(project, round_, configure(project.config))
     judge, config = judge_of(project.config, models), project.config.evaluation

@@ -128,6 +128,10 @@ def test_indexed_rows_are_the_table() -> None:
     assert len(table) == len(rows)
     assert (table[0], list(table[-2:])) == (rows[0], rows[-2:])
     assert indexed(table) is table
+    assert table.keys == (("object_f1", "test", "all", "all"),)
+    assert list(table.of("object_f1", "test", "all", "all")) == rows[:-1]
+    assert table.heads == (*(r for r in rows[:-1]), rows[-1])
+    assert table.of("brier", "test", "all", "all") == ()
 
 
 def test_table_makes_what_it_is_asked_for_once() -> None:

@@ -175,7 +175,5 @@ def _penalties(
     if len(curves) < 2 or len(shared) < 2:
         return None
     sign = -1 if lower_is_better else 1
-    return penalty_matrix(
-        sign
-        * np.array([[np.interp(budgets, *own[seed]) for seed in shared] for own in curves.values()])
-    )
+    at_budgets = [[np.interp(budgets, *own[seed]) for seed in shared] for own in curves.values()]
+    return penalty_matrix(sign * np.array(at_budgets))
