@@ -15,14 +15,14 @@ from pathlib import Path
 
 import torch
 
-from askmask.acquisition import score_map
-from askmask.asking import propose
 from askmask.config import parse_config, with_overrides
-from askmask.data.demo import write_demo
-from askmask.fitting import load_sampler
-from askmask.loop import Loop
-from askmask.oracle import MaskOracle
-from askmask.project import Project
+from askmask.data.drawn.demo import write_demo
+from askmask.loop.ask import propose
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.loop.train import load_sampler
+from askmask.query.scores import score_map
 from askmask.records import QueryItem, Region
 from pairing import Comparison, arguments, compare, parse, show
 
@@ -32,7 +32,7 @@ LIMIT = 30
 
 
 class Drawn(logging.Handler):
-    """Reads the number of samples per image that `askmask.asking` logs."""
+    """Reads the number of samples per image that `askmask.loop.ask` logs."""
 
     per_image = float("nan")
 
@@ -104,7 +104,7 @@ def row(project: Project, round_: int, acquisition: str, turns: int, judged: int
     adaptive = Project(project.root, with_overrides(project.config, ours), project.source)
     judge = Judge(fixed, round_, acquisition, judged)
     drawn = Drawn()
-    logger = logging.getLogger("askmask.asking")
+    logger = logging.getLogger("askmask.loop.ask")
     logger.setLevel(logging.INFO)
     logger.addHandler(drawn)
     found = compare(

@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from askmask.acquisition import SampleSums, score_map
-from askmask.adaptive import AdaptiveSampling
-from askmask.compute import configure
 from askmask.config import RegionConfig
-from askmask.experiments.statistics import t_interval
-from askmask.fitting import load_sampler
-from askmask.project import Project
+from askmask.experiments.stats.curve_statistics import t_interval
+from askmask.loop.project import Project
+from askmask.loop.train import load_sampler
+from askmask.query.adaptive import AdaptiveSampling
+from askmask.query.regions import Places, places_of, ranked, select
+from askmask.query.regions.candidates import limit_of
+from askmask.query.regions.places import counted
+from askmask.query.scores import SampleSums, score_map
 from askmask.records import QueryItem, Region
-from askmask.regions import Places, places_of, ranked, select
-from askmask.regions.candidates import limit_of
-from askmask.regions.places import counted
+from askmask.runtime.compute import configure
 
 STEPS = 65535
 """Probabilities are kept in 16 bits: 1.5e-5 apart."""

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from askmask.compute import keep_freed_memory
-from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.calibration_scores import CalibrationSums
+from askmask.runtime.compute import keep_freed_memory
 from pairing import arguments, compare, parse, peak_mb, show
 
 Picture = tuple[npt.NDArray[np.float32], npt.NDArray[np.int16]]

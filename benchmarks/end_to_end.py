@@ -14,15 +14,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from askmask.acquisition import SampleSums, score_map
-from askmask.augment import TrainingImage
-from askmask.batches import BatchMaker
-from askmask.compute import keep_freed_memory
 from askmask.config import TrainingConfig
 from askmask.models.two_decoder import TwoDecoder
+from askmask.query.scores import SampleSums, score_map
 from askmask.records import Region
-from askmask.sampling import Deterministic, MonteCarloDropout
-from askmask.training import train
+from askmask.runtime.compute import keep_freed_memory
+from askmask.sampling.predictors import Deterministic, MonteCarloDropout
+from askmask.training.augment import TrainingImage
+from askmask.training.batches import BatchMaker
+from askmask.training.fit import train
 from calibration import in_memory, one_pass
 from naive import NaiveSampler
 from pairing import arguments, compare, parse, show

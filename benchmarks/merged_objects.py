@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from askmask.compute import configure
-from askmask.fitting import judge_of, load_models
+from askmask.loop.project import Project
+from askmask.loop.train import judge_of, load_models
 from askmask.metrics.objects import find_objects
-from askmask.project import Project
+from askmask.runtime.compute import configure
 
 GAP = 8
 """Pixels."""

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from askmask.acquisition import SampleSums
 from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, Noise, NoNoise
 from askmask.models.normalization import Normalization
 from askmask.models.two_decoder import TwoDecoder, Upsampling
+from askmask.query.scores import SampleSums
 
 
 class TorchDropout:

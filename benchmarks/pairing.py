@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import torch
 
-from askmask.compute import keep_freed_memory
+from askmask.runtime.compute import keep_freed_memory
 
 R = TypeVar("R")
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from askmask.acquisition import SampleSums
-from askmask.compute import use_bf16
 from askmask.config import ModelConfig
-from askmask.kernel import SWITCH, load_kernel
+from askmask.models.build import build_model
 from askmask.models.dropout import GeneratorNoise
-from askmask.models.registry import build_model
 from askmask.models.two_decoder import TwoDecoder
-from askmask.sampling import MonteCarloDropout
+from askmask.query.scores import SampleSums
+from askmask.runtime.compute import use_bf16
+from askmask.runtime.kernel import SWITCH, load_kernel
+from askmask.sampling.predictors import MonteCarloDropout
 from naive import NaiveSampler
 from pairing import Comparison, arguments, compare_several, parse, peak_mb, show
 

@@ -13,7 +13,12 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from askmask.experiments.curves import (
+from askmask.experiments.figures.ink import to_svg_file
+from askmask.experiments.figures.paper import paper_figures
+from askmask.experiments.run.indexed import IndexedRows
+from askmask.experiments.run.results import ResultRow, read_results
+from askmask.experiments.stats.curve_statistics import t_interval
+from askmask.experiments.stats.curves import (
     ALL,
     MIN_SEEDS,
     Point,
@@ -25,13 +30,8 @@ from askmask.experiments.curves import (
     scores,
     splits,
 )
-from askmask.experiments.drawing import to_svg_file
-from askmask.experiments.indexed import IndexedRows
-from askmask.experiments.measures import METRICS
-from askmask.experiments.paper import paper_figures
-from askmask.experiments.results import ResultRow, read_results
-from askmask.experiments.statistics import t_interval
-from askmask.experiments.verdict import Comparison, compare, judged_metrics, p_text, verdict
+from askmask.experiments.stats.measures import METRICS
+from askmask.experiments.stats.verdict import Comparison, compare, judged_metrics, p_text, verdict
 
 SHOWN = ("mean_dice", "object_f1", "nll", "brier", "ece")
 BY_PART = ("mean_dice", "object_f1", "object_dice", "object_hausdorff")

@@ -9,14 +9,14 @@ import argparse
 from itertools import product
 from pathlib import Path
 
-from askmask.calibrating import fit_recalibration
-from askmask.commands.calibrate import newest_round
-from askmask.comparing import compare_queries
-from askmask.compute import configure
+from askmask.calibration import LogitScaling
+from askmask.cli.calibrate import newest_round
 from askmask.config import with_overrides
-from askmask.project import Project
-from askmask.recalibrated import recalibration_path, save_recalibration
-from askmask.recalibration import LogitScaling
+from askmask.loop.calibrate import fit_recalibration
+from askmask.loop.calibration_file import recalibration_path, save_recalibration
+from askmask.loop.compare_queries import compare_queries
+from askmask.loop.project import Project
+from askmask.runtime.compute import configure
 
 METHODS = ("temperature", "vector")  # the others change no sample, so they change no query
 ACQUISITIONS = ("predictive_entropy", "mutual_information")

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import torch
 
-from askmask.calibrating import fit_recalibration
-from askmask.commands.calibrate import newest_round
-from askmask.compute import configure
-from askmask.fitting import judge_of, load_models
-from askmask.judging import evaluation_parts
+from askmask.calibration import LogitScaling
+from askmask.cli.calibrate import newest_round
+from askmask.loop.calibrate import fit_recalibration
+from askmask.loop.calibration_file import StoredRecalibration
+from askmask.loop.evaluate import evaluation_parts
+from askmask.loop.project import Project
+from askmask.loop.train import judge_of, load_models
 from askmask.metrics.recalibrated import PREFIX, RecalibratedEvaluation
-from askmask.project import Project
-from askmask.recalibrated import StoredRecalibration
-from askmask.recalibration import LogitScaling
 from askmask.records import MetricRow
+from askmask.runtime.compute import configure
 
 METHODS = ("temperature", "vector", "histogram", "isotonic")
 SHOWN = ("nll", "brier", "ece", "ece_low", "ece_high", "ece_classwise", "aurc", "mean_dice")

@@ -17,8 +17,8 @@ import torch
 from scipy import ndimage, signal
 
 from askmask.config import RegionConfig
+from askmask.query.regions import Candidate, region_candidates, select, window_origins, window_sums
 from askmask.records import QueryItem, Region
-from askmask.regions import Candidate, region_candidates, select, window_origins, window_sums
 from pairing import Comparison, arguments, compare, parse, peak_mb, show
 
 Map = npt.NDArray[np.float32]

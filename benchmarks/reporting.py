@@ -21,8 +21,8 @@ from itertools import product
 from pathlib import Path
 
 from askmask.config import load_config
-from askmask.experiments.results import COLUMNS, ResultRow, read_results, write_results
-from askmask.experiments.summary import summarise
+from askmask.experiments.run.results import COLUMNS, ResultRow, read_results, write_results
+from askmask.experiments.stats.summary import summarise
 
 NAMES = (
     "random", "foreground_aware_random", "predictive_entropy", "mutual_information", "margin",
@@ -95,7 +95,7 @@ def measure(label: str, arguments: list[str]) -> None:
     """Run a command of askmask and print its CPU seconds and its peak memory."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    code = "import sys; from askmask.cli import main; main()"
+    code = "import sys; from askmask.cli.main import main; main()"
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

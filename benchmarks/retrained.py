@@ -15,15 +15,15 @@ from pathlib import Path
 
 import yaml
 
-from askmask.compute import configure
 from askmask.config import with_overrides
-from askmask.fitting import judge_of
+from askmask.loop.labelled_images import LabelledSet
+from askmask.loop.project import Project
+from askmask.loop.train import judge_of
 from askmask.metrics.evaluation import ALL, Evaluation
-from askmask.models.registry import build_model
-from askmask.project import Project
+from askmask.models.build import build_model
+from askmask.runtime.compute import configure
 from askmask.seeds import derive_key
-from askmask.training import train
-from askmask.training_set import LabelledSet
+from askmask.training.fit import train
 
 METRICS = ("mean_dice", "object_f1", "nll", "brier", "ece")
 COLUMNS = ("trial", "round", "labelled_fraction", "changes", *METRICS)

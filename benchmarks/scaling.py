@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from askmask.sampling import MonteCarloDropout
+from askmask.sampling.predictors import MonteCarloDropout
 from pairing import arguments, machine, parse, peak_mb
 from pool_scoring import make_model
 

@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 
 from askmask.config import parse_config
-from askmask.data.demo import write_demo
-from askmask.oracle import MaskOracle
-from askmask.project import Project
-from askmask.store import Store
+from askmask.data.drawn.demo import write_demo
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.store.store import Store
 
 # the people of the tests, who behave as the page does
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

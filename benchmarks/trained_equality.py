@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from askmask.acquisition import SampleSums, score_map
 from askmask.config import ModelConfig, RegionConfig
 from askmask.data.prepared import PreparedSource
-from askmask.models.registry import build_model
+from askmask.models.build import build_model
 from askmask.models.two_decoder import TwoDecoder
-from askmask.regions import region_candidates, select
-from askmask.regions.windows import window_sums
-from askmask.sampling import MonteCarloDropout
+from askmask.query.regions import region_candidates, select
+from askmask.query.regions.windows import window_sums
+from askmask.query.scores import SampleSums, score_map
+from askmask.sampling.predictors import MonteCarloDropout
 from naive import NaiveSampler
 
 ACQUISITIONS = ("predictive_entropy", "mutual_information")

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from askmask.augment import TrainingImage
-from askmask.batches import Batch, BatchMaker
-from askmask.compute import keep_freed_memory
 from askmask.config import TrainingConfig
-from askmask.losses import segmentation_loss
 from askmask.models.contract import Model, Outputs
 from askmask.models.dropout import Noise, NoNoise
 from askmask.models.two_decoder import TwoDecoder
 from askmask.models.unet import UNet
-from askmask.training import train
+from askmask.runtime.compute import keep_freed_memory
+from askmask.training.augment import TrainingImage
+from askmask.training.batches import Batch, BatchMaker
+from askmask.training.fit import train
+from askmask.training.losses import segmentation_loss
 from naive import TorchDropout, plain
 from pairing import Comparison, arguments, compare, parse, show
 

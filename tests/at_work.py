@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 
-from askmask.oracle import MaskOracle
-from askmask.project import Project
-from askmask.worker import Worker
-from askmask.workitems import ItemState, WorkItem
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.serve.worker import Worker
+from askmask.store.work_records import ItemState, WorkItem
 
 
 def answer(project: Project, count: int) -> None:

@@ -9,8 +9,8 @@ from hypothesis import settings
 
 from askmask.config import Config, parse_config
 from askmask.data.prepared import DatasetWriter
-from askmask.oracle import MaskOracle
-from askmask.project import Project
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
 from askmask.records import ClassMap, ImageInfo
 from discs import SIDE, draw_discs
 

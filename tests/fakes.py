@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from askmask.augment import TrainingImage
 from askmask.data.source import MemorySource
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
 from askmask.records import ClassMap, ImageInfo, Mask
 from askmask.seeds import numpy_generator, torch_generator
+from askmask.training.augment import TrainingImage
 
 
 class TinyModel(Model):

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from askmask.bridges.exchange import Batch, Expected, Format, Item, image_names
+from askmask.formats.format import Batch, Expected, Format, Item, image_names
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Labels, Region
 
 CLASSES = ClassMap(("ground", "gland", "a & b"))

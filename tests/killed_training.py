@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from askmask.config import TrainingConfig
-from askmask.training import StepReport, TrainingResult, train
+from askmask.training.fit import StepReport, TrainingResult, train
 from fakes import TinyModel, drawn_training_set
 
 CONFIG = TrainingConfig(

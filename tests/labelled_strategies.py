@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from askmask.labelled import Piece
 from askmask.records import UNLABELLED, Mask, Region
+from askmask.store.compose import Piece
 
 IMAGE = Region("image", 0, 0, 6, 7)
 

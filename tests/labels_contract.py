@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from askmask.errors import ShapeError, StoreError
-from askmask.records import (
-    UNLABELLED,
-    Answer,
-    Mask,
-    Region,
-)
-from askmask.store import Store
+from askmask.records import UNLABELLED, Answer, Mask, Region
+from askmask.store.store import Store
 from store_contract import (
     CORNER,
     FIRST,

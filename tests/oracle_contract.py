@@ -5,7 +5,7 @@ import pytest
 
 from askmask.data.source import MemorySource
 from askmask.errors import ShapeError, SourceError
-from askmask.oracle import Oracle
+from askmask.loop.oracle import Oracle
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask, Region
 
 KNOWN = ImageInfo("known", 4, 6)

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askmask.access import Person, Role
-from askmask.control import CommandName, WorkerState
 from askmask.errors import ConfigError, ReusedId, ShapeError, StoreError, UnknownItem
 from askmask.records import (
     UNLABELLED,
@@ -21,8 +19,10 @@ from askmask.records import (
     Unit,
     unlabelled_mask,
 )
-from askmask.store import Store
-from askmask.workitems import DrawnPiece, ItemState, PieceFacts
+from askmask.store.mailbox import CommandName, WorkerState
+from askmask.store.store import Store
+from askmask.store.tokens import Person, Role
+from askmask.store.work_records import DrawnPiece, ItemState, PieceFacts
 from store_contract import CORNER, FIRST, IMAGES, LEFT, QUERY, RIGHT, SECOND, filled
 
 CORNER_RANK = 1

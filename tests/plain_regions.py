@@ -6,11 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from askmask.config import RegionConfig
+from askmask.query.regions import region_candidates, select
 from askmask.records import Region
-from askmask.regions import (
-    region_candidates,
-    select,
-)
 
 
 def everywhere(height, width):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from askmask.experiments.results import ResultRow
+from askmask.experiments.run.results import ResultRow
 
 
 def row(**changes: Any) -> ResultRow:

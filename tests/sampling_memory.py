@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from askmask.compute import keep_freed_memory
 from askmask.config import ModelConfig
-from askmask.models.registry import build_model
-from askmask.sampling import MonteCarloDropout
+from askmask.models.build import build_model
+from askmask.runtime.compute import keep_freed_memory
+from askmask.sampling.predictors import MonteCarloDropout
 
 
 def status_bytes(name: str) -> int:

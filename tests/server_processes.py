@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from askmask.store import Store
-from askmask.web.labels import decode_runs
+from askmask.serve.web.labels import runs_to_labels
+from askmask.store.store import Store
 from people import API, Person
 
 PORTS = range(20_000, 32_000)
@@ -33,7 +33,7 @@ class Server:
         self.root = root
         self.port = free_port()
         options = ["--port", str(self.port), *([] if with_worker else ["--no-worker"])]
-        self._command = [sys.executable, "-m", "askmask.cli", "serve", str(root), *options]
+        self._command = [sys.executable, "-m", "askmask", "serve", str(root), *options]
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
@@ -196,7 +196,7 @@ def assert_everything_is_kept_once(root: Path, people: list[Person]) -> int:
                 kept = store.worklist.answer(number)
                 assert kept is not None
                 region = kept.region
-                sent = decode_runs(person.sent[key], region.height, region.width, 2)
+                sent = runs_to_labels(person.sent[key], region.height, region.width, 2)
                 assert kept.author == person.name
                 np.testing.assert_array_equal(kept.mask.labels, sent)
     return count

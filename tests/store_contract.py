@@ -19,7 +19,7 @@ from askmask.records import (
     Region,
     Unit,
 )
-from askmask.store import Store, TrainingRecord
+from askmask.store.store import Store, TrainingRecord
 
 FIRST = ImageInfo("slide/ä 1", 6, 8, split="train", group="benign", role="pool")
 SECOND = ImageInfo("another", 5, 5, split="testA", has_mask=False)

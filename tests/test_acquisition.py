@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askmask import acquisition
-from askmask.acquisition import (
+from askmask.errors import AskmaskError, ShapeError, UnknownName
+from askmask.query import scores as acquisition
+from askmask.query.scores import (
     ACQUISITIONS,
     RANDOM,
     SampleSums,
@@ -23,7 +24,6 @@ from askmask.acquisition import (
     variation_ratio,
     vote_variation_ratio,
 )
-from askmask.errors import AskmaskError, ShapeError, UnknownName
 
 FUNCTIONS = {
     "predictive_entropy": predictive_entropy,

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from askmask import adaptive
-from askmask.acquisition import SampleSums, score_map
-from askmask.adaptive import AdaptiveSampling, stages
-from askmask.asking import propose
 from askmask.config import Config, ImageConfig, RegionConfig, with_overrides
 from askmask.errors import ConfigError
-from askmask.forecast import Estimate
-from askmask.loop import Loop
-from askmask.oracle import MaskOracle
-from askmask.project import Project
-from askmask.regions import Places, Rule, places_of, ranked, select
+from askmask.loop.ask import propose
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.query import adaptive
+from askmask.query.adaptive import AdaptiveSampling, stages
+from askmask.query.forecast import Estimate
+from askmask.query.regions import Places, Rule, places_of, ranked, select
+from askmask.query.scores import SampleSums, score_map
 from askmask.seeds import numpy_generator
 
 Build = Callable[..., Config]
@@ -225,7 +225,7 @@ class TestInTheLoop:
     def test_query_says_how_many_samples_it_took(
         self, project: Project, unit: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level("INFO", "askmask.asking")
+        caplog.set_level("INFO", "askmask.loop.ask")
         items = self.proposed(
             project, query__acquisition="mutual_information", query__unit=unit,
             sampling__adaptive=True,

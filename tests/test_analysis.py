@@ -10,17 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askmask.experiments.analysis import Analysis, analyse
-from askmask.experiments.curves import (
-    Strategy,
-)
-from askmask.experiments.indexed import indexed
-from askmask.experiments.measures import METRICS, Metric
-from askmask.experiments.ranking import penalty_matrix
-from askmask.experiments.results import ResultRow
-from askmask.experiments.statistics import aubc
-from askmask.experiments.summary import summarise, write_summary
-from askmask.experiments.verdict import compare
+from askmask.experiments.run.indexed import indexed
+from askmask.experiments.run.results import ResultRow
+from askmask.experiments.stats.analysis import Analysis, analyse
+from askmask.experiments.stats.curve_statistics import aubc
+from askmask.experiments.stats.curves import Arm
+from askmask.experiments.stats.measures import METRICS, Metric
+from askmask.experiments.stats.ranking import penalty_matrix
+from askmask.experiments.stats.summary import summarise, write_summary
+from askmask.experiments.stats.verdict import compare
 from result_rows import curves, row
 
 HERE = Path(__file__).parent
@@ -39,7 +37,7 @@ def analysis(rows: list[ResultRow], metric: Metric = F1) -> Analysis:
 
 def test_every_statistic_names_its_trials_and_seeds() -> None:
     random, margin = analysis(curves(TWO)).standings
-    assert random.strategy == Strategy("random", "region")
+    assert random.strategy == Arm("random", "region")
     assert random.seeds == (0, 1, 2)
     assert margin.trials == tuple(f"margin-region-seed{seed}" for seed in range(3))
 
@@ -206,7 +204,7 @@ def large_grid() -> list[ResultRow]:
 def test_statistics_of_a_large_grid_take_less_than_ten_seconds() -> None:
     # in a process of its own: the check of shapes and types in tests would take most of the time
     code = (
-        "import time, test_analysis; from askmask.experiments.summary import summarise; "
+        "import time, test_analysis; from askmask.experiments.stats.summary import summarise; "
         "rows = test_analysis.large_grid(); started = time.process_time(); "
         "found = summarise(rows)['results']; "
         "print(len(rows), len(found), time.process_time() - started)"

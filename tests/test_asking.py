@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from askmask.asking import propose, shown_score
 from askmask.config import Config, with_overrides
-from askmask.loop import Loop
-from askmask.oracle import MaskOracle
-from askmask.project import Project
+from askmask.loop.ask import propose, shown_score
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.query.regions import random_region_candidates, region_candidates, select
+from askmask.query.score_histograms import BINS
+from askmask.query.strategies import strategy_names
 from askmask.records import QueryItem
-from askmask.regions import random_region_candidates, region_candidates, select
-from askmask.strategies import strategy_names
-from askmask.tally import BINS
 
 Build = Callable[..., Config]
 CPU = torch.device("cpu")

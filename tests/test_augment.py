@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from askmask.augment import (
+from askmask.config import AugmentConfig, TrainingConfig
+from askmask.errors import ShapeError, SourceError
+from askmask.records import UNLABELLED
+from askmask.seeds import numpy_generator
+from askmask.training.augment import (
     Crop,
     TrainingImage,
     Warp,
@@ -18,10 +22,6 @@ from askmask.augment import (
     smooth_field,
     warp_image,
 )
-from askmask.config import AugmentConfig, TrainingConfig
-from askmask.errors import ShapeError, SourceError
-from askmask.records import UNLABELLED
-from askmask.seeds import numpy_generator
 
 STILL = AugmentConfig(
     rotate_degrees=0, scale=0, flip=False, brightness=0, contrast=0, saturation=0, elastic_pixels=0

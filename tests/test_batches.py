@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from askmask.augment import TrainingImage
-from askmask.batches import BatchMaker, TimedWaits, TrainingSet, prefetched
 from askmask.config import TrainingConfig
 from askmask.errors import SourceError
+from askmask.training.augment import TrainingImage
+from askmask.training.batches import BatchMaker, TimedWaits, TrainingSet, prefetched
 from fakes import MemoryTrainingSet, drawn_training_image, drawn_training_set
 
 CONFIG = TrainingConfig(batch_size=3, crop=32)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from askmask.bridges.files import item_stem, read_answers, write_query
 from askmask.data.source import MemorySource
 from askmask.errors import SourceError
+from askmask.formats.painted_files import item_stem, read_answers, write_query
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Query, QueryItem, Region, Unit
 
 HEIGHT, WIDTH = 40, 50

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from askmask.cache import Cache
+from askmask.runtime.cache import Cache
 
 
 def make(text: str, path: Path) -> None:

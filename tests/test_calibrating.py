@@ -10,20 +10,20 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from askmask.calibrating import fit_recalibration, recalibrate_round
-from askmask.cli import app
+from askmask.calibration import LogitScaling, ProbabilityMap
+from askmask.cli.main import app
 from askmask.config import Config
 from askmask.errors import ConfigError, ProjectError, UnknownName
-from askmask.fitting import load_judge, load_models, load_predictor
-from askmask.logit_samples import sample_logits
-from askmask.loop import Loop
-from askmask.mapped_mean import MappedMean
+from askmask.loop.calibrate import fit_recalibration, recalibrate_round
+from askmask.loop.calibration_file import load_recalibration, recalibration_path, save_recalibration
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.loop.train import load_judge, load_models, load_predictor
 from askmask.models.weights import save_model
-from askmask.oracle import MaskOracle
-from askmask.project import Project
-from askmask.recalibrated import load_recalibration, recalibration_path, save_recalibration
-from askmask.recalibration import LogitScaling, ProbabilityMap
-from askmask.sampling import Deterministic, Ensemble, MonteCarloDropout
+from askmask.sampling.logit_samples import sample_logits
+from askmask.sampling.mapped_mean import MappedMean
+from askmask.sampling.predictors import Deterministic, Ensemble, MonteCarloDropout
 from fakes import TinyModel, draw_disc
 
 Build = Callable[..., Config]

@@ -13,7 +13,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from askmask.errors import ShapeError
-from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.calibration_scores import CalibrationSums
 from askmask.metrics.counting import top_label
 from askmask.records import UNLABELLED, ClassMap, MetricRow
 

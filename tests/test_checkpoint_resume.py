@@ -16,9 +16,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 import killed_training
-from askmask.checkpoint import Checkpoint, read_checkpoint, remove_checkpoint, write_checkpoint
 from askmask.config import TrainingConfig
-from askmask.training import StepReport, TrainingResult, train
+from askmask.training.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    remove_checkpoint,
+    write_checkpoint,
+)
+from askmask.training.fit import StepReport, TrainingResult, train
 from fakes import TinyModel, drawn_training_set
 
 SCRIPT = Path(killed_training.__file__)

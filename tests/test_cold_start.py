@@ -8,11 +8,11 @@ import pytest
 
 from askmask.config import Config
 from askmask.errors import ProjectError
-from askmask.fitting import START
-from askmask.loop import Loop
-from askmask.project import Project
+from askmask.loop.loop import Loop
+from askmask.loop.project import Project
+from askmask.loop.train import START
+from askmask.query.strategies.typical import typical_and_spread
 from askmask.seeds import numpy_generator
-from askmask.strategies.typical import typical_and_spread
 
 Build = Callable[..., Config]
 

@@ -9,17 +9,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from askmask.calibrating import fit_recalibration
-from askmask.cli import app
-from askmask.comparing import compare_queries, shared_pixels
+from askmask.calibration import LogitScaling
+from askmask.cli.main import app
 from askmask.config import Config
 from askmask.errors import ProjectError
-from askmask.fitting import load_predictor
-from askmask.loop import Loop
-from askmask.oracle import MaskOracle
-from askmask.project import Project
-from askmask.recalibrated import recalibration_path, save_recalibration
-from askmask.recalibration import LogitScaling
+from askmask.loop.calibrate import fit_recalibration
+from askmask.loop.calibration_file import recalibration_path, save_recalibration
+from askmask.loop.compare_queries import compare_queries, shared_pixels
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.loop.train import load_predictor
 from askmask.records import Region
 
 Build = Callable[..., Config]

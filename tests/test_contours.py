@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.draw import polygon2mask
 
-from askmask.contours import fill, ring_length, simplify, trace
 from askmask.errors import ShapeError
+from askmask.metrics.contours import fill, ring_length, simplify, trace
 
 rasters = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12))
 

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from askmask.errors import ProjectError
-from askmask.experiments.curves import (
+from askmask.experiments.stats.curves import (
+    Arm,
     ReliabilityBin,
-    Strategy,
     complete_seeds,
     groups,
     has_values,
@@ -19,19 +19,19 @@ from askmask.experiments.curves import (
     splits,
     strategies,
 )
-from askmask.experiments.measures import METRICS, metric_named
+from askmask.experiments.stats.measures import METRICS, metric_named
 from result_rows import curves, reliability, row
 
-RANDOM_REGIONS = Strategy("random", "region")
+RANDOM_REGIONS = Arm("random", "region")
 
 
 def test_label_of_a_strategy_is_for_people() -> None:
-    assert Strategy("mutual_information", "region").label == "mutual information · regions"
-    assert Strategy("random", "image").label == "random · whole images"
+    assert Arm("mutual_information", "region").label == "mutual information · regions"
+    assert Arm("random", "image").label == "random · whole images"
 
 
 def test_unknown_unit_keeps_its_name() -> None:
-    assert Strategy("random", "superpixel").label == "random · superpixel"
+    assert Arm("random", "superpixel").label == "random · superpixel"
 
 
 def test_metric_says_its_unit_and_which_way_is_better() -> None:

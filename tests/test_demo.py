@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from askmask.data.demo import DEMO_CLASSES, draw_tissue, write_demo
-from askmask.data.optics import photograph
+from askmask.data.drawn.demo import DEMO_CLASSES, draw_tissue, write_demo
+from askmask.data.drawn.optics import photograph
+from askmask.data.drawn.staining import stain
+from askmask.data.drawn.tissue import GLAND, VESSEL, Dyes, Grade, lay_out, smooth_noise
 from askmask.data.prepared import PreparedSource
-from askmask.data.staining import stain
-from askmask.data.tissue import GLAND, VESSEL, Dyes, Grade, lay_out, smooth_noise
 from askmask.errors import ShapeError, SourceError
 from askmask.records import Mask
 from askmask.seeds import numpy_generator

@@ -13,22 +13,23 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from askmask.experiments.agreement import (
-    Agreement,
+from askmask.experiments.figures.agreement import (
+    QueryOverlap,
     agreement_figure,
     agreements,
     write_agreements,
 )
-from askmask.experiments.analysis import analyse
-from askmask.experiments.curves import Strategy
-from askmask.experiments.densities import density
-from askmask.experiments.drawn import draw_galleries, draw_run, general_figures, write_figure
-from askmask.experiments.figures import learning_curves
-from askmask.experiments.gallery import class_colour
-from askmask.experiments.grid import Trial
-from askmask.experiments.matrices import penalty_figure
-from askmask.experiments.measures import METRICS
-from askmask.experiments.paper import (
+from askmask.experiments.figures.densities import density
+from askmask.experiments.figures.figure_files import (
+    draw_galleries,
+    draw_run,
+    general_figures,
+    write_figure,
+)
+from askmask.experiments.figures.gallery import class_colour
+from askmask.experiments.figures.general import learning_curves
+from askmask.experiments.figures.matrices import penalty_figure
+from askmask.experiments.figures.paper import (
     figure_1,
     figure_4,
     figure_5,
@@ -36,12 +37,16 @@ from askmask.experiments.paper import (
     figure_e2,
     paper_figures,
 )
-from askmask.experiments.report import GalleryItem
-from askmask.experiments.results import ResultRow
-from askmask.project import DATABASE_NAME
+from askmask.experiments.report.report import GalleryItem
+from askmask.experiments.run.grid import Trial
+from askmask.experiments.run.results import ResultRow
+from askmask.experiments.stats.analysis import analyse
+from askmask.experiments.stats.curves import Arm
+from askmask.experiments.stats.measures import METRICS
+from askmask.loop.project import DATABASE_NAME
+from askmask.query.score_histograms import BINS, ScoreCounts
 from askmask.records import ImageInfo, Query, QueryItem, Region, Unit
-from askmask.store import Store
-from askmask.tally import BINS, ScoreCounts
+from askmask.store.store import Store
 from result_rows import curves, reliability, row
 
 UNITS = ("region", "image")
@@ -168,7 +173,7 @@ def test_figure_5_chooses_at_most_four_fractions_the_last_included() -> None:
 def test_density_of_asked_scores_worked_by_hand() -> None:
     # bins 0.025 wide: 30 of 40 pixels in bin 1 and 10 above the last edge: 0.75 / 0.025 = 30
     rows = score_rows({1: 30, BINS: 10}, {0: 100})
-    found = density(rows, Strategy("random", "region"), "asked_score")
+    found = density(rows, Arm("random", "region"), "asked_score")
     assert found is not None
     assert found.heights[:3] == pytest.approx((0, 30, 0))
     assert found.above == pytest.approx(0.25)
@@ -365,5 +370,5 @@ def test_agreement_keeps_variants_of_a_grid_apart(tmp_path: Path) -> None:
 
 
 def test_nothing_asked_has_no_overlap() -> None:
-    assert math.isnan(Agreement(0, 1, "a", "b", 100, 0, 0, 0).overlap)
-    assert math.isnan(Agreement(0, 1, "a", "b", 0, 0, 0, 0).by_chance)
+    assert math.isnan(QueryOverlap(0, 1, "a", "b", 100, 0, 0, 0).overlap)
+    assert math.isnan(QueryOverlap(0, 1, "a", "b", 0, 0, 0, 0).by_chance)

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from askmask import effort
-from askmask.effort import Effort, effort_of, measured
+from askmask.metrics import effort
+from askmask.metrics.effort import Effort, effort_of, measured
 from askmask.records import UNLABELLED, Mask
 
 

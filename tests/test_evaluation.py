@@ -7,7 +7,7 @@ import pytest
 
 from askmask.config import EvaluationConfig
 from askmask.errors import ConfigError, ShapeError
-from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.calibration_scores import CalibrationSums
 from askmask.metrics.evaluation import Evaluation
 from askmask.metrics.segmentation import ConfusionCounts
 from askmask.records import UNLABELLED, ClassMap, Mask, MetricRow

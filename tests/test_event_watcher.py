@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from askmask.store import Store
-from askmask.web.events import Watcher
+from askmask.serve.web.events import Watcher
+from askmask.store.store import Store
 
 
 def test_stream_that_read_further_than_the_watcher_looked_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("askmask.web.events.ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr("askmask.serve.web.events.ALIVE_SECONDS", 0.05)
 
     async def waits() -> bool:
         watcher = Watcher(store)

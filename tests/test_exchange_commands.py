@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from askmask.errors import AskmaskError
-from askmask.project import Project
+from askmask.loop.project import Project
 from test_cli import call, project
 
 __all__ = ["project"]  # the fixture

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import executor_contract as jobs
-from askmask import executors
 from askmask.errors import ConfigError
-from askmask.executors import Outcome, Processes, Serial
+from askmask.runtime import executors
+from askmask.runtime.executors import Outcome, Processes, Serial
 from executor_contract import ExecutorContract, by_index
 
 
@@ -181,7 +181,7 @@ def run_either(task):
 PARENT = """
     import sys
     from executor_contract import say_pid_and_wait
-    from askmask.executors import Processes
+    from askmask.runtime.executors import Processes
 
     if __name__ == "__main__":
         list(Processes(workers=2, threads=1).map(say_pid_and_wait, [sys.argv[1]] * 3))
@@ -305,5 +305,5 @@ class TestWorker:
 
 
 def test_importing_executors_loads_no_torch():
-    program = "import sys, askmask.executors; sys.exit('torch' in sys.modules)"
+    program = "import sys, askmask.runtime.executors; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -16,11 +16,11 @@ from torch.nn import functional
 from askmask.config import ModelConfig
 from askmask.errors import ConfigError, UnknownName, WeightsError
 from askmask.models import external
+from askmask.models.build import build_model
 from askmask.models.contract import Model
 from askmask.models.dropout import NoNoise
 from askmask.models.external import External, FetchedEncoder, fetch_resnet_v2, from_timm
 from askmask.models.normalization import Normalization
-from askmask.models.registry import build_model
 from askmask.models.resnet_v2 import ResNetV2
 from askmask.models.weights import fill_encoder, save_model
 from model_contract import ModelContract, RecordingNoise, random_images

@@ -12,18 +12,18 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from askmask.experiments.curves import Strategy
-from askmask.experiments.drawing import INKS, Ink, swatch, to_png, to_svg
-from askmask.experiments.figures import (
+from askmask.experiments.figures.general import (
     error_left_figure,
     group_scores,
     learning_curves,
     reliability_diagram,
 )
+from askmask.experiments.figures.ink import INKS, Ink, swatch, to_png, to_svg
+from askmask.experiments.stats.curves import Arm
 from result_rows import curves, reliability, row
 
 THREE = {"random-region": [[0.1, 0.3], [0.2, 0.4], [0.3, 0.5]]}
-REGIONS = Strategy("random", "region")
+REGIONS = Arm("random", "region")
 
 
 def lines(figure: Figure, axes: int = 0) -> list[tuple[list[float], list[float]]]:
@@ -100,7 +100,7 @@ def test_curve_can_stand_on_another_cost() -> None:
 
 
 def test_regions_are_solid_and_filled_images_dashed_and_hollow() -> None:
-    region, image = (only_line(swatch(Strategy("margin", unit))) for unit in ("region", "image"))
+    region, image = (only_line(swatch(Arm("margin", unit))) for unit in ("region", "image"))
     assert region.get_color() == image.get_color()
     assert (region.get_linestyle(), image.get_linestyle()) == ("-", "--")
     assert image.get_markerfacecolor() == "none"
@@ -110,13 +110,13 @@ def test_regions_are_solid_and_filled_images_dashed_and_hollow() -> None:
 def test_acquisition_functions_differ_by_colour_and_marker() -> None:
     names = ("random", "predictive_entropy", "mutual_information", "variation_ratio",
              "vote_variation_ratio", "margin", "expected_entropy")  # fmt: skip
-    drawn = [only_line(swatch(Strategy(name, "region"))) for name in names]
+    drawn = [only_line(swatch(Arm(name, "region"))) for name in names]
     assert len({line.get_color() for line in drawn}) == len(names)
     assert len({line.get_marker() for line in drawn}) == len(names)
 
 
 def test_unknown_acquisition_function_has_a_colour_but_not_that_of_random() -> None:
-    unknown, random = (only_line(swatch(Strategy(n, "region"))) for n in ("mine", "random"))
+    unknown, random = (only_line(swatch(Arm(n, "region"))) for n in ("mine", "random"))
     assert unknown.get_color() != random.get_color()
 
 

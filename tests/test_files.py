@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from askmask.data.files import StoredFile, list_archive, list_folder
+from askmask.data.prepare.stored_files import StoredFile, list_archive, list_folder
 from askmask.errors import SourceError
 
 

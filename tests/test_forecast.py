@@ -8,9 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askmask.acquisition import SampleSums, score_map
 from askmask.config import ImageConfig, RegionConfig
-from askmask.forecast import (
+from askmask.query.forecast import (
     Contender,
     Estimate,
     contenders,
@@ -19,8 +18,9 @@ from askmask.forecast import (
     possible_losses,
     still_open,
 )
+from askmask.query.regions import places_of
+from askmask.query.scores import SampleSums, score_map
 from askmask.records import Region
-from askmask.regions import places_of
 
 K1 = RegionConfig(size=(1, 2), stride=1, budget_regions=1)
 

@@ -13,16 +13,16 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 from pycocotools import mask as reference
 
-from askmask.bridges.brush_rle import decode_brush, encode_brush
-from askmask.bridges.coco import Coco
-from askmask.bridges.coco_rle import decode_runs, encode_runs, runs_to_text, text_to_runs
-from askmask.bridges.exchange import Format, Item
-from askmask.bridges.formats import FORMATS, exchange_format
-from askmask.bridges.label_studio import LabelStudio
-from askmask.bridges.nnunet import NnUNet
-from askmask.bridges.png import IndexPng
-from askmask.bridges.qupath import QuPath
 from askmask.errors import ConfigError, ExchangeError, ShapeError, UnknownName
+from askmask.formats.brush_rle import decode_brush, encode_brush
+from askmask.formats.by_name import FORMATS, exchange_format
+from askmask.formats.coco import Coco
+from askmask.formats.coco_rle import decode_runs, encode_runs, runs_to_text, text_to_runs
+from askmask.formats.format import Format, Item
+from askmask.formats.label_studio import LabelStudio
+from askmask.formats.nnunet import NnUNet
+from askmask.formats.png import IndexPng
+from askmask.formats.qupath import QuPath
 from askmask.records import UNLABELLED, Labels
 from format_contract import ASKED, FormatContract, batch, drawn, expected, label_rasters, picture
 

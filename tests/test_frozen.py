@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from askmask.acquisition import SampleSums, score_map
 from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen_plain import PlainFrozen
 from askmask.models.frozen_resnet import FrozenEncoder
 from askmask.models.resnet_v2 import ResNetV2
 from askmask.models.workspace import Workspace
-from askmask.sampling import Deterministic, MonteCarloDropout
+from askmask.query.scores import SampleSums, score_map
+from askmask.sampling.predictors import Deterministic, MonteCarloDropout
 from small_models import small_two_decoder, small_unet
 
 NAMES = {"seed": 5, "round_": 1, "image_id": "image"}

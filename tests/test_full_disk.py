@@ -17,16 +17,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import askmask.worker as worker_module
-from askmask.bridges.files import item_stem
-from askmask.cli import main
+import askmask.serve.worker as worker_module
+from askmask.cli.main import main
 from askmask.config import Config
 from askmask.data.rasters import encode_mask
 from askmask.errors import DiskError, StoreFull, disk_problem
-from askmask.oracle import MaskOracle
-from askmask.project import Project
-from askmask.store import Store
-from askmask.worker import Worker
+from askmask.formats.painted_files import item_stem
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.serve.worker import Worker
+from askmask.store.store import Store
 from people import Client, Person
 from served import make_project
 from server_processes import (
@@ -215,7 +215,7 @@ def test_init_on_a_full_disk_ends_with_one_error(
 
 LIMITED = """
 import resource, sys
-from askmask.cli import main
+from askmask.cli.main import main
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 main()

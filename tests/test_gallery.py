@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from askmask.errors import ShapeError
-from askmask.experiments.gallery import PANEL_PIXELS, gallery_png, score_overlay
+from askmask.experiments.figures.gallery import PANEL_PIXELS, gallery_png, score_overlay
 from askmask.records import UNLABELLED, Region
 
 GAP = 6
@@ -129,7 +129,7 @@ def test_overlay_shows_the_image_where_there_is_no_score() -> None:
 
 def test_gallery_loads_neither_pyplot_nor_torch() -> None:
     code = (
-        "import sys, askmask.experiments.gallery, askmask.experiments.report; "
+        "import sys, askmask.experiments.figures.gallery, askmask.experiments.report.report; "
         "sys.exit('matplotlib.pyplot' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

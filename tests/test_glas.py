@@ -10,10 +10,16 @@ import pytest
 from PIL import Image
 
 from askmask.config import DataConfig
-from askmask.data.glas import ARCHIVE_NAME, SPLIT_SIZES, fetch_glas, paper_roles, prepare_glas
+from askmask.data.prepare.glas import (
+    ARCHIVE_NAME,
+    SPLIT_SIZES,
+    fetch_glas,
+    paper_roles,
+    prepare_glas,
+)
+from askmask.data.prepare.writing import PrepareSummary
 from askmask.data.prepared import PreparedSource
 from askmask.data.roles import assign_roles
-from askmask.data.writing import PrepareSummary
 from askmask.errors import ConfigError, DownloadError, PrepareError, SourceError
 from file_server import Served, serving
 

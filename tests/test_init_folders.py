@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from askmask.commands.folders import ImageFolders, settings_for
-from askmask.commands.project import init_project
+from askmask.cli.folders import ImageFolders, settings_for
+from askmask.cli.project import init_project
 from askmask.config import load_config
 from askmask.errors import ConfigError, PrepareError, ProjectError
-from askmask.project import Project
+from askmask.loop.project import Project
 from askmask.records import ImageInfo
 from discs import draw_discs
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from askmask.doctor import diagnose
 from askmask.errors import KernelError, ShapeError
-from askmask.kernel import SWITCH, Kernel, build_kernel, kernel_path, load_kernel
-from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.calibration_scores import CalibrationSums
 from askmask.models.dropout import KeyedNoise
 from askmask.models.two_decoder import TwoDecoder
 from askmask.records import UNLABELLED
-from askmask.sampling import MonteCarloDropout, Prediction
+from askmask.runtime.doctor import diagnose
+from askmask.runtime.kernel import SWITCH, Kernel, build_kernel, kernel_path, load_kernel
+from askmask.sampling.predictors import MonteCarloDropout, Prediction
 from small_models import SMALL_LAYOUT, small_two_decoder
 
 NAMES = {"seed": 5, "round_": 1, "image_id": "image"}

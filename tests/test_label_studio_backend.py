@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from askmask.access import Role
-from askmask.bridges.brush_rle import decode_brush, encode_brush
-from askmask.bridges.exchange import Batch, Item, region_name
-from askmask.bridges.label_studio import LabelStudio
-from askmask.project import Project
+from askmask.formats.brush_rle import decode_brush, encode_brush
+from askmask.formats.format import Batch, Item, region_name
+from askmask.formats.label_studio import LabelStudio
+from askmask.loop.project import Project
+from askmask.store.tokens import Role
 from served import SIDE, Build, add_piece, answer_body, client_of, make_project
 
 BASE = "/label-studio"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askmask.labelled import Gain, Piece, compose, gain, grown, mask_digest
 from askmask.records import UNLABELLED, Mask, Region
+from askmask.store.compose import Gain, Piece, compose, gain, grown, mask_digest
 from labelled_strategies import IMAGE, boundary_edges, newest_labels, pieces, regions
 
 NO = UNLABELLED

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from askmask.cli import main
+from askmask.cli.main import main
 from picture_files import huge_png
 
 

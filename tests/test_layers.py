@@ -1,8 +1,9 @@
-"""Imports go down only: the table of DESIGN, checked on the source itself."""
+"""Imports go down only: the table of layers, checked on the source itself."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,115 +12,116 @@ import askmask
 
 PACKAGE = Path(askmask.__file__).parent
 
-# Larger may import smaller; equal only within one folder.
-LAYERS = {
-    "cli": 9,
-    "cli_serving": 8.5,
-    "commands": 8,
-    "experiments": 7,
-    "web": 7.2,
-    "bridges": 7,
-    "worker": 6.5,
-    "loop": 6,
-    "drawing": 5.5,
-    "judging": 5,
-    "asking": 5,
-    "fitting": 4,
-    "calibrating": 4.5,
-    "comparing": 5.5,
-    "predicting": 5,
-    "recalibrated": 3.6,
-    "training_set": 3.5,
-    "project": 3.4,
-    "logit_samples": 3.1,
-    "mapped_mean": 3.1,
-    "training": 3,
-    "sampling": 3,
-    "oracle": 3,
-    "features": 3.1,
-    "batches": 2.7,
-    "augment": 2.5,
-    "checkpoint": 2.5,
-    "compute": 2.5,
-    "strategies": 2.2,
-    "models": 2,
-    "adaptive": 1.9,
-    "forecast": 1.8,
-    "losses": 1.5,
-    "metrics": 1.5,
-    "regions": 1.5,
-    "acquisition": 1.5,
-    "tally": 1.5,
-    "recalibration": 1.5,
-    "store": 1.4,
-    "control": 1.38,
-    "worklist": 1.37,
-    "access": 1.35,
-    "ledger": 1.35,
-    "answers": 1.35,
-    "database": 1.3,
-    "schema": 1.2,
-    "labelled": 1.1,
-    "effort": 1.1,
-    "contours": 0.9,
-    "data": 1,
-    "executors": 1,
-    "cache": 1,
-    "kernel": 1,
-    "doctor": 1.1,
-    "config": 0.5,
-    "workitems": 0.4,
-    "exclusive": 0.2,
-    "options": 0.4,
-    "records": 0.3,
-    "progress": 0.1,
-    "seeds": 0.1,
+# A place may import itself and places of smaller levels, but no other place of its own level.
+LEVELS = {
+    "__main__": 11,
+    "cli": 10,
+    "experiments": 9,
+    "serve": 9,
+    "loop": 8,
+    "formats": 7,
+    "sampling": 7,
+    "training": 7,
+    "models": 6,
+    "query": 5,
+    "calibration": 4,
+    "metrics": 4,
+    "store": 4,
+    "data": 3,
+    "runtime": 3,
+    "config": 2,
+    "options": 1,
+    "progress": 1,
+    "records": 1,
+    "seeds": 1,
     "errors": 0,
 }
 NO_TORCH = (
-    "experiments.results",
-    "experiments.report",
-    "data",
-    "store",
-    "executors",
-    "records",
-    "errors",
+    "cli.main",
     "config",
+    "data.prepared",
+    "errors",
+    "experiments.report.report",
+    "experiments.run.results",
+    "formats.by_name",
+    "loop.oracle",
+    "loop.project",
+    "records",
+    "runtime.executors",
     "seeds",
-    "web.app",
-    "bridges",
-    "oracle",
+    "serve.web.app",
+    "store.store",
 )
-
-
-def layer_of(module: str) -> str:
-    return module.split(".")[1] if "." in module else ""
-
-
-def imports_of(path: Path) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+MOST_FILES = 16
+"""A folder with more than about a dozen files is no longer read at a glance."""
 
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_module_imports_only_lower_layers(path: Path) -> None:
-    own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def exists(module: str) -> bool:
+    return (PACKAGE / f"{module.replace('.', '/')}.py").is_file() or (
+        PACKAGE / module.replace(".", "/") / "__init__.py"
+    ).is_file()
+
+
+def imports_of(source: str) -> Iterator[str]:
+    """Modules below askmask that a source imports, without the leading ``askmask.``."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            _, _, module = name.partition("askmask.") if name.startswith("askmask.") else ("",) * 3
+            if module and not exists(module):  # a name inside a module
+                module = module.rpartition(".")[0]
+            if module:
+                yield module
+
+
+def place(module: str) -> str:
+    return module.split(".", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("path", modules(), ids=dotted)
+def test_module_imports_only_lower_levels(path: Path) -> None:
+    own = place(dotted(path))
     if own == "__init__":
         return
-    assert own in LAYERS, f"give {own!r} a layer in this table"
-    for name in imports_of(path):
-        other = layer_of(name) if name.startswith("askmask.") else ""
-        if other and other != own:
-            assert LAYERS[other] < LAYERS[own], f"{own} must not import {other}"
+    assert own in LEVELS, f"give {own!r} a level in this table"
+    for module in imports_of(path.read_text(encoding="utf-8")):
+        other = place(module)
+        if other != own:
+            assert LEVELS[other] < LEVELS[own], f"{own} must not import {module}"
+
+
+def test_page_and_api_meet_the_loop_only_through_the_project_and_its_store() -> None:
+    for path in (PACKAGE / "serve" / "web").rglob("*.py"):
+        for module in imports_of(path.read_text(encoding="utf-8")):
+            assert module == "loop.project" or place(module) != "loop", path
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import askmask.store.store", "store.store"),
+        ("from askmask.store.store import Store", "store.store"),
+        ("from askmask.store import answers", "store.answers"),
+        ("from askmask import records", "records"),
+        ("def late():\n    from askmask.loop.loop import Loop", "loop.loop"),
+    ],
+)
+def test_layer_test_sees_an_import_in_every_form(source: str, found: str) -> None:
+    assert list(imports_of(source)) == [found]
 
 
 @pytest.mark.parametrize("module", ["", *NO_TORCH])
@@ -130,5 +132,16 @@ def test_import_loads_no_torch(module: str) -> None:
 
 
 def test_files_stay_small_enough_to_read_in_one_sitting() -> None:
-    sizes = {p.name: len(p.read_text(encoding="utf-8").splitlines()) for p in modules()}
+    sizes = {dotted(p): len(p.read_text(encoding="utf-8").splitlines()) for p in modules()}
     assert {name: size for name, size in sizes.items() if size > 400} == {}
+
+
+def test_folders_stay_small_enough_to_read_at_a_glance() -> None:
+    folders = {path.parent for path in modules()}
+    counts = {folder.name: len(list(folder.glob("*.py"))) for folder in folders}
+    assert {name: count for name, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_no_folder_is_named_after_nothing() -> None:
+    names = {path.name for path in PACKAGE.rglob("*") if path.is_dir()}
+    assert not names & {"utils", "common", "core", "base", "helpers", "misc"}

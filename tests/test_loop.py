@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askmask.cache import Cache
 from askmask.config import Config
 from askmask.errors import ConfigError, ProjectError, TrainingFailed, UnknownName
-from askmask.loop import Loop
-from askmask.oracle import MaskOracle
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
 from askmask.progress import Progress
-from askmask.project import Project
+from askmask.runtime.cache import Cache
 
 Build = Callable[..., Config]
 

@@ -11,9 +11,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from askmask.errors import ShapeError
-from askmask.losses import decoder_loss, l2_penalty, masked_cross_entropy, segmentation_loss
 from askmask.records import UNLABELLED
 from askmask.seeds import torch_generator
+from askmask.training.losses import (
+    decoder_loss,
+    l2_penalty,
+    masked_cross_entropy,
+    segmentation_loss,
+)
 
 
 @dataclass

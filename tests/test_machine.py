@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from askmask import doctor
-from askmask.compute import configure, keep_freed_memory
 from askmask.config import Config
 from askmask.errors import ConfigError
+from askmask.runtime import doctor
+from askmask.runtime.compute import configure, keep_freed_memory
 
 Build = Callable[..., Config]
 
@@ -38,7 +38,7 @@ def test_asking_for_a_gpu_where_there_is_none_says_so(disc_config: Build) -> Non
 def test_freed_memory_is_used_again_without_new_pages() -> None:
     script = """
 import resource, torch
-from askmask.compute import keep_freed_memory
+from askmask.runtime.compute import keep_freed_memory
 pages = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 assert keep_freed_memory()
 torch.ones(2**24)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from askmask.data.files import StoredFile
-from askmask.data.kinds import Survey, guess_kind, survey_masks
 from askmask.data.masks import MaskKind, MaskRule
-from askmask.data.palette import ClassFile, check_classes, read_classes
+from askmask.data.prepare.class_file import ClassFile, check_classes, read_classes
+from askmask.data.prepare.kinds import Survey, guess_kind, survey_masks
+from askmask.data.prepare.stored_files import StoredFile
 from askmask.errors import SourceError
 from askmask.records import UNLABELLED
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from askmask.commands import watching
-from askmask.commands.compare import compare_runs
+from askmask.cli import watching
+from askmask.cli.compare import compare_runs
 from askmask.config import Config, dump_config
 from askmask.errors import ProjectError
-from askmask.experiments.merge import Run, merge, read_run
-from askmask.experiments.results import ResultRow, read_results, write_results
+from askmask.experiments.run.merge import Run, merge, read_run
+from askmask.experiments.run.results import ResultRow, read_results, write_results
 from result_rows import row
 
 Build = Callable[..., Config]

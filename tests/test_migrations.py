@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askmask.access import Person, Role
-from askmask.database import connect
 from askmask.errors import StoreError
 from askmask.records import UNLABELLED, ImageInfo, MetricRow, Query, QueryItem, Region, Unit
-from askmask.schema import MIGRATIONS, Migration, version_of
-from askmask.store import RoundCost, Store
-from askmask.workitems import ItemState, Lease
+from askmask.store.database import connect
+from askmask.store.schema import MIGRATIONS, Migration, version_of
+from askmask.store.store import RoundCost, Store
+from askmask.store.tokens import Person, Role
+from askmask.store.work_records import ItemState, Lease
 
 ASSETS = Path(__file__).parent / "assets"
 NEWEST = MIGRATIONS[-1].version
@@ -182,9 +182,9 @@ def test_step_that_fails_half_way_leaves_the_database_as_it_was(old: Path) -> No
 KILLED_UPGRADE = """
 import os, signal, sys
 from pathlib import Path
-import askmask.database
+import askmask.store.database
 
-connect = askmask.database.sqlite3.connect
+connect = askmask.store.database.sqlite3.connect
 
 def kill_at(statement):
     if statement.startswith(sys.argv[2]):
@@ -195,8 +195,8 @@ def traced(*arguments, **options):
     connection.set_trace_callback(kill_at)
     return connection
 
-askmask.database.sqlite3.connect = traced
-askmask.database.connect(Path(sys.argv[1]))
+askmask.store.database.sqlite3.connect = traced
+askmask.store.database.connect(Path(sys.argv[1]))
 """
 
 

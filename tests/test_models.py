@@ -9,17 +9,12 @@ from torch.nn import functional
 
 from askmask.config import ModelConfig
 from askmask.errors import ConfigError, UnknownName, WeightsError
+from askmask.models.build import build_model, model_names
 from askmask.models.contract import Model
 from askmask.models.dropout import NoNoise
 from askmask.models.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalization
-from askmask.models.registry import build_model, model_names
-from askmask.models.resnet_v2 import ResNetV2, Stem, Unit
-from askmask.models.two_decoder import (
-    Branch,
-    TwoDecoder,
-    TwoDecoderOptions,
-    Upsampling,
-)
+from askmask.models.resnet_v2 import ResidualUnit, ResNetV2, Stem
+from askmask.models.two_decoder import Branch, TwoDecoder, TwoDecoderOptions, Upsampling
 from askmask.models.unet import UNet, UNetOptions
 from model_contract import ModelContract, RecordingNoise, keyed, random_images
 from small_models import SMALL_LAYOUT, small_two_decoder, small_unet
@@ -183,7 +178,7 @@ def test_encoder_maps_are_centred_on_multiples_of_their_stride() -> None:
 
 
 def test_a_unit_is_its_formula() -> None:
-    unit = Unit(4, 2, 6, stride=2, dilation=1, has_projection=True)
+    unit = ResidualUnit(4, 2, 6, stride=2, dilation=1, has_projection=True)
     x = torch.randn(2, 4, 9, 7)
     before = x.clone()
     y = functional.relu(functional.batch_norm(x, None, None, training=True))
@@ -199,7 +194,7 @@ def test_a_unit_is_its_formula() -> None:
 
 
 def test_a_unit_without_projection_adds_its_bare_input() -> None:
-    unit = Unit(6, 2, 6, stride=1, dilation=2, has_projection=False).eval()
+    unit = ResidualUnit(6, 2, 6, stride=1, dilation=2, has_projection=False).eval()
     nn.init.zeros_(unit.conv3.weight)
     x = torch.randn(1, 6, 5, 5)
     assert torch.equal(unit(x), x)

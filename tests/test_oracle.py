@@ -7,9 +7,9 @@ import pytest
 
 from askmask.data.source import MemorySource
 from askmask.errors import SourceError
-from askmask.oracle import MaskOracle
+from askmask.loop.oracle import MaskOracle
 from askmask.records import Region
-from askmask.store import MASK_TOOL, Store
+from askmask.store.store import MASK_TOOL, Store
 from oracle_contract import KNOWN, PLAIN, OracleContract, drawn_source
 
 

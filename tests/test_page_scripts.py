@@ -10,7 +10,7 @@ import pytest
 
 import askmask
 
-STATIC = Path(askmask.__file__).parent / "web" / "static"
+STATIC = Path(askmask.__file__).parent / "serve" / "web" / "static"
 SCRIPT_TESTS = Path(__file__).parent / "js"
 NODE = shutil.which("node")
 

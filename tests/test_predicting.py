@@ -11,21 +11,21 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from askmask import predicting
-from askmask.cli import app
+from askmask.cli.main import app
 from askmask.config import Config
-from askmask.data.files import list_folder
+from askmask.data.prepare.stored_files import list_folder
 from askmask.data.prepared import DatasetWriter
 from askmask.errors import ProjectError, SourceError
-from askmask.fitting import load_judge
-from askmask.loop import Loop
+from askmask.loop import predict as predicting
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.predict import CONFIDENCE_SCALE, predict_files, tiles
+from askmask.loop.project import Project
+from askmask.loop.train import load_judge
 from askmask.metrics.objects import find_objects
 from askmask.models.weights import file_digest
-from askmask.oracle import MaskOracle
-from askmask.predicting import CONFIDENCE_SCALE, predict_files, tiles
-from askmask.project import Project
 from askmask.records import ClassMap, ImageInfo
-from askmask.sampling import Deterministic
+from askmask.sampling.predictors import Deterministic
 from discs import draw_discs
 from fakes import TinyModel
 from picture_files import huge_png

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askmask.data.prepare import PrepareOptions, prepare_folder
+from askmask.data.prepare.folder import PrepareOptions, prepare_folder
+from askmask.data.prepare.writing import PrepareSummary
 from askmask.data.prepared import PreparedSource
-from askmask.data.writing import PrepareSummary
 from askmask.errors import ConfigError, PrepareError, SourceError, UnknownName
 from askmask.records import UNLABELLED
 from picture_files import photograph, save

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askmask.errors import ShapeError
-from askmask.experiments.ranking import RankSpread, bootstrap_ranks, penalty_matrix
+from askmask.experiments.stats.ranking import RankSpread, bootstrap_ranks, penalty_matrix
 
 few = settings(max_examples=20, deadline=None)
 

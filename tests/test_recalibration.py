@@ -11,8 +11,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from askmask.errors import AskmaskError, ShapeError
-from askmask.recalibration import (
+from askmask.calibration import (
     LogitSample,
     LogitScaling,
     ProbabilityCells,
@@ -23,6 +22,7 @@ from askmask.recalibration import (
     fit_vector,
     pooled_nll,
 )
+from askmask.errors import AskmaskError, ShapeError
 from askmask.records import UNLABELLED
 
 seeds = st.integers(0, 2**32 - 1)

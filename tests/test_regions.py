@@ -12,8 +12,7 @@ from scipy.signal import convolve
 
 from askmask.config import ImageConfig, RegionConfig
 from askmask.errors import AskmaskError, ShapeError
-from askmask.records import Region
-from askmask.regions import (
+from askmask.query.regions import (
     Candidate,
     candidates,
     image_candidates,
@@ -26,6 +25,7 @@ from askmask.regions import (
     window_sums,
     windows,
 )
+from askmask.records import Region
 from plain_regions import all_origins, everywhere
 
 

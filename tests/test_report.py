@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from askmask.experiments.gallery import gallery_png
-from askmask.experiments.report import DataFacts, GalleryItem, write_report
-from askmask.experiments.results import ResultRow
+from askmask.experiments.figures.gallery import gallery_png
+from askmask.experiments.report.report import DataFacts, GalleryItem, write_report
+from askmask.experiments.run.results import ResultRow
 from askmask.records import Region
 from result_rows import curves, reliability, row
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askmask.errors import ProjectError
-from askmask.experiments.results import COLUMNS, ResultRow, read_results, write_results
+from askmask.experiments.run.results import COLUMNS, ResultRow, read_results, write_results
 
 ROW = ResultRow(
     trial="random-region-seed0",
@@ -184,7 +184,7 @@ def test_line_that_was_cut_off_is_refused(tmp_path: Path) -> None:
 
 def test_table_loads_neither_matplotlib_nor_torch() -> None:
     code = (
-        "import sys, askmask.experiments.results; "
+        "import sys, askmask.experiments.run.results; "
         "sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

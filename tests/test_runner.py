@@ -13,24 +13,24 @@ import pytest
 
 from askmask.config import Config, dump_config
 from askmask.errors import ConfigError, ProjectError, UnknownName
-from askmask.experiments.grid import Trial, trials
-from askmask.experiments.results import ResultRow
-from askmask.experiments.runner import (
+from askmask.experiments.run.grid import Trial, trials
+from askmask.experiments.run.results import ResultRow
+from askmask.experiments.run.runner import (
     FAILURE_NAME,
     collect,
     gallery_of_run,
     read_progress,
     simulate,
 )
-from askmask.loop import Loop
-from askmask.oracle import MaskOracle
-from askmask.project import Project
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.query.score_histograms import POOL
 from askmask.records import Unit
-from askmask.tally import POOL
 
 Build = Callable[..., Config]
 TIMES = {"training_seconds", "scoring_seconds", "evaluation_seconds"}
-START = "from askmask.cli import main; main()"
+START = "from askmask.cli.main import main; main()"
 
 
 def without_times(path: Path) -> list[dict[str, str]]:

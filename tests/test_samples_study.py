@@ -8,10 +8,10 @@ import torch
 
 from askmask.config import Config
 from askmask.errors import ConfigError
-from askmask.experiments.samples import study_sample_counts
-from askmask.loop import Loop
-from askmask.oracle import MaskOracle
-from askmask.project import Project
+from askmask.experiments.run.samples_study import study_sample_counts
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
 
 Build = Callable[..., Config]
 CPU = torch.device("cpu")

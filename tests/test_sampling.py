@@ -10,11 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from askmask.acquisition import SampleSums
 from askmask.errors import ConfigError, ShapeError
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import KeyedNoise, Noise, NoNoise
-from askmask.sampling import Deterministic, Ensemble, MonteCarloDropout, Prediction, Predictor
+from askmask.query.scores import SampleSums
+from askmask.sampling.predictors import (
+    Deterministic,
+    Ensemble,
+    MonteCarloDropout,
+    Prediction,
+    Predictor,
+)
 from small_models import small_two_decoder, small_unet
 
 MAKERS: dict[str, Callable[..., Model]] = {

@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 
 from askmask.config import ImageConfig, RegionConfig
 from askmask.errors import ShapeError
+from askmask.query.regions import Candidate, image_candidates, region_candidates, select, selection
 from askmask.records import Region
-from askmask.regions import (
-    Candidate,
-    image_candidates,
-    region_candidates,
-    select,
-    selection,
-)
 from plain_regions import all_windows, chosen_of, covered, everywhere, global_greedy, pools
 
 

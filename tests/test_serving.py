@@ -12,8 +12,8 @@ import pytest
 from askmask.config import Config
 from askmask.data.prepared import DatasetWriter
 from askmask.errors import ConfigError
-from askmask.oracle import MaskOracle
-from askmask.project import Project
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
 from askmask.records import ClassMap, ImageInfo
 from discs import draw_discs
 from people import start_people
@@ -118,7 +118,7 @@ def test_server_ends_in_good_order_when_told(root: Path) -> None:
 
 
 def test_network_without_a_token_is_refused(root: Path) -> None:
-    from askmask.web.serving import serve
+    from askmask.serve.web.server import serve
 
     with pytest.raises(ConfigError, match="askmask token"):
         serve(root, host="0.0.0.0", port=free_port(), with_worker=False)
@@ -127,7 +127,7 @@ def test_network_without_a_token_is_refused(root: Path) -> None:
 def test_port_that_is_taken_is_refused_before_a_worker_starts(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from askmask.web import serving
+    from askmask.serve.web import serving
 
     monkeypatch.setattr(serving.WorkerKeeper, "start", lambda _: pytest.fail("a worker started"))
     port = free_port()
@@ -140,7 +140,7 @@ def test_port_that_is_taken_is_refused_before_a_worker_starts(
 
 
 def test_address_of_another_machine_is_refused(root: Path) -> None:
-    from askmask.web.serving import bound_sockets
+    from askmask.serve.web.server import bound_sockets
 
     with (
         pytest.raises(ConfigError, match=r"an address to serve on, got '192\.0\.2\.1'"),

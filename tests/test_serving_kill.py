@@ -10,8 +10,8 @@ import pytest
 
 from askmask.config import Config
 from askmask.data.prepared import DatasetWriter
-from askmask.oracle import MaskOracle
-from askmask.project import Project
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
 from askmask.records import ClassMap, ImageInfo
 from discs import draw_discs
 from people import Person, start_people

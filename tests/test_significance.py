@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askmask.errors import ShapeError
-from askmask.experiments.significance import (
+from askmask.experiments.stats.curve_statistics import t_interval
+from askmask.experiments.stats.significance import (
     EXACT_UP_TO,
     detectable_effect,
     holm,
@@ -19,7 +20,6 @@ from askmask.experiments.significance import (
     smallest_sign_flip_p,
     t_test_power,
 )
-from askmask.experiments.statistics import t_interval
 
 DIFFERENCES = st.lists(st.integers(-100, 100).map(lambda n: n / 10), min_size=2, max_size=7)
 P_VALUES = st.lists(st.floats(0, 1), max_size=8)

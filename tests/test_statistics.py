@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askmask.errors import ShapeError
-from askmask.experiments.statistics import aubc, common_span, cost_to_reach, t_interval
+from askmask.experiments.stats.curve_statistics import aubc, common_span, cost_to_reach, t_interval
 
 SCORES = st.floats(-100, 100, allow_subnormal=False)
 few = settings(max_examples=30, deadline=None)

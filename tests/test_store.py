@@ -12,20 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import askmask.database
+import askmask.store.database
 from askmask.errors import StoreError
-from askmask.labelled import Piece, compose, mask_digest
-from askmask.records import (
-    UNLABELLED,
-    Answer,
-    ImageInfo,
-    Mask,
-    Query,
-    QueryItem,
-    Region,
-    Unit,
-)
-from askmask.store import Store
+from askmask.records import UNLABELLED, Answer, ImageInfo, Mask, Query, QueryItem, Region, Unit
+from askmask.store.compose import Piece, compose, mask_digest
+from askmask.store.store import Store
 from labelled_strategies import IMAGE, boundary_edges, newest_labels, pieces
 from labels_contract import LabelsContract
 from people_contract import PeopleContract
@@ -155,7 +146,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from askmask.records import Answer, Mask, Region
-from askmask.store import Store
+from askmask.store.store import Store
 
 with Store(Path(sys.argv[1])) as store:
     print("opened", flush=True)
@@ -168,7 +159,7 @@ with Store(Path(sys.argv[1])) as store:
 def test_lock_that_is_never_released_is_an_error_with_a_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(askmask.database, "BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(askmask.store.database, "BUSY_SECONDS", 0.02)
     with Store(tmp_path / NAME) as store:
         store.add_images(IMAGES)
         other = raw(store)
@@ -232,7 +223,7 @@ def test_damaged_database_is_an_error_with_a_cure(store: Store) -> None:
 def test_disk_without_shared_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(askmask.database, "_write_ahead", lambda connection: "delete")
+    monkeypatch.setattr(askmask.store.database, "_write_ahead", lambda connection: "delete")
 
     with pytest.raises(StoreError, match=r"journal mode 'delete'.*local disk"):
         Store(tmp_path / NAME)
@@ -242,7 +233,7 @@ def test_disk_without_shared_memory_is_refused(
 def test_new_database_that_another_program_holds_is_an_error_with_a_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str
 ) -> None:
-    monkeypatch.setattr(askmask.database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(askmask.store.database, "BUSY_SECONDS", 0.05)
     connection = sqlite3.connect(tmp_path / NAME, isolation_level=None)
     for statement in lock.split("; "):
         connection.execute(statement).fetchall()

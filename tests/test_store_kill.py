@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from askmask.records import ImageInfo
-from askmask.store import Store
+from askmask.store.store import Store
 
 SIDE = 12
 CHILD = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-import askmask.database
+import askmask.store.database
 from askmask.records import Answer, ImageInfo, Mask, MetricRow, Query, QueryItem, Region, Unit
-from askmask.store import Store
+from askmask.store.store import Store
 
 path, fatal, survived, author = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
 seen = 0
@@ -34,14 +34,14 @@ def kill_at(statement):
         if seen > survived:
             os.kill(os.getpid(), signal.SIGKILL)
 
-connect = askmask.database.sqlite3.connect
+connect = askmask.store.database.sqlite3.connect
 
 def traced(*arguments, **options):
     connection = connect(*arguments, **options)
     connection.set_trace_callback(kill_at)
     return connection
 
-askmask.database.sqlite3.connect = traced
+askmask.store.database.sqlite3.connect = traced
 SIDE = 12
 with Store(path) as store:
     store.add_images([ImageInfo("image", SIDE, SIDE), ImageInfo("large", 200, 200)])

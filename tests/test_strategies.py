@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from askmask.acquisition import SampleSums
 from askmask.config import Config, ImageConfig, RegionConfig
 from askmask.errors import AskmaskError, ConfigError, UnknownName
-from askmask.records import Region
-from askmask.regions import places_of
-from askmask.strategies import (
+from askmask.query.regions import places_of
+from askmask.query.scores import SampleSums
+from askmask.query.strategies import (
     STRATEGIES,
     ScoredImage,
     Strategy,
@@ -24,11 +23,14 @@ from askmask.strategies import (
     find_strategy,
     noisy,
     register,
-    registry,
     strategy_names,
     strategy_turn,
     stratified,
 )
+from askmask.query.strategies import (
+    by_name as registry,
+)
+from askmask.records import Region
 
 PAIRS = RegionConfig(size=(1, 2), stride=2, budget_regions=2)
 
@@ -296,8 +298,8 @@ import signal
 from torch import Tensor
 
 from askmask import SampleSums
-from askmask.strategies import Strategy
-from askmask.strategies.noisy import NoiseOptions, power
+from askmask.query.strategies import Strategy
+from askmask.query.strategies.noisy import NoiseOptions, power
 
 
 def my_score(sums: SampleSums) -> Tensor:
@@ -357,7 +359,7 @@ class TestOutside:
     def test_killed_worker_is_a_row_and_outside_strategies_of_others_go_on(
         self, tmp_path: Path, disc_config: object
     ) -> None:
-        from askmask.experiments.runner import simulate
+        from askmask.experiments.run.runner import simulate
 
         score, killer = (f"my_askmask_package.mymodule:{name}" for name in ("my_score", "killer"))
         config = disc_config(  # type: ignore[operator]

@@ -4,10 +4,7 @@ import math
 
 import pytest
 
-from askmask.experiments.analysis import analyse
-from askmask.experiments.measures import METRICS, Metric
-from askmask.experiments.results import ResultRow
-from askmask.experiments.tables import (
+from askmask.experiments.report.tables import (
     Table,
     areas,
     class_dice,
@@ -17,7 +14,10 @@ from askmask.experiments.tables import (
     final_scores,
     interval_text,
 )
-from askmask.experiments.verdict import compare
+from askmask.experiments.run.results import ResultRow
+from askmask.experiments.stats.analysis import analyse
+from askmask.experiments.stats.measures import METRICS, Metric
+from askmask.experiments.stats.verdict import compare
 from result_rows import curves, row
 
 F1 = METRICS["object_f1"]

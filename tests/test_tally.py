@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askmask.errors import ProjectError
-from askmask.records import QueryItem, Region
-from askmask.tally import (
+from askmask.query.score_histograms import (
     BINS,
     MAX_PIXELS,
     ScoreCounts,
@@ -18,6 +17,7 @@ from askmask.tally import (
     read_counts,
     write_counts,
 )
+from askmask.records import QueryItem, Region
 
 
 def item(row: int, col: int, height: int, width: int, image_id: str = "a") -> QueryItem:

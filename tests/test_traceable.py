@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from askmask.experiments.report import write_report
-from askmask.experiments.results import ResultRow, read_results, write_results
+from askmask.experiments.report.report import write_report
+from askmask.experiments.run.results import ResultRow, read_results, write_results
 from result_rows import curves, reliability
 from test_report import Page
 

@@ -10,22 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from askmask import training
-from askmask.augment import TrainingImage
-from askmask.batches import BatchMaker
 from askmask.config import AugmentConfig, TrainingConfig
 from askmask.errors import SourceError
 from askmask.models.contract import Features, Outputs
 from askmask.models.dropout import GeneratorNoise, Noise, NoNoise
 from askmask.records import UNLABELLED
 from askmask.seeds import torch_generator
-from askmask.training import (
-    StepReport,
-    TrainingResult,
-    auxiliary_weight,
-    learning_rate,
-    train,
-)
+from askmask.training import fit as training
+from askmask.training.augment import TrainingImage
+from askmask.training.batches import BatchMaker
+from askmask.training.fit import StepReport, TrainingResult, auxiliary_weight, learning_rate, train
 from fakes import MemoryTrainingSet, TinyModel, drawn_training_image, drawn_training_set
 
 

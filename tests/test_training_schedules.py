@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askmask.compute import use_bf16
 from askmask.config import TrainingConfig
-from askmask.training import WeightAverage, auxiliary_weight, learning_rate
+from askmask.runtime.compute import use_bf16
+from askmask.training.fit import WeightAverage, auxiliary_weight, learning_rate
 from fakes import TinyModel
 
 CPU = torch.device("cpu")

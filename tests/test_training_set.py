@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from askmask.data.targets import boundary_target
-from askmask.oracle import MaskOracle
-from askmask.store import Store
-from askmask.training_set import LabelledSet
+from askmask.loop.labelled_images import LabelledSet
+from askmask.loop.oracle import MaskOracle
+from askmask.store.store import Store
 from fakes import drawn_source
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askmask.config import EvaluationConfig
-from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.calibration_scores import CalibrationSums
 from askmask.metrics.evaluation import Evaluation
 from askmask.metrics.intervals import ImageSums
 from askmask.metrics.recalibrated import RecalibratedEvaluation

@@ -4,12 +4,10 @@ import math
 
 import pytest
 
-from askmask.experiments.curves import (
-    Strategy,
-)
-from askmask.experiments.measures import METRICS
-from askmask.experiments.significance import paired_t_test, sign_flip_test
-from askmask.experiments.verdict import compare, judged_metrics, verdict
+from askmask.experiments.stats.curves import Arm
+from askmask.experiments.stats.measures import METRICS
+from askmask.experiments.stats.significance import paired_t_test, sign_flip_test
+from askmask.experiments.stats.verdict import compare, judged_metrics, verdict
 from result_rows import curves, row
 
 F1, BRIER = METRICS["object_f1"], METRICS["brier"]
@@ -115,7 +113,7 @@ def test_difference_that_leaves_zero_out_is_shown() -> None:
 
 def test_lower_is_better_for_a_loss() -> None:
     (comparison,) = compare(curves(CLEAR, metric="brier"), BRIER, "test")
-    assert comparison.better == Strategy("random", "region")
+    assert comparison.better == Arm("random", "region")
     assert comparison.outcome == "random · regions better"
     assert verdict([comparison])[1] == [f"Better than random? No, worse: margin · regions {BY}."]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from askmask.project import Project
+from askmask.loop.project import Project
 from served import API, URL, Build, add_piece, client_of, make_project
 
 with warnings.catch_warnings():

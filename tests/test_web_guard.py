@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from askmask.access import Person, Role
-from askmask.project import Project
-from askmask.web import guard
-from askmask.web.guard import Guard, is_loopback, known_hosts
+from askmask.loop.project import Project
+from askmask.serve.web import guard
+from askmask.serve.web.guard import Guard, is_loopback, known_hosts
+from askmask.store.tokens import Person, Role
 from served import API, URL, Build, answer_body, client_of, make_project
 
 NETWORK = "0.0.0.0"

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from askmask.project import Project
+from askmask.loop.project import Project
 from served import API, SIDE, Build, add_piece, add_query, answer_body, client_of, make_project
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-import askmask.web.events as events_module
-from askmask.control import Event, WorkerState
-from askmask.project import Project
+import askmask.serve.web.events as events_module
+from askmask.loop.project import Project
 from askmask.records import MetricRow
-from askmask.store import TrainingRecord
-from askmask.web.events import MOST_EVENTS, Watcher, summed_up
+from askmask.serve.web.events import MOST_EVENTS, Watcher, summed_up
+from askmask.store.mailbox import Event, WorkerState
+from askmask.store.store import TrainingRecord
 from served import API, Build, answer_body, client_of, make_project
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from askmask.config import ModelConfig
 from askmask.errors import WeightsError
 from askmask.models import weights
+from askmask.models.build import build_model
 from askmask.models.dropout import NoNoise
-from askmask.models.registry import build_model
 from askmask.models.resnet_v2 import ResNetV2
 from askmask.models.weights import (
     file_digest,

@@ -38,9 +38,9 @@ def test_wheel_holds_every_file_of_the_package_and_no_other(wheel: set[str]) -> 
     "name",
     [
         "askmask/py.typed",
-        "askmask/web/static/index.html",
-        "askmask/web/static/editor/superpixel-worker.js",
-        "askmask/web/static/css/theme.css",
+        "askmask/serve/web/static/index.html",
+        "askmask/serve/web/static/editor/superpixel-worker.js",
+        "askmask/serve/web/static/css/theme.css",
         "askmask/native/sampling.cpp",
         "askmask/native/counting.cpp",
         "askmask/templates/askmask.yaml",

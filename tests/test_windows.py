@@ -10,8 +10,8 @@ import tifffile
 from PIL import Image
 
 from askmask.data.prepared import PreparedSource
+from askmask.data.pyramid import TILE, Pyramid, levels, shrunk
 from askmask.data.source import MemorySource
-from askmask.data.windows import TILE, Pyramid, levels, shrunk
 from askmask.errors import SourceError
 from askmask.records import ClassMap, ImageInfo, Region
 from askmask.seeds import numpy_generator

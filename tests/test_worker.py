@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import askmask.worker as worker_module
+import askmask.serve.worker as worker_module
 from askmask.config import Config
-from askmask.control import CommandName
 from askmask.data.rasters import decode_mask
 from askmask.errors import ProjectError, StoreError, TrainingFailed
-from askmask.exclusive import only_worker
-from askmask.project import Project
-from askmask.worker import Worker
+from askmask.loop.project import Project
+from askmask.runtime.worker_lock import only_worker
+from askmask.serve.worker import Worker
+from askmask.store.mailbox import CommandName
 from at_work import answer, open_items, rounds, state, work
 
 Build = Callable[..., Config]

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-import askmask.worker as worker_module
+import askmask.serve.worker as worker_module
 from askmask.config import Config
-from askmask.control import CommandName
-from askmask.project import Project
-from askmask.worker import Worker
-from askmask.workitems import ItemState
+from askmask.loop.project import Project
+from askmask.serve.worker import Worker
+from askmask.store.mailbox import CommandName
+from askmask.store.work_records import ItemState
 from at_work import answer, open_items, rounds, state, wait_for, work
 
 Build = Callable[..., Config]

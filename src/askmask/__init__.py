@@ -7,16 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from askmask.acquisition import SampleSums, acquisition_names, score_map
     from askmask.config import Config, load_config
     from askmask.data.prepared import PreparedSource
     from askmask.data.source import MemorySource, Source
     from askmask.errors import AskmaskError
-    from askmask.loop import Loop
+    from askmask.loop.loop import Loop
+    from askmask.loop.oracle import MaskOracle, Oracle
+    from askmask.loop.project import Project
+    from askmask.models.build import build_model
     from askmask.models.contract import Model
-    from askmask.models.registry import build_model
-    from askmask.oracle import MaskOracle, Oracle
-    from askmask.project import Project
+    from askmask.query.scores import SampleSums, acquisition_names, score_map
     from askmask.records import (
         UNLABELLED,
         Answer,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         Region,
         Unit,
     )
-    from askmask.sampling import Ensemble, MonteCarloDropout
-    from askmask.store import Store
+    from askmask.sampling.predictors import Ensemble, MonteCarloDropout
+    from askmask.store.store import Store
 
 __version__ = "0.1.0"
 
@@ -40,29 +40,29 @@ _HOMES = {
     "AskmaskError": "errors",
     "ClassMap": "records",
     "Config": "config",
-    "Ensemble": "sampling",
+    "Ensemble": "sampling.predictors",
     "ImageInfo": "records",
-    "Loop": "loop",
+    "Loop": "loop.loop",
     "Mask": "records",
-    "MaskOracle": "oracle",
+    "MaskOracle": "loop.oracle",
     "MemorySource": "data.source",
     "MetricRow": "records",
     "Model": "models.contract",
-    "MonteCarloDropout": "sampling",
-    "Oracle": "oracle",
+    "MonteCarloDropout": "sampling.predictors",
+    "Oracle": "loop.oracle",
     "PreparedSource": "data.prepared",
-    "Project": "project",
+    "Project": "loop.project",
     "Query": "records",
     "QueryItem": "records",
     "Region": "records",
-    "SampleSums": "acquisition",
+    "SampleSums": "query.scores",
     "Source": "data.source",
-    "Store": "store",
+    "Store": "store.store",
     "Unit": "records",
-    "acquisition_names": "acquisition",
-    "build_model": "models.registry",
+    "acquisition_names": "query.scores",
+    "build_model": "models.build",
     "load_config": "config",
-    "score_map": "acquisition",
+    "score_map": "query.scores",
 }
 
 __all__ = [

@@ -17,7 +17,8 @@ START_SECONDS = 120.0  # a busy machine is no failure
 END_SECONDS = 30.0
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pytest", "askmask.web.serving"])  # imported once for all servers
+# Imported once for all servers.
+_FORKS.set_forkserver_preload(["pytest", "askmask.serve.web.server"])
 
 
 class _Process(Protocol):
@@ -35,7 +36,15 @@ class _Command:
     """`askmask serve`, typed at a command line, with its worker."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        command = [sys.executable, "-m", "askmask.cli", "serve", str(folder), "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "askmask.cli.main",
+            "serve",
+            str(folder),
+            "--port",
+            str(port),
+        ]
         with (folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self.pid = self._process.pid
@@ -70,7 +79,7 @@ class _Fork:
 
 
 def _serve(folder: Path, port: int) -> None:
-    from askmask.web.serving import serve
+    from askmask.serve.web.server import serve
 
     with (folder / "serve.log").open("ab") as log:
         os.dup2(log.fileno(), 1)
@@ -153,12 +162,12 @@ def change_settings(folder: Path, settings: dict[str, object]) -> None:
 def make_project(root: Path) -> Path:
     """Make ``root/data``, drawn tissue, and ``root/project`` with a query drawn from a model."""
     from askmask.config import parse_config
-    from askmask.data.demo import write_demo
-    from askmask.drawing import draw_pieces
-    from askmask.loop import Loop
-    from askmask.oracle import MaskOracle
+    from askmask.data.drawn.demo import write_demo
+    from askmask.loop.loop import Loop
+    from askmask.loop.oracle import MaskOracle
+    from askmask.loop.project import Project
     from askmask.progress import silent
-    from askmask.project import Project
+    from askmask.serve.previews import draw_pieces
 
     write_demo(root / "data", n_train=12, n_validation=3, n_test=0, size=(160, 160))
     tree: dict[str, object] = {

@@ -10,11 +10,11 @@ from annotator import Annotator, Working, decode_runs
 from playwright.sync_api import expect
 
 from askmask.config import parse_config
-from askmask.data.demo import DEMO_CLASSES, draw_tissue
+from askmask.data.drawn.demo import DEMO_CLASSES, draw_tissue
 from askmask.data.prepared import DatasetWriter
-from askmask.loop import Loop
-from askmask.oracle import MaskOracle
-from askmask.project import Project
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
 from askmask.records import UNLABELLED, ImageInfo, Mask
 
 ROUNDS = 3

@@ -10,7 +10,7 @@ from annotator import Annotator, Come, decode_runs
 from page_server import Served
 from playwright.sync_api import Page, Route, expect
 
-from askmask.project import Project
+from askmask.loop.project import Project
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from page_server import Served
 from playwright.sync_api import Locator, expect
 from told_rounds import tell_round
 
-from askmask.access import Role
-from askmask.project import Project
+from askmask.loop.project import Project
+from askmask.store.tokens import Role
 
 COUNT_STATUS = """
 () => {

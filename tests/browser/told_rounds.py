@@ -3,9 +3,9 @@
 import math
 from pathlib import Path
 
-from askmask.project import Project
+from askmask.loop.project import Project
 from askmask.records import MetricRow
-from askmask.store import TrainingRecord
+from askmask.store.store import TrainingRecord
 
 BINS = 10
 

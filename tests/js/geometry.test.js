@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { superpixels } from "../../src/askmask/web/static/editor/superpixels.js";
-import { ActiveTimer } from "../../src/askmask/web/static/timer.js";
+import { superpixels } from "../../src/askmask/serve/web/static/editor/superpixels.js";
+import { ActiveTimer } from "../../src/askmask/serve/web/static/timer.js";
 import {
   fit,
   keepInSight,
@@ -11,7 +11,7 @@ import {
   toScreen,
   visibleTiles,
   zoomAt,
-} from "../../src/askmask/web/static/viewer/viewport.js";
+} from "../../src/askmask/serve/web/static/viewer/viewport.js";
 
 const close = (a, b) => assert.ok(Math.abs(a - b) < 1e-9, `${a} is not ${b}`);
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { apply, difference, History } from "../../src/askmask/web/static/editor/history.js";
-import { paintSegment, Raster } from "../../src/askmask/web/static/editor/raster.js";
-import { decodeRuns, encodeRuns } from "../../src/askmask/web/static/editor/rle.js";
+import { apply, difference, History } from "../../src/askmask/serve/web/static/editor/history.js";
+import { paintSegment, Raster } from "../../src/askmask/serve/web/static/editor/raster.js";
+import { decodeRuns, encodeRuns } from "../../src/askmask/serve/web/static/editor/rle.js";
 
 let seed = 11;
 const next = (limit) => Math.floor(((seed = (seed * 16807) % 2147483647) / 2147483647) * limit);

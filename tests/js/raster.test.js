@@ -9,7 +9,7 @@ import {
   paintSuperpixels,
   Raster,
   unite,
-} from "../../src/askmask/web/static/editor/raster.js";
+} from "../../src/askmask/serve/web/static/editor/raster.js";
 
 const drawn = (raster) =>
   Array.from({ length: raster.height }, (_, row) =>

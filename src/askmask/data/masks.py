@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from askmask.data.palette import Colour
+from askmask.data.prepare.class_file import Colour
 from askmask.data.rasters import decode_raw, decode_values
 from askmask.errors import SourceError
 from askmask.records import UNLABELLED, Instances, Labels, Mask

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Integer
 
 from askmask.config import EvaluationConfig
 from askmask.errors import ConfigError, ShapeError
-from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.calibration_scores import CalibrationSums
 from askmask.metrics.counting import top_label
 from askmask.metrics.intervals import ImageSums
 from askmask.metrics.objects import ObjectScores, connected_objects, find_objects

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from askmask.metrics.calibration import CalibrationSums
+from askmask.metrics.calibration_scores import CalibrationSums
 from askmask.records import MetricRow
 from askmask.seeds import numpy_generator
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from askmask.errors import ShapeError
-from askmask.kernel import load_kernel
+from askmask.runtime.kernel import load_kernel
 from askmask.seeds import derive_key, numpy_generator
 
 

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from askmask.acquisition import SampleSums
+from askmask.calibration import LogitScaling
 from askmask.models.dropout import KeyedNoise, NoNoise
-from askmask.recalibration import LogitScaling
+from askmask.query.scores import SampleSums
 
 
 class ImageSamples(ABC):

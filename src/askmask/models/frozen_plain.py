@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from askmask.acquisition import SampleSums
+from askmask.calibration import LogitScaling
 from askmask.models.contract import Features, Model
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
-from askmask.recalibration import LogitScaling
+from askmask.query.scores import SampleSums
 
 _PIXELS_AT_A_TIME = {"cpu": 2**20, "cuda": 2**24}
 """Larger batches lose to cache misses on CPUs, smaller ones leave a GPU idle."""

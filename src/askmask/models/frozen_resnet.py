@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from askmask.models.resnet_v2 import ResNetV2, Stem, Unit
+from askmask.models.resnet_v2 import ResidualUnit, ResNetV2, Stem
 from askmask.models.workspace import Workspace
 
 Rows = Float[Tensor, "_ _"]  # features, channels
@@ -100,9 +100,9 @@ class Linear:
 
 
 class FrozenUnit:
-    """A `Unit` on rows."""
+    """A `ResidualUnit` on rows."""
 
-    def __init__(self, unit: Unit, dtype: torch.dtype) -> None:
+    def __init__(self, unit: ResidualUnit, dtype: torch.dtype) -> None:
         self.activation = Activation(unit.norm1, dtype)
         scale2, shift2 = affine(unit.norm2)
         scale3, shift3 = affine(unit.norm3)

@@ -13,16 +13,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from askmask.acquisition import SampleSums
-from askmask.kernel import load_kernel
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
 from askmask.models.frozen_resnet import Activation, FrozenEncoder, FrozenUnit, Grid, Rows, to_rows
 from askmask.models.workspace import Workspace
+from askmask.query.scores import SampleSums
+from askmask.runtime.kernel import load_kernel
 
 if TYPE_CHECKING:
     from askmask.models.two_decoder import Branch, TwoDecoder
-from askmask.recalibration import LogitScaling
+from askmask.calibration import LogitScaling
 
 _CELL: Final = 256  # pixels of a cell, 16 x 16, as four blocks of 8 x 8
 _KERNEL: Final = 576  # pixels that a feature reaches, 24 x 24, as nine such blocks

@@ -47,7 +47,7 @@ _STRIDES = (1, 2, 2, 1)
 _DILATIONS = (1, 1, 1, 2)  # the last stage keeps stride 16 and widens its kernels instead
 
 
-class Unit(nn.Module):
+class ResidualUnit(nn.Module):
     """Pre-activation bottleneck unit: 1x1, 3x3, 1x1 convolutions beside a shortcut.
 
     Parameters
@@ -138,7 +138,7 @@ class ResNetV2(nn.Module):
             units = nn.ModuleList()
             for unit in range(layout.units[stage]):
                 units.append(
-                    Unit(
+                    ResidualUnit(
                         channels,
                         layout.widths[stage],
                         layout.channels(stage + 1),
@@ -153,9 +153,9 @@ class ResNetV2(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def units(self, stage: int) -> tuple[Unit, ...]:
+    def units(self, stage: int) -> tuple[ResidualUnit, ...]:
         """Units of a stage, counted from 1, in order."""
-        return tuple(unit for unit in self._stage(stage) if isinstance(unit, Unit))
+        return tuple(unit for unit in self._stage(stage) if isinstance(unit, ResidualUnit))
 
     def frozen_parts(self, n_stages: int) -> tuple[nn.Module, ...]:
         """Stem and the first `n_stages` stages; nothing for 0."""

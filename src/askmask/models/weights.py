@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from askmask.errors import WeightsError
 from askmask.models.contract import Model
-from askmask.models.resnet_v2 import ResNetV2, Unit
+from askmask.models.resnet_v2 import ResidualUnit, ResNetV2
 
 _BATCH_NORM = {
     "gamma": "weight",
@@ -213,7 +213,7 @@ def _encoder_targets(encoder: ResNetV2, *, has_stage4: bool) -> Iterator[tuple[s
         yield from _norm_targets("stage4_batchnorm0", encoder.units(4)[0].norm1)
 
 
-def _stage_targets(stage: str, units: tuple[Unit, ...]) -> Iterator[tuple[str, Tensor]]:
+def _stage_targets(stage: str, units: tuple[ResidualUnit, ...]) -> Iterator[tuple[str, Tensor]]:
     """Places of a stage's tensors; both counters run through the stage."""
     convolutions = [
         conv

@@ -1,0 +1,73 @@
+"""A project straight from folders of images: checked, prepared, and settings that fit them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from askmask.cli.prepare import counting, print_summary
+from askmask.data.prepare.folder import PrepareOptions, prepare_folder
+from askmask.errors import ConfigError
+from askmask.records import ImageInfo
+
+SMALLEST_SIDE: Final = 32
+"""Below this a network has nothing to look at."""
+_TEMPLATE_REGION: Final = 128
+_TEMPLATE_CROP: Final = 192
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFolders:
+    """What `askmask init` was told of images and masks."""
+
+    images: Path
+    masks: Path | None
+    classes: str | None
+    kind: str = "auto"
+
+
+def prepare_images(console: Console, folders: ImageFolders, out: Path) -> None:
+    """Check every image and mask and write them as a prepared data set.
+
+    Raises
+    ------
+    PrepareError
+        With a line for every problem; nothing is written.
+    ConfigError
+        If the classes have no names.
+    """
+    if folders.classes is None and folders.masks is None:
+        raise ConfigError(
+            "expected the names of the classes, got none. Give them in the order of their indices, "
+            "the background first: --classes background,gland"
+        )
+    names = None
+    if folders.classes is not None:
+        names = tuple(name.strip() for name in folders.classes.split(","))
+    options = PrepareOptions(kind=folders.kind, classes=names, allow_missing_masks=True)
+    with counting(console, "checking images") as show:
+        summary = prepare_folder(folders.images, folders.masks, out, options=options, progress=show)
+    print_summary(console, summary)
+
+
+def settings_for(infos: Sequence[ImageInfo]) -> list[str]:
+    """Overrides of the template that a data set needs: what is labelled, and how large images are.
+
+    Without any mask the first query comes before any label, and nothing is kept for validation.
+    """
+    masked = sum(info.has_mask and info.split == "train" for info in infos)
+    settings = []
+    if masked == 0:
+        settings += ["data.start=none", "data.validation=0"]
+    elif masked <= 2:  # every label is needed to learn from
+        settings.append("data.validation=0")
+    side = min(min(info.height, info.width) for info in infos)
+    if side < _TEMPLATE_REGION:
+        region = max(side // 2, 1)
+        settings.append(f"query.region.size=[{region}, {region}]")
+        settings.append(f"query.region.stride={max(region // 4, 1)}")
+    if side < _TEMPLATE_CROP:
+        settings.append(f"training.crop={max(side, SMALLEST_SIDE)}")
+    return settings

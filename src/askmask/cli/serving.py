@@ -1,0 +1,118 @@
+"""Commands of people at work: serve, work, token."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from askmask.errors import ConfigError, ProjectError, unknown_name
+from askmask.loop.project import Project
+from askmask.store.tokens import Role
+
+_LAST_WORDS_SECONDS = 3.0
+_PATIENCE_SECONDS = 10.0
+"""How long a server's worker waits for one whose server was killed: longer than its last words."""
+
+
+def serve_project(
+    console: Console,
+    root: Path,
+    *,
+    host: str,
+    port: int,
+    allowed_hosts: list[str],
+    opens_browser: bool,
+    with_worker: bool,
+) -> None:
+    """Serve the page and its API, and keep a worker running."""
+    try:
+        from askmask.serve.web.server import page_url, serve
+    except ModuleNotFoundError as error:
+        raise ProjectError(
+            f"expected the packages of the server, but {error.name!r} is not installed. "
+            "Install them: pip install 'askmask[web]'"
+        ) from error
+    console.print(f"Open {page_url(host, port)} to label; Ctrl-C ends it, and nothing is lost.")
+    serve(
+        root,
+        host=host,
+        port=port,
+        allowed_hosts=tuple(allowed_hosts),
+        opens_browser=opens_browser,
+        with_worker=with_worker,
+    )
+
+
+def work_on_project(console: Console, root: Path, *, until_eof: bool) -> None:
+    """Train, judge and ask in the background until told to end."""
+    from askmask.runtime.worker_lock import only_worker
+
+    patience = _PATIENCE_SECONDS if until_eof else 0.0
+    ended = threading.Event()
+    with contextlib.suppress(OSError):
+        os.nice(10)  # people who draw come first
+    with (
+        _ending(ended, until_eof=until_eof),
+        Project.open(root) as project,
+        only_worker(root, patience_seconds=patience),
+    ):
+        from askmask.serve.worker import Worker  # loads torch, which is in vain without the right
+
+        if not until_eof:
+            console.print(f"At work on {root}; Ctrl-C ends it, and nothing is lost.")
+        Worker(project).run(until=ended)
+
+
+def make_token(console: Console, root: Path, name: str, role: str) -> None:
+    """Print a new token; it is not told again."""
+    if role not in list(Role):
+        raise unknown_name("role", role, [r.value for r in Role])
+    with Project.open(root) as project:
+        token = project.store.access.make_token(name, Role(role))
+    console.print(f"Token of {name} ({role}); it is not shown again:", highlight=False)
+    console.print(token, soft_wrap=True, highlight=False)
+    console.print(
+        f"As a link: http://HOST:PORT/#token={token}", soft_wrap=True, highlight=False, markup=False
+    )
+
+
+def revoke_tokens(console: Console, root: Path, name: str) -> None:
+    """End every token of a name."""
+    with Project.open(root) as project:
+        count = project.store.access.revoke(name)
+    if count == 0:
+        raise ConfigError(f"expected a name with a token, got {name!r}. Names are as they were.")
+    console.print(f"Ended {count} tokens of {name} and the sessions opened with them.")
+
+
+@contextlib.contextmanager
+def _ending(ended: threading.Event, *, until_eof: bool) -> Iterator[None]:
+    """Set the event at SIGTERM, at Ctrl-C, or when the pipe to the parent closes."""
+
+    def end(_: int, __: FrameType | None) -> None:
+        ended.set()
+        raise SystemExit(0)
+
+    def wait_for_eof() -> None:
+        sys.stdin.buffer.read()
+        ended.set()
+        # A long step does not look at the event. It may be killed: nothing is lost.
+        timer = threading.Timer(_LAST_WORDS_SECONDS, os._exit, (0,))
+        timer.daemon = True
+        timer.start()
+
+    before = signal.signal(signal.SIGTERM, end)
+    if until_eof:
+        threading.Thread(target=wait_for_eof, name="parent", daemon=True).start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        ended.set()
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""A drawn data set: tissue that no microscope saw, with masks that are exactly right."""

@@ -1,0 +1,118 @@
+"""Every image and mask of a data set, opened once before anything is written."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from askmask.data.masks import MaskRule
+from askmask.data.prepare.pairing import Item
+from askmask.data.rasters import Raw, decode_raw
+from askmask.data.scaling import shrink_mask
+from askmask.errors import SourceError
+from askmask.records import Mask
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with (done, total); both count steps of about equal length."""
+
+
+@dataclass
+class Findings:
+    """What the check found; `problems` one line each, empty if all is well.
+
+    `deep` and `shallow` name the first image with 16 and with 8 bits per channel. `lowest` and
+    `highest` are the extremes of all 16-bit images, the range that maps them to 8 bits.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    deep: str | None = None
+    shallow: str | None = None
+    lowest: int = 65_535
+    highest: int = 0
+
+
+def check_items(
+    items: Sequence[Item],
+    rule: MaskRule | None,
+    *,
+    scale: float = 1.0,
+    on_item: Callable[[], None] = lambda: None,
+) -> Findings:
+    """Open every image and mask; holds one of each at a time.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        What to check.
+    rule : MaskRule, optional
+        How to read the masks; None leaves them out.
+    scale : float
+        The scale to be applied: a mask must have a labelled pixel after it.
+    on_item : callable
+        Called after each image.
+
+    Returns
+    -------
+    Findings
+        With a line for each image that cannot be read, each mask that cannot be read or holds a
+        value that means nothing, sizes that differ, masks without a labelled pixel, and images of
+        different depth.
+    """
+    findings = Findings()
+    for item in items:
+        size = _check_image(item, findings)
+        if rule is not None and item.mask is not None:
+            _check_mask(item, rule, size, scale, findings)
+        on_item()
+    if findings.deep is not None and findings.shallow is not None:
+        findings.problems.append(
+            f"{findings.deep!r} has 16 bits per channel but {findings.shallow!r} has 8: one range "
+            "cannot serve both. Save all images with the same depth."
+        )
+    return findings
+
+
+def _check_image(item: Item, findings: Findings) -> tuple[int, ...] | None:
+    """Size of the image; None if it cannot be read."""
+    try:
+        raw = decode_raw(item.image.read(), item.image.name)
+    except SourceError as error:
+        findings.problems.append(str(error))
+        return None
+    _note_depth(raw, item.image.name, findings)
+    return raw.shape[:2]
+
+
+def _note_depth(raw: Raw, name: str, findings: Findings) -> None:
+    if raw.dtype == np.uint8:
+        findings.shallow = findings.shallow or name
+        return
+    findings.deep = findings.deep or name
+    findings.lowest = min(findings.lowest, int(raw.min()))
+    findings.highest = max(findings.highest, int(raw.max()))
+
+
+def _check_mask(
+    item: Item, rule: MaskRule, size: tuple[int, ...] | None, scale: float, findings: Findings
+) -> None:
+    assert item.mask is not None
+    try:
+        mask = rule.decode(item.mask.read(), item.mask.name)
+    except SourceError as error:
+        findings.problems.append(str(error))
+        return
+    if size is not None and mask.labels.shape != size:
+        findings.problems.append(
+            f"image {item.image.name!r} is {size} but its mask {item.mask.name!r} is "
+            f"{mask.labels.shape} (rows, columns). Fix the mask, or remove both."
+        )
+    if not _keeps_a_label(mask, scale):
+        findings.problems.append(
+            f"{item.mask.name!r} has no labelled pixel"
+            f"{'' if scale == 1 else f' at scale {scale}'}. "
+            "Label some, or remove the mask and allow images without masks."
+        )
+
+
+def _keeps_a_label(mask: Mask, scale: float) -> bool:
+    return bool(shrink_mask(mask, scale).labelled.any())

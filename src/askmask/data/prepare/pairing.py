@@ -1,0 +1,187 @@
+"""Which image belongs to which mask, split, group and role."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from askmask.data.prepare.stored_files import StoredFile
+from askmask.data.rasters import IMAGE_SUFFIXES
+
+_ROLES = ("start", "pool", "validation", "test")
+_COLUMNS = ("group", "split", "role")
+
+OTHER_IMAGE_SUFFIXES = frozenset(
+    {".gif", ".webp", ".jp2", ".j2k", ".heic", ".avif", ".svs", ".ndpi", ".czi", ".nd2", ".lif"}
+    | {".dcm", ".nii", ".gz", ".npy", ".npz", ".mat", ".h5", ".pgm", ".ppm", ".svg", ".psd"}
+)
+"""Endings of files that hold images which are not read: found among the images, they are reported
+rather than passed over."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to prepare."""
+
+    image_id: str
+    image: StoredFile
+    mask: StoredFile | None
+    split: str = "train"
+    group: str | None = None
+    role: str | None = None
+
+
+def index_by_stem(files: Iterable[StoredFile]) -> tuple[dict[str, StoredFile], list[str]]:
+    """Images among files by their path without ending, and the problems found.
+
+    Returns
+    -------
+    files : dict of str to StoredFile
+        Sorted as they came.
+    problems : list of str
+        Stems that come twice, and images in formats that are not read.
+    """
+    stems: dict[str, list[StoredFile]] = defaultdict(list)
+    problems = []
+    for file in files:
+        if file.suffix in IMAGE_SUFFIXES:
+            stems[file.stem].append(file)
+        elif file.suffix in OTHER_IMAGE_SUFFIXES:
+            readable = ", ".join(sorted(IMAGE_SUFFIXES))
+            problems.append(
+                f"{file.name!r}: {file.suffix!r} is not read. Convert it to one of {readable}."
+            )
+    for stem, twins in stems.items():
+        if len(twins) > 1:
+            names = ", ".join(repr(twin.name) for twin in twins)
+            problems.append(f"{names}: several files for {stem!r}. Keep one of them.")
+    return {stem: twins[0] for stem, twins in stems.items()}, problems
+
+
+def pair(
+    images: dict[str, StoredFile],
+    masks: dict[str, StoredFile],
+    *,
+    mask_suffix: str = "",
+    allow_missing_masks: bool = False,
+) -> tuple[list[Item], list[str]]:
+    """Pair images and masks by stem.
+
+    Parameters
+    ----------
+    images, masks : dict of str to StoredFile
+        By stem.
+    mask_suffix : str
+        What a mask's stem has after the image's, e.g. ``"_mask"``.
+    allow_missing_masks : bool
+        Whether an image may have no mask; it is then for a person to label.
+
+    Returns
+    -------
+    items : list of Item
+        One for each image, sorted by id.
+    problems : list of str
+        Images without a mask, unless allowed, and masks without an image.
+    """
+    items = []
+    problems = []
+    for stem, image in sorted(images.items()):
+        mask = masks.get(stem + mask_suffix)
+        items.append(Item(stem, image, mask))
+        if mask is None and not allow_missing_masks:
+            problems.append(
+                f"{image.name!r}: no mask {stem + mask_suffix!r}. Add it, remove the image, or "
+                "allow images without masks."
+            )
+    expected = {stem + mask_suffix for stem in images}
+    problems.extend(
+        f"{mask.name!r}: no image for this mask. Add the image, or remove the mask."
+        for stem, mask in sorted(masks.items())
+        if stem not in expected
+    )
+    return items, problems
+
+
+def read_table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """Rows of a CSV with a header, and the problems found.
+
+    Blanks around names and values do not count. Must have the column `image`, and at least one of
+    `group`, `split` and `role`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        return [], [f"{str(path)!r}: cannot be read ({error}). Save it as CSV in UTF-8."]
+    rows = parse_csv(text)
+    columns = set(rows[0]) if rows else set()
+    if "image" not in columns or not columns & set(_COLUMNS):
+        problem = (
+            f"{str(path)!r}: expected the column 'image' and one of {list(_COLUMNS)!r}, and at "
+            f"least one row, got the columns {sorted(columns)!r}. Correct its first line."
+        )
+        return [], [problem]
+    return rows, []
+
+
+def parse_csv(text: str) -> list[dict[str, str]]:
+    """Rows of a CSV by column; blanks around names and values are taken off."""
+    reader = csv.reader(io.StringIO(text), skipinitialspace=True)
+    rows = [[cell.strip() for cell in row] for row in reader]
+    rows = [row for row in rows if any(row)]
+    if not rows:
+        return []
+    header = rows[0]
+    return [dict(zip(header, row + [""] * len(header), strict=False)) for row in rows[1:]]
+
+
+def apply_table(
+    items: Sequence[Item], rows: Sequence[dict[str, str]], where: str
+) -> tuple[list[Item], list[str]]:
+    """Items with the group, split and role that a table gives them, and the problems found.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        As paired.
+    rows : sequence of dict
+        With `image`, an id or a file name, and what it is given; an empty cell gives nothing.
+    where : str
+        What to call the table in messages.
+    """
+    names = {item.image.name: item.image_id for item in items}
+    by_id: dict[str, dict[str, str]] = {}
+    problems = []
+    for row in rows:
+        image_id = names.get(row["image"], row["image"])
+        if image_id in by_id:
+            problems.append(f"{where!r}: {row['image']!r} comes twice. Keep one row.")
+        by_id[image_id] = row
+        role = row.get("role") or None
+        if role is not None and role not in _ROLES:
+            problems.append(
+                f"{where!r}: {row['image']!r} has the role {role!r}. "
+                f"Choose from: {', '.join(_ROLES)}."
+            )
+    known = {item.image_id for item in items}
+    problems.extend(
+        f"{where!r}: no image {image_id!r}. Correct the name, or remove the row."
+        for image_id in by_id
+        if image_id not in known
+    )
+    problems.extend(
+        f"{where!r}: no row for the image {item.image_id!r}. Add one."
+        for item in items
+        if item.image_id not in by_id
+    )
+    return [_with_row(item, by_id.get(item.image_id, {})) for item in items], problems
+
+
+def _with_row(item: Item, row: dict[str, str]) -> Item:
+    return replace(
+        item,
+        split=row.get("split") or item.split,
+        group=row.get("group") or item.group,
+        role=row.get("role") or item.role,
+    )

@@ -1,0 +1,1 @@
+"""One HTML file that tells what was asked and what came of it."""

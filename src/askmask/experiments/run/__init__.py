@@ -1,0 +1,1 @@
+"""Grids of trials, and the one table of their results."""

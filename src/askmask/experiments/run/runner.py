@@ -1,0 +1,210 @@
+"""Runs a grid of trials, each in its own folder and process, and collects the one results table.
+
+::
+
+    OUT/config.yaml     every setting of the grid      OUT/results.csv   the table
+    OUT/trials/NAME/    one project per trial          OUT/cache/        what trials share
+    OUT/report.html     what was drawn from the table  OUT/trials/NAME/gallery/  what was asked
+"""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from askmask.config import Config, dump_config, load_config
+from askmask.errors import ProjectError
+from askmask.experiments.report.asked import draw_asked, pictures
+from askmask.experiments.report.report import GalleryItem
+from askmask.experiments.run.collect import collect_trial, failure_row
+from askmask.experiments.run.grid import Trial, trials
+from askmask.experiments.run.results import ResultRow, write_results
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import CONFIG_NAME, Project
+from askmask.progress import Progress
+from askmask.runtime.cache import Cache
+from askmask.runtime.executors import Executor, Processes, Serial
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_NAME = "progress.json"
+FAILURE_NAME = "failure.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the process of one trial needs to know."""
+
+    trial: Trial
+    root: Path
+    cache: Path
+    config: Config
+    gallery: bool
+
+
+def simulate(
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    on_trial: Callable[[Trial, str | None], None] = lambda _trial, _error: None,
+) -> list[ResultRow]:
+    """Run every trial of a grid that is not finished, and write ``OUT/results.csv``.
+
+    A trial that fails or is killed is a row of the table with its reason; the others go on.
+
+    Parameters
+    ----------
+    config : Config
+        The grid and its settings.
+    out : Path
+        Folder of the run; empty or absent unless `resume`.
+    resume : bool
+        Go on with the run in `out`: finished rounds are kept, failed trials are tried again.
+    on_trial : callable
+        Called with each trial as it ends, and its error or None.
+
+    Returns
+    -------
+    list of ResultRow
+        The whole table.
+
+    Raises
+    ------
+    ProjectError
+        If `out` holds something and `resume` is false, or holds a run of other settings.
+    """
+    planned = trials(config)
+    _claim(out, config, resume=resume)
+    jobs = [
+        Job(
+            trial, out / "trials" / trial.name, out / "cache", config, trial.seed == planned[0].seed
+        )
+        for trial in planned
+    ]
+    workers = config.grid.workers
+    executor: Executor = Processes(workers, threads=config.threads) if workers > 1 else Serial()
+    for outcome in executor.map(run_trial, jobs):
+        job = jobs[outcome.index]
+        if outcome.error is not None:
+            job.root.mkdir(parents=True, exist_ok=True)
+            _write_json(job.root / FAILURE_NAME, {"reason": outcome.error})
+            logger.warning("trial %s failed: %s", job.trial.name, outcome.error)
+        on_trial(job.trial, outcome.error)
+        write_results(out / "results.csv", collect(out))
+    return collect(out)
+
+
+def run_trial(job: Job) -> None:
+    """Run one trial to its last round, from wherever it was left."""
+    (job.root / FAILURE_NAME).unlink(missing_ok=True)
+    if (job.root / CONFIG_NAME).is_file():
+        project = Project.open(job.root)
+    else:
+        project = Project.create(job.root, job.trial.config(job.config))
+    with project:
+        loop = Loop(project, on_progress=_Recorder(job.root), cache=Cache(job.cache))
+        for round_ in loop.run(MaskOracle(project.source), job.trial.rounds(job.config)):
+            if round_ == 0 or round_ < loop.round:
+                continue
+            if job.gallery:
+                draw_asked(loop, round_)
+            if not job.config.grid.keep_models:
+                project.delete_models(round_ - 1)
+        _write_json(job.root / PROGRESS_NAME, {"phase": "finished"})
+
+
+def collect(out: Path) -> list[ResultRow]:
+    """Read the results of every trial of a run from the trials' own databases.
+
+    Raises
+    ------
+    ProjectError
+        If `out` holds no run.
+    """
+    path = out / "config.yaml"
+    if not path.is_file():
+        raise ProjectError(
+            f"expected a run in {str(out)!r}, found no config.yaml. "
+            "Make one with `askmask simulate`."
+        )
+    config = load_config(path)
+    rows: list[ResultRow] = []
+    for trial in trials(config):
+        root = out / "trials" / trial.name
+        if (root / CONFIG_NAME).is_file():
+            with Project.open(root) as project:
+                rows += collect_trial(project, trial, config)
+        failure = root / FAILURE_NAME
+        if failure.is_file():
+            reason = json.loads(failure.read_text(encoding="utf-8"))["reason"]
+            reached = max((row.round for row in rows if row.trial == trial.name), default=0)
+            rows.append(failure_row(trial, config, reached, reason))
+    return rows
+
+
+def read_progress(out: Path, trial: Trial) -> dict[str, object]:
+    """Last report of a trial: `round`, `phase`, `done`, `total`; empty before its first."""
+    path = out / "trials" / trial.name / PROGRESS_NAME
+    try:
+        progress: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return progress
+
+
+def gallery_of_run(out: Path) -> list[GalleryItem]:
+    """Pictures of what was asked, trial by trial, round by round."""
+    roots = sorted(path for path in (out / "trials").iterdir() if path.is_dir())
+    return [item for root in roots for item in pictures(root, root.name)]
+
+
+class _Recorder:
+    """Listener that writes the last report to a file, at most twice a second."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / PROGRESS_NAME
+        self._written = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._written > 0.5 or progress.done == progress.total:
+            self._written = now
+            _write_json(self._path, asdict(progress))
+
+
+def _claim(out: Path, config: Config, *, resume: bool) -> None:
+    """Make `out` the folder of this run, or check that it already is."""
+    path = out / "config.yaml"
+    if path.is_file():
+        if not resume:
+            raise ProjectError(
+                f"expected an empty folder, found a run in {str(out)!r}. "
+                "Add --resume to go on with it, or choose another folder."
+            )
+        if load_config(path) != config:
+            raise ProjectError(
+                f"expected the settings of the run in {str(out)!r}, got others. Give the same "
+                f"config (it is saved as {str(path)!r}), or choose another folder."
+            )
+        return
+    if out.is_dir() and any(out.iterdir()):
+        raise ProjectError(
+            f"expected an empty folder, found other files in {str(out)!r}. Choose another folder."
+        )
+    if shutil.disk_usage(out.parent if out.parent.is_dir() else Path.cwd()).free < 2**28:
+        raise ProjectError(f"expected 256 MiB of free disk for {str(out)!r}. Free some, or move.")
+    out.mkdir(parents=True, exist_ok=True)
+    unfinished = out / "config.unfinished"
+    unfinished.write_text(dump_config(config), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _write_json(path: Path, value: object) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(value), encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,1 @@
+"""What the table of results says: curves, intervals, tests, verdicts."""

@@ -1,0 +1,270 @@
+"""What a round should ask: the pool streamed through the configured strategy.
+
+One image at a time is read, sampled and scored; what is held of it afterwards is the strategy's
+choice. Nothing here writes to the store.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float32, Float64, Int
+
+from askmask.loop.project import Project
+from askmask.loop.train import load_encoder, load_predictor
+from askmask.models.contract import Model
+from askmask.progress import Listener, Progress, silent
+from askmask.query.adaptive import AdaptiveSampling
+from askmask.query.regions import Places, places_of
+from askmask.query.regions.places import counted
+from askmask.query.score_histograms import ScoreCounts, ScoreTally
+from askmask.query.scores import SampleSums
+from askmask.query.strategies import ScoredImage, strategy_turn
+from askmask.query.strategies.strategy import best_first
+from askmask.records import QueryItem
+from askmask.sampling.predictors import Image, MonteCarloDropout, Predictor, StartedImage
+from askmask.sampling.region_features import region_features
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageUtilities:
+    """Utilities of every place of one image, asked or not; for research.
+
+    Attributes
+    ----------
+    image_id : str
+        Stable id of the image.
+    boxes : (n, 4) int array
+        Row, column, height and width of each place.
+    new_pixels : (n,) int array
+        Available pixels of each place; a place with 0 cannot be asked.
+    utilities : (L, n) float64 array
+        As the strategy made them, noise included; most strategies have one row.
+    """
+
+    image_id: str
+    boxes: Int[np.ndarray, "n 4"]
+    new_pixels: Int[np.ndarray, " n"]
+    utilities: Float64[np.ndarray, "L n"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """What a round would ask.
+
+    Attributes
+    ----------
+    items : tuple of QueryItem
+        Best first; empty if nothing is left to ask.
+    utilities : tuple of ImageUtilities
+        One per image that was scored, if they were asked for; else empty.
+    scores : ScoreCounts or None
+        Histograms of the first score map, over the pool and over what is asked; None for
+        strategies without a score map.
+    """
+
+    items: tuple[QueryItem, ...]
+    utilities: tuple[ImageUtilities, ...] = ()
+    scores: ScoreCounts | None = None
+
+
+def propose(
+    project: Project,
+    round_: int,
+    device: torch.device,
+    *,
+    report: Listener = silent,
+    return_utilities: bool = False,
+    model_round: int | None = None,
+) -> Proposal:
+    """Choose what the query of a round should ask, with the model of the round before.
+
+    Parameters
+    ----------
+    project : Project
+        Its config names the strategy.
+    round_ : int
+        >= 1.
+    device : torch.device
+        Where the model runs.
+    report : callable
+        Called with a `Progress` after each image.
+    return_utilities : bool
+        Whether to keep the utilities of all places of the pool as well: 8 bytes per place, instead
+        of what the strategy holds.
+    model_round : int, optional
+        The round whose model asks, by default the one before; `START` for the model with its
+        starting weights, which only a strategy without maps may ask.
+
+    Raises
+    ------
+    ProjectError
+        If the strategy needs a model and the round before has none.
+    """
+    strategy, turn = strategy_turn(project.config, round_)
+    pool = _Pool(project, round_, device, report, model_round)
+    kept: list[ImageUtilities] = []
+
+    def read() -> Iterator[ScoredImage]:
+        for image in pool.scored():
+            if return_utilities:
+                places = image.places
+                kept.append(
+                    ImageUtilities(
+                        places.image_id, places.boxes, places.new_pixels, image.utilities
+                    )
+                )
+            yield image
+
+    items = strategy.choose(read(), turn)
+    return Proposal(items, tuple(kept), pool.tally.counts(items))
+
+
+def shown_score(
+    project: Project,
+    image_id: str,
+    round_: int,
+    device: torch.device,
+    *,
+    model_round: int | None = None,
+) -> npt.NDArray[np.float32] | None:
+    """(H, W) first score map of an image, as the query of a round saw it.
+
+    `model_round` is the round whose model asked, by default the one before.
+
+    None for strategies without one: those score regions, not pixels.
+    """
+    maps = _Pool(project, round_, device, silent, model_round).maps(image_id)
+    return maps[0] if len(maps) else None
+
+
+class _Pool:
+    """The images that a round may ask about, and the model that scores them."""
+
+    def __init__(
+        self,
+        project: Project,
+        round_: int,
+        device: torch.device,
+        report: Listener,
+        model_round: int | None,
+    ) -> None:
+        self._project = project
+        self._round = round_
+        self._model_round = round_ - 1 if model_round is None else model_round
+        self._device = device
+        self._report = report
+        self._strategy, self._turn = strategy_turn(project.config, round_)
+        self.tally = ScoreTally(len(project.source.classes))
+        self._latest: Places | None = None
+
+    def scored(self) -> Iterator[ScoredImage]:
+        """Every image that the strategy wants to see, one after another."""
+        if self._is_adaptive:
+            yield from self._adaptively_scored()
+            return
+        ids = self._project.pool_ids
+        for done, image_id in enumerate(ids):
+            self._report(Progress(self._round, "ask", done, len(ids)))
+            available = ~self._project.store.asked(image_id)
+            if not available.any() and not self._strategy.sees_labelled:
+                continue
+            maps = self.maps(image_id) if available.any() else self._no_maps(available.shape)
+            places = places_of(image_id, available, self._turn.rule)
+            utilities = self._utilities(places, maps)
+            yield ScoredImage(places, utilities, partial(self._embed, image_id))
+        self._report(Progress(self._round, "ask", len(ids), len(ids)))
+
+    def maps(self, image_id: str) -> Float32[np.ndarray, "K H W"]:
+        """Score maps of an image; none for strategies that need no model."""
+        image = self._image(image_id)
+        if self._strategy.maps is None:
+            return self._no_maps(image.shape[:2])
+        prediction = self._predictor.predict(
+            image,
+            seed=self._project.config.seed,
+            round_=self._round,
+            image_id=image_id,
+            boundary=False,
+        )
+        return self._maps_of(prediction.sums)
+
+    def _maps_of(self, sums: SampleSums) -> Float32[np.ndarray, "K H W"]:
+        assert self._strategy.maps is not None
+        maps = self._strategy.maps(sums, self._turn).float().cpu().numpy()
+        return maps[None] if maps.ndim == 2 else maps
+
+    def _utilities(
+        self, places: Places, maps: Float32[np.ndarray, "K H W"]
+    ) -> Float64[np.ndarray, "L n"]:
+        values = counted(places.image_id, maps, places.available)
+        if len(values):
+            self.tally.add(places.image_id, values[0], places.available)
+        return self._strategy.utilities(places, values, self._turn)
+
+    @property
+    def _is_adaptive(self) -> bool:
+        """Whether the config asks for adaptive samples and the strategy can use them."""
+        rule = self._turn.rule
+        simple = self._strategy.maps is not None and self._strategy.choose is best_first
+        # What windows cost that may overlap depends on all that were chosen before.
+        union = rule.budget_pixels is not None and getattr(rule, "overlap", "forbid") == "allow"
+        return self._project.config.sampling.adaptive and simple and not union
+
+    def _adaptively_scored(self) -> Iterator[ScoredImage]:
+        """Every image with an available pixel, by as many samples as the query needs of it."""
+        sampling = self._project.config.sampling
+        sampler = AdaptiveSampling(
+            self._start, self._utility, self._turn.rule, sampling.samples, sampling.adaptive_loss
+        )
+        ids = [i for i in self._project.pool_ids if not self._project.store.asked(i).all()]
+        estimates = sampler.run(
+            ids, lambda done, total: self._report(Progress(self._round, "ask", done, total))
+        )
+        drawn = sum(estimate.n_samples for estimate in estimates)
+        _logger.info("%.1f samples per image, of %d", drawn / max(len(ids), 1), sampling.samples)
+        for estimate in estimates:
+            image_id = estimate.image_id
+            embed = partial(self._embed, image_id)
+            yield ScoredImage(self._places(image_id), estimate.utilities[None], embed)
+
+    def _start(self, image_id: str) -> StartedImage:
+        predictor = self._predictor
+        assert isinstance(predictor, MonteCarloDropout), "a config with adaptive has dropout"
+        image, seed = self._image(image_id), self._project.config.seed
+        return predictor.start(image, seed=seed, round_=self._round, image_id=image_id)
+
+    def _utility(self, image_id: str, sums: SampleSums) -> tuple[Places, Float64[np.ndarray, " n"]]:
+        places = self._places(image_id)
+        return places, self._utilities(places, self._maps_of(sums))[0]
+
+    def _places(self, image_id: str) -> Places:
+        """Places of an image; adaptive samples want those of one image several times in a row."""
+        if self._latest is None or self._latest.image_id != image_id:
+            available = ~self._project.store.asked(image_id)
+            self._latest = places_of(image_id, available, self._turn.rule)
+        return self._latest
+
+    def _embed(self, image_id: str, boxes: Int[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n D"]:
+        return region_features(self._encoder, self._image(image_id), boxes)
+
+    def _image(self, image_id: str) -> Image:
+        return self._project.source.read_image(image_id)
+
+    @staticmethod
+    def _no_maps(shape: tuple[int, ...]) -> Float32[np.ndarray, "0 H W"]:
+        return np.zeros((0, *shape), np.float32)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return load_predictor(self._project, self._model_round, self._device)
+
+    @cached_property
+    def _encoder(self) -> Model:
+        return load_encoder(self._project, self._model_round, self._device)

@@ -1,0 +1,255 @@
+"""Fitting a recalibration to a round's model on the validation images, which it never trained on.
+
+What judges (by default one pass without dropout) and what is asked by (a mean of samples) are two
+predictors with different confidence: each gets a map of its own. Beside the map of all images there
+is one per fold that leaves some images out, so that scores of the validation images after
+recalibration are not scores of what the map was fitted to.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from askmask.calibration import (
+    LogitSample,
+    LogitScaling,
+    ProbabilityCells,
+    Recalibration,
+    fit_histogram,
+    fit_isotonic,
+    fit_temperature,
+    fit_vector,
+)
+from askmask.errors import ConfigError, ProjectError
+from askmask.loop.calibration_file import (
+    Fold,
+    StoredRecalibration,
+    judge_samples,
+    load_recalibration,
+    recalibration_path,
+    sampler_samples,
+    save_recalibration,
+    weights_of,
+)
+from askmask.loop.project import Project
+from askmask.loop.train import judge_of, load_models
+from askmask.models.contract import Model
+from askmask.progress import Listener, Progress, silent
+from askmask.records import UNLABELLED, Labels
+from askmask.sampling.logit_samples import sample_logits
+from askmask.sampling.predictors import Predictor
+from askmask.seeds import numpy_generator
+
+Method = Literal["temperature", "vector", "histogram", "isotonic"]
+
+_log = logging.getLogger(__name__)
+
+N_FOLDS = 5
+_MOST_LOGITS = 1 << 25  # kept at a time: 128 MB of float32
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is fitted, and to which images."""
+
+    project: Project
+    round: int
+    method: Method
+    report: Listener
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        return self.project.roles.validation
+
+
+def fit_recalibration(
+    project: Project,
+    round_: int,
+    method: Method,
+    device: torch.device,
+    *,
+    report: Listener = silent,
+) -> StoredRecalibration:
+    """Fit a recalibration of a round's model; nothing is written.
+
+    Raises
+    ------
+    ConfigError
+        If no image is kept for validation.
+    ProjectError
+        If the round has no model.
+    """
+    task = _Task(project, round_, method, report)
+    if not task.image_ids:
+        raise ConfigError(
+            f"expected validation images to fit the recalibration {method!r} to, found none. "
+            "Keep some with data.validation, or leave the model as it is: --method none."
+        )
+    models = load_models(project, round_, device)
+    config = project.config
+    if method in ("temperature", "vector"):
+        # the members of an ensemble are one pass each
+        n_judge, n_sampler = judge_samples(config), sampler_samples(config)
+        whole, folds, pixels = _fit_logits(task, models, 0 if len(models) > 1 else n_judge)
+        sampler: LogitScaling | None = whole
+        if n_judge != n_sampler:
+            sampler, _, _ = _fit_logits(task, models, n_sampler, folds=False)
+        found: Recalibration = whole
+    else:
+        found, folds, pixels = _fit_cells(task, judge_of(config, models))
+        sampler = None
+    return StoredRecalibration(
+        judge=found,
+        sampler=sampler,
+        folds=folds,
+        weights=weights_of(project, round_),
+        judge_samples=judge_samples(config),
+        sampler_samples=sampler_samples(config),
+        image_ids=task.image_ids,
+        pixels=pixels,
+    )
+
+
+def recalibrate_round(
+    project: Project, round_: int, device: torch.device
+) -> StoredRecalibration | None:
+    """Bring a round's stored recalibration in line with its weights and the config.
+
+    One that fits is kept, a missing or outdated one is fitted anew. With method ``"none"`` nothing
+    is fitted, and only a file of weights that are no more is removed. Without validation images
+    (a project that began without any mask) nothing is fitted either, and a warning is logged.
+    """
+    path, method = recalibration_path(project, round_), project.config.calibration.method
+    try:
+        kept = load_recalibration(project, round_)
+    except ProjectError:
+        path.unlink()
+        kept = None
+    if method == "none" or (kept is not None and kept.method == method):
+        return kept
+    if not project.roles.validation:
+        _log.warning(
+            "No image is kept for validation, so the model of round %d is not recalibrated "
+            "(calibration.method %r). Keep some with data.validation.",
+            round_,
+            method,
+        )
+        return kept
+    stored = fit_recalibration(project, round_, method, device)
+    save_recalibration(path, stored)
+    return stored
+
+
+def recalibration_mark(project: Project, round_: int) -> str:
+    """What tells a recalibrated model from the same one without; empty without."""
+    stored = load_recalibration(project, round_)
+    return "" if stored is None else f"+{stored.method}-{stored.digest}"
+
+
+def fold_of(place: int, n_images: int) -> int:
+    """Fold of the image at a place of the validation images."""
+    return place % min(N_FOLDS, n_images)
+
+
+def _fit_logits(
+    task: _Task, models: Sequence[Model], n_samples: int, *, folds: bool = True
+) -> tuple[LogitScaling, tuple[Fold, ...], int]:
+    images = _LogitImages(task, models, n_samples)
+    samples = [images.read(image_id) for image_id in _reported(task)]
+    fit = fit_temperature if task.method == "temperature" else fit_vector
+    pixels = sum(sample.labels.numel() for sample in samples)
+    if not folds:
+        return fit(samples), (), pixels
+    found = [Fold(_ids(task, own), fit([samples[i] for i in rest])) for own, rest in _splits(task)]
+    return fit(samples), tuple(found), pixels
+
+
+def _fit_cells(task: _Task, judge: Predictor) -> tuple[Recalibration, tuple[Fold, ...], int]:
+    cells = []
+    pixels = 0
+    for image_id in _reported(task):
+        labels = _labels(task.project, image_id)
+        prediction = judge.predict(
+            task.project.source.read_image(image_id),
+            seed=task.project.config.seed,
+            round_=task.round,
+            image_id=image_id,
+            boundary=False,
+        )
+        own = ProbabilityCells(len(task.project.source.classes))
+        own.update(prediction.sums.mean_probs.float().cpu().numpy(), labels)
+        cells.append(own)
+        pixels += int((labels != UNLABELLED).sum())
+    fit = fit_histogram if task.method == "histogram" else fit_isotonic
+    folds = [Fold(_ids(task, own), fit(_merged(cells, rest))) for own, rest in _splits(task)]
+    return fit(_merged(cells, range(len(cells)))), tuple(folds), pixels
+
+
+class _LogitImages:
+    """Logits of some pixels of each validation image, drawn by seed and image id."""
+
+    def __init__(self, task: _Task, models: Sequence[Model], n_samples: int) -> None:
+        self._task = task
+        self._models = models
+        self._n_samples = n_samples
+        n_classes = len(task.project.source.classes)
+        fitting = _MOST_LOGITS // ((n_samples or len(models)) * n_classes)
+        pixels = min(task.project.config.calibration.pixels, fitting)
+        self._pixels = max(1, pixels // len(task.image_ids))
+
+    def read(self, image_id: str) -> LogitSample:
+        project = self._task.project
+        labels = _labels(project, image_id).ravel()
+        labelled = np.flatnonzero(labels != UNLABELLED)
+        count = min(self._pixels, labelled.size)
+        generator = numpy_generator(project.config.seed, "recalibration", image_id)
+        picked = torch.from_numpy(np.sort(generator.choice(labelled, count, replace=False)))
+        chunks = sample_logits(
+            self._models,
+            self._n_samples,
+            project.source.read_image(image_id),
+            seed=project.config.seed,
+            round_=self._task.round,
+            image_id=image_id,
+        )
+        logits = [chunk.flatten(2)[:, :, picked.to(chunk.device)].float().cpu() for chunk in chunks]
+        true = torch.from_numpy(labels.astype(np.int64))[picked]
+        return LogitSample(torch.cat(logits), true, labelled.size / count if count else 1.0)
+
+
+def _labels(project: Project, image_id: str) -> Labels:
+    mask = project.source.read_mask(image_id)
+    assert mask is not None, "roles give validation only to images with a mask"
+    return mask.labels
+
+
+def _reported(task: _Task) -> Iterator[str]:
+    """Validation images, with a report before each."""
+    total = len(task.image_ids)
+    for done, image_id in enumerate(task.image_ids):
+        task.report(Progress(task.round, "calibrate", done, total))
+        yield image_id
+    task.report(Progress(task.round, "calibrate", total, total))
+
+
+def _splits(task: _Task) -> Iterator[tuple[list[int], list[int]]]:
+    """Places of each fold's images, and of all others; nothing for a single image."""
+    n_images = len(task.image_ids)
+    for fold in range(min(N_FOLDS, n_images) if n_images > 1 else 0):
+        own = [place for place in range(n_images) if fold_of(place, n_images) == fold]
+        yield own, [place for place in range(n_images) if place not in own]
+
+
+def _ids(task: _Task, places: Sequence[int]) -> tuple[str, ...]:
+    return tuple(task.image_ids[place] for place in places)
+
+
+def _merged(cells: Sequence[ProbabilityCells], places: Sequence[int]) -> ProbabilityCells:
+    merged = ProbabilityCells(cells[0].n_classes)
+    for place in places:
+        merged.merge(cells[place])
+    return merged

@@ -1,0 +1,198 @@
+"""The recalibration of a round's model as a file beside its weights: JSON, data and never code.
+
+A file names the weights it was fitted to by their digests and is refused beside any others. Fitting
+is elsewhere.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from askmask.calibration import LogitScaling, ProbabilityMap, Recalibration
+from askmask.config import Config
+from askmask.errors import ProjectError
+from askmask.loop.project import Project
+from askmask.models.weights import file_digest
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Validation images, and the map fitted to all other ones: what honest scores of them use."""
+
+    image_ids: tuple[str, ...]
+    judge: Recalibration
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecalibration:
+    """What was fitted to a round's model.
+
+    Attributes
+    ----------
+    judge : Recalibration
+        For the predictor that judges and delivers.
+    sampler : LogitScaling or None
+        For the predictor whose samples are scored; None where samples stay as they are.
+    folds : tuple of Fold
+        Empty with a single validation image.
+    weights : tuple of str
+        Digests of the model files, one per member.
+    judge_samples, sampler_samples : int
+        S of the two predictors; 0 is one pass without dropout.
+    image_ids : tuple of str
+        Validation images that it was fitted to.
+    pixels : int
+        Labelled pixels that it was fitted to.
+    """
+
+    judge: Recalibration
+    sampler: LogitScaling | None
+    folds: tuple[Fold, ...]
+    weights: tuple[str, ...]
+    judge_samples: int
+    sampler_samples: int
+    image_ids: tuple[str, ...]
+    pixels: int
+
+    @property
+    def method(self) -> str:
+        """Name of the method, as in the config."""
+        return self.judge.method
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits that tell two recalibrations apart."""
+        return hashlib.blake2b(_dump(self).encode(), digest_size=4).hexdigest()
+
+    def held_out(self, image_id: str) -> Recalibration | None:
+        """Map that did not see the image; None for the only validation image."""
+        if image_id not in self.image_ids:
+            return self.judge
+        return next((fold.judge for fold in self.folds if image_id in fold.image_ids), None)
+
+
+def recalibration_path(project: Project, round_: int) -> Path:
+    """File of a round's recalibration."""
+    return project.model_path(round_).with_suffix(".calibration.json")
+
+
+def save_recalibration(path: Path, stored: StoredRecalibration) -> None:
+    """Write a recalibration; an older one is replaced whole."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(_dump(stored), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def load_recalibration(project: Project, round_: int) -> StoredRecalibration | None:
+    """Recalibration of a round's model; None if there is none.
+
+    Raises
+    ------
+    ProjectError
+        If the file is damaged, belongs to other weights, or was fitted for judging by another
+        number of samples than the config has now.
+    """
+    path = recalibration_path(project, round_)
+    if not path.is_file():
+        return None
+    stored = _read(path)
+    cure = "Fit it again with `askmask calibrate`, or remove it with `--method none`."
+    if stored.weights != weights_of(project, round_):
+        raise ProjectError(
+            f"expected a recalibration of the present weights of round {round_} in {str(path)!r}, "
+            f"but it was fitted to others. {cure}"
+        )
+    samples = judge_samples(project.config)
+    if stored.judge_samples != samples:
+        raise ProjectError(
+            f"expected a recalibration for judging by {samples} samples (evaluation.samples) in "
+            f"{str(path)!r}, got one for {stored.judge_samples}. {cure}"
+        )
+    return stored
+
+
+def judge_samples(config: Config) -> int:
+    """S of the predictor that judges; 0 is one pass without dropout."""
+    sampling = config.sampling
+    return sampling.members if sampling.method == "ensemble" else config.evaluation.samples
+
+
+def sampler_samples(config: Config) -> int:
+    """S of the predictor whose samples are scored."""
+    sampling = config.sampling
+    return sampling.members if sampling.method == "ensemble" else sampling.samples
+
+
+def weights_of(project: Project, round_: int) -> tuple[str, ...]:
+    """Digests of a round's model files."""
+    paths = project.model_paths(round_)
+    return tuple(file_digest(path) for path in paths if path.is_file())
+
+
+def _dump(stored: StoredRecalibration) -> str:
+    tree = {
+        "askmask": "recalibration",
+        "version": VERSION,
+        "method": stored.method,
+        "weights": stored.weights,
+        "judge_samples": stored.judge_samples,
+        "sampler_samples": stored.sampler_samples,
+        "images": stored.image_ids,
+        "pixels": stored.pixels,
+        "judge": _to_tree(stored.judge),
+        "sampler": None if stored.sampler is None else _to_tree(stored.sampler),
+        "folds": [{"images": f.image_ids, "judge": _to_tree(f.judge)} for f in stored.folds],
+    }
+    return json.dumps(tree, indent=1)
+
+
+def _read(path: Path) -> StoredRecalibration:
+    try:
+        return _of_file(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProjectError(
+            f"expected a recalibration in {str(path)!r}, but it cannot be read: {error!r}. "
+            "Fit it again with `askmask calibrate`."
+        ) from error
+
+
+def _of_file(tree: Mapping[str, Any]) -> StoredRecalibration:  # Any: JSON
+    if (tree["askmask"], tree["version"]) != ("recalibration", VERSION):
+        raise ValueError(f"version {tree['version']!r}, expected {VERSION}")
+    method, sampler = tree["method"], tree["sampler"]
+    return StoredRecalibration(
+        judge=_of_tree(method, tree["judge"]),
+        sampler=None if sampler is None else _scaling(method, sampler),
+        folds=tuple(Fold(tuple(f["images"]), _of_tree(method, f["judge"])) for f in tree["folds"]),
+        weights=tuple(tree["weights"]),
+        judge_samples=int(tree["judge_samples"]),
+        sampler_samples=int(tree["sampler_samples"]),
+        image_ids=tuple(tree["images"]),
+        pixels=int(tree["pixels"]),
+    )
+
+
+def _to_tree(recalibration: Recalibration) -> dict[str, object]:
+    if isinstance(recalibration, LogitScaling):
+        return {"scale": recalibration.scale, "shift": recalibration.shift}
+    return {"edges": recalibration.edges, "values": recalibration.values}
+
+
+def _of_tree(method: str, tree: Mapping[str, Any]) -> Recalibration:  # Any: JSON
+    if "scale" in tree:
+        return _scaling(method, tree)
+    edges, values = (tuple(map(_floats, tree[name])) for name in ("edges", "values"))
+    return ProbabilityMap(method, edges, values)
+
+
+def _scaling(method: str, tree: Mapping[str, Any]) -> LogitScaling:  # Any: JSON
+    return LogitScaling(method, _floats(tree["scale"]), _floats(tree["shift"]))
+
+
+def _floats(values: Any) -> tuple[float, ...]:  # Any: JSON
+    return tuple(float(value) for value in values)

@@ -1,0 +1,171 @@
+"""How a round's model is judged: every validation and test image once, split by split."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from askmask.calibration import ProbabilityMap
+from askmask.loop.calibration_file import StoredRecalibration, load_recalibration
+from askmask.loop.project import Project
+from askmask.loop.train import judge_of, load_models
+from askmask.metrics.evaluation import Evaluation
+from askmask.metrics.recalibrated import RecalibratedEvaluation
+from askmask.models.weights import file_digest
+from askmask.progress import Listener, Progress
+from askmask.records import MetricRow
+from askmask.runtime.cache import Cache
+from askmask.runtime.compute import use_bf16
+from askmask.sampling.predictors import Image, Prediction, Predictor
+
+ALL_TEST = "test"
+"""Name of all test splits taken together."""
+
+
+def judge_round(
+    project: Project,
+    round_: int,
+    device: torch.device,
+    *,
+    cache: Cache | None,
+    report: Listener,
+) -> tuple[MetricRow, ...]:
+    """Metrics of a round's model on every validation and test split.
+
+    Two and more test splits are also scored together, as ``"test"``. The time it took is a row
+    of its own, ``evaluation_seconds``. Metrics are those of the network as it was trained; if the
+    round has a recalibration, what it changes follows as rows called ``recalibrated_...``. On a
+    validation image they come from a map that was fitted without that image.
+    """
+    if cache is None:
+        return _judge(project, round_, device, report)
+
+    def make(path: Path) -> None:
+        rows = _judge(project, round_, device, report)
+        path.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
+
+    stored = load_recalibration(project, round_)
+    key = {
+        "weights": file_digest(project.model_path(round_)),
+        "evaluation": project.config.evaluation.model_dump(mode="json"),
+        "bf16": use_bf16(project.config.sampling.precision, device),
+        "seed": project.config.seed,
+        "round": round_,
+        "parts": evaluation_parts(project),
+        "recalibration": None if stored is None else stored.digest,
+    }
+    made = cache.get_or_make(key, ".json", make)
+    return tuple(MetricRow(**row) for row in json.loads(made.read_text(encoding="utf-8")))
+
+
+def evaluation_parts(project: Project) -> list[tuple[str, tuple[str, ...]]]:
+    """Names of the parts that a model is judged on, each with its image ids."""
+    parts: list[tuple[str, tuple[str, ...]]] = []
+    if project.roles.validation:
+        parts.append(("validation", project.roles.validation))
+    by_split: dict[str, list[str]] = {}
+    for image_id in project.roles.test:
+        by_split.setdefault(project.images[image_id].split, []).append(image_id)
+    parts += [(split, tuple(ids)) for split, ids in sorted(by_split.items())]
+    return parts
+
+
+def _judge(
+    project: Project, round_: int, device: torch.device, report: Listener
+) -> tuple[MetricRow, ...]:
+    started = time.perf_counter()
+    judges = _Judges(project, round_, device)
+    parts = evaluation_parts(project)
+    total = sum(len(ids) for _, ids in parts)
+    tests = [split for split, _ in parts if split != "validation"]
+    together = judges.new_scores(ALL_TEST)
+    done = 0
+    rows: list[MetricRow] = []
+    for split, image_ids in parts:
+        scores = judges.new_scores(split)
+        for image_id in image_ids:
+            judges.judge(scores, image_id)
+            done += 1
+            report(Progress(round_, "evaluate", done, total))
+        rows += scores.rows()
+        if split in tests:
+            together.merge(scores)
+    if len(tests) > 1:
+        rows += together.rows()
+    elapsed = time.perf_counter() - started
+    rows.append(MetricRow("all", "all", "all", "evaluation_seconds", elapsed, total))
+    return tuple(rows)
+
+
+class _Scores:
+    """Scores of one split, before and, with a recalibration, after it."""
+
+    def __init__(self, before: Evaluation, after: RecalibratedEvaluation | None) -> None:
+        self.before = before
+        self.after = after
+
+    def merge(self, other: "_Scores") -> None:
+        self.before.merge(other.before)
+        if self.after is not None and other.after is not None:
+            self.after.merge(other.after)
+
+    def rows(self) -> list[MetricRow]:
+        return self.before.rows() + ([] if self.after is None else self.after.rows())
+
+
+class _Judges:
+    """A round's model, as it is and recalibrated."""
+
+    def __init__(self, project: Project, round_: int, device: torch.device) -> None:
+        self._project = project
+        self._round = round_
+        self._stored = load_recalibration(project, round_)
+        self._models = load_models(project, round_, device)
+        self._judge = judge_of(project.config, self._models)
+
+    def new_scores(self, split: str) -> _Scores:
+        classes, config = self._project.source.classes, self._project.config.evaluation
+        after = None if self._stored is None else RecalibratedEvaluation(classes, config, split)
+        return _Scores(Evaluation(classes, config, split), after)
+
+    def judge(self, scores: _Scores, image_id: str) -> None:
+        mask = self._project.source.read_mask(image_id)
+        assert mask is not None, "roles give validation and test only to images with a mask"
+        group = self._project.images[image_id].group
+        image = self._project.source.read_image(image_id)
+        prediction = self._predict(self._judge, image, image_id, boundary=True)
+        boundary = prediction.boundary_probs
+        boundary_probs = None if boundary is None else boundary.float().cpu().numpy()
+        mean_probs = prediction.sums.mean_probs.float()
+        scores.before.update(group, mean_probs.cpu().numpy(), boundary_probs, mask)
+        if scores.after is not None and self._stored is not None:
+            after = self._recalibrated(self._stored, prediction, image, image_id)
+            if after is not None:
+                scores.after.update(group, after.float().cpu().numpy(), mask)
+
+    def _recalibrated(
+        self, stored: StoredRecalibration, prediction: Prediction, image: Image, image_id: str
+    ) -> Tensor | None:
+        """Mean probabilities after recalibration; None where no map is free of this image."""
+        recalibration = stored.held_out(image_id)
+        if recalibration is None:
+            return None
+        mean_probs = prediction.sums.mean_probs.float()
+        if isinstance(recalibration, ProbabilityMap):
+            return recalibration(mean_probs)
+        if recalibration.temperature is not None and prediction.sums.n_samples == 1:
+            # log p are logits up to a constant, which the softmax takes away
+            return recalibration(mean_probs.log()[None]).softmax(1)[0]
+        judge = judge_of(self._project.config, self._models, recalibration)
+        return self._predict(judge, image, image_id, boundary=False).sums.mean_probs
+
+    def _predict(
+        self, judge: Predictor, image: Image, image_id: str, *, boundary: bool
+    ) -> Prediction:
+        seed = self._project.config.seed
+        return judge.predict(
+            image, seed=seed, round_=self._round, image_id=image_id, boundary=boundary
+        )

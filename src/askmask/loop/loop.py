@@ -1,0 +1,227 @@
+"""The loop: tell what is known, train, evaluate, ask; then again.
+
+Every verb may be repeated: what the store already holds is not done twice, so a process that was
+killed anywhere goes on by calling the same verb again.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from askmask.errors import NothingToAsk, ProjectError
+from askmask.loop.ask import Proposal, propose, shown_score
+from askmask.loop.calibrate import recalibrate_round, recalibration_mark
+from askmask.loop.evaluate import judge_round
+from askmask.loop.oracle import Oracle
+from askmask.loop.project import Project
+from askmask.loop.train import START, fit_round, load_judge
+from askmask.progress import Listener, silent
+from askmask.query.score_histograms import write_counts
+from askmask.query.strategies import strategy_turn
+from askmask.records import Answer, Labels, MetricRow, Query
+from askmask.runtime.cache import Cache
+from askmask.runtime.compute import configure
+from askmask.store.store import TrainingRecord
+
+
+class Loop:
+    """The two verbs `ask` and `tell`, and what happens between them.
+
+    Parameters
+    ----------
+    project : Project
+        Where everything is kept.
+    on_progress : callable
+        Called with a `Progress` several times a second at most per step or image.
+    cache : Cache, optional
+        Where trials with the same start share trained models and their evaluation.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        on_progress: Listener = silent,
+        cache: Cache | None = None,
+    ) -> None:
+        strategy_turn(project.config, 1)  # refuses a strategy that does not exist or fit
+        self.project = project
+        self.device = configure(project.config)
+        self._report = on_progress
+        self._cache = cache
+
+    @property
+    def round(self) -> int:
+        """The present round: 0 until something was asked."""
+        newest = self.project.store.newest_query()
+        return 0 if newest is None else newest.round
+
+    def run(self, oracle: Oracle, rounds: int) -> Iterator[int]:
+        """Ask, answer, train and evaluate until `rounds` queries are answered.
+
+        Yields
+        ------
+        int
+            Each round 0 ... `rounds`, once it is trained and evaluated.
+        """
+        self.tell_start(oracle)
+        for round_ in range(rounds + 1):
+            if round_ > 0:
+                self.ask(round_)
+                self.tell(
+                    oracle.answer(item.region, round_)
+                    for item in self.project.store.unanswered(round_)
+                )
+            if round_ == self.round:  # an earlier one was finished before its successor was asked
+                self.train(round_)
+                self.evaluate(round_)
+            yield round_
+
+    def tell(self, answers: Iterable[Answer]) -> int:
+        """Keep answers, each in its own transaction; return how many.
+
+        Answers are only appended: where two speak of one pixel, the newer one wins.
+        """
+        count = 0
+        for answer in answers:
+            self.project.store.add_answer(answer)
+            count += 1
+        return count
+
+    def tell_start(self, oracle: Oracle) -> int:
+        """Let `oracle` answer the start images that nobody has labelled; return how many."""
+        known = set(self.project.store.labelled_images())
+        missing = [r for r in self.project.start_regions if r.image_id not in known]
+        return self.tell(oracle.answer(region, 0) for region in missing)
+
+    def train(self, round_: int | None = None) -> TrainingRecord:
+        """Fit the model of a round (by default the present one) to every answer so far.
+
+        Then its recalibration, if the config wants one, to the validation images.
+
+        Raises
+        ------
+        TrainingFailed
+            If every attempt that the config allows failed; each is recorded.
+        """
+        number = self.round if round_ is None else round_
+        record = fit_round(
+            self.project, number, self.device, cache=self._cache, report=self._report
+        )
+        recalibrate_round(self.project, number, self.device)
+        return record
+
+    def ask(self, round_: int | None = None, *, model_round: int | None = None) -> Query:
+        """Choose what to label next with the newest model, and keep the query in the store.
+
+        A query that still has unanswered regions is returned again. With its number a round is
+        asked while the one before is still open; `model_round` is then the round whose model asks
+        (by default the one before), `START` before the first training.
+
+        Raises
+        ------
+        ProjectError
+            If no model was trained for the round before.
+        NothingToAsk
+            If everything is labelled or asked.
+        """
+        store, config = self.project.store, self.project.config
+        number = self._round_to_ask() if round_ is None else round_
+        kept = store.query(number)
+        if kept is not None:
+            return kept
+        started = time.perf_counter()
+        asks = number - 1 if model_round is None else model_round
+        proposal = propose(self.project, number, self.device, report=self._report, model_round=asks)
+        if not proposal.items:
+            raise NothingToAsk(
+                f"expected unlabelled pixels in the pool for round {number}, found none: "
+                "everything is labelled or asked. Add images, or stop here."
+            )
+        query = Query(
+            round=number,
+            acquisition=config.query.acquisition,
+            unit=config.query.unit,
+            items=proposal.items,
+            model=None if asks == START else self.project.model_path(asks).name,
+            elapsed_seconds=time.perf_counter() - started,
+        )
+        if proposal.scores is not None:  # before the query: whoever finds that, finds them too
+            write_counts(self.project.scores_path(number), proposal.scores)
+        store.add_query(query)
+        return query
+
+    def propose(
+        self,
+        round_: int | None = None,
+        *,
+        return_utilities: bool = False,
+        model_round: int | None = None,
+    ) -> Proposal:
+        """Return what `ask` would ask, and the utilities of all places; nothing is kept."""
+        number = self._round_to_ask() if round_ is None else round_
+        return propose(
+            self.project,
+            number,
+            self.device,
+            report=self._report,
+            return_utilities=return_utilities,
+            model_round=model_round,
+        )
+
+    def evaluate(self, round_: int | None = None) -> tuple[MetricRow, ...]:
+        """Judge the model of a round on the validation and test images; keep the rows.
+
+        Raises
+        ------
+        ProjectError
+            If the round has no model.
+        """
+        number = self.round if round_ is None else round_
+        store = self.project.store
+        trained = [r for r in store.trainings() if (r.round, r.status) == (number, "finished")]
+        if not trained:
+            raise ProjectError(
+                f"expected a model of round {number}, found none. Train it first: `askmask train`."
+            )
+        # A round's model may be fitted again, so its file name alone does not say which it is.
+        model = f"{trained[-1].model}@{trained[-1].labelled_digest[:12]}"
+        model += recalibration_mark(self.project, number)
+        kept = store.metrics(number, model)
+        if kept:
+            return kept
+        rows = judge_round(
+            self.project, number, self.device, cache=self._shared(number), report=self._report
+        )
+        store.add_metrics(number, model, rows)
+        return rows
+
+    def score_map(self, image_id: str, round_: int) -> npt.NDArray[np.float32] | None:
+        """(H, W) acquisition scores of an image, as the query of `round_` saw them.
+
+        None for strategies that score regions, not pixels.
+        """
+        return shown_score(self.project, image_id, round_, self.device)
+
+    def predicted_labels(self, image_id: str, round_: int) -> Labels:
+        """(H, W) int16 labels that the model of a round would give an image."""
+        judge = load_judge(self.project, round_, self.device)
+        prediction = judge.predict(
+            self.project.source.read_image(image_id),
+            seed=self.project.config.seed,
+            round_=round_,
+            image_id=image_id,
+            boundary=False,
+        )
+        return prediction.sums.mean_probs.argmax(0).cpu().numpy().astype(np.int16)
+
+    def _shared(self, round_: int) -> Cache | None:
+        """Cache of round 0, the one that trials of one seed have in common."""
+        return self._cache if round_ == 0 else None
+
+    def _round_to_ask(self) -> int:
+        """Present round while its query is not answered, else the next one."""
+        present = self.round
+        return present if self.project.store.unanswered(present) else present + 1

@@ -1,0 +1,380 @@
+"""Masks, confidence maps and a table for images that nobody labels: what the labelling was for.
+
+Images larger than a tile are predicted in tiles with a margin, so memory holds a tile's network
+activations and, per pixel of the image, its colours (3 bytes) and results (5 bytes), and for a
+moment 8 bytes more to write a file, or some 66 to split objects.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from askmask.data.prepare.stored_files import StoredFile
+from askmask.data.prepared import PreparedSource, check_out
+from askmask.data.rasters import decode_image, encode_instances, encode_mask
+from askmask.data.scaling import shrink_image
+from askmask.errors import AskmaskError, SourceError
+from askmask.loop.calibration_file import load_recalibration, weights_of
+from askmask.loop.project import Project
+from askmask.loop.train import load_judge
+from askmask.metrics.objects import find_objects
+from askmask.progress import Listener, Progress, silent
+from askmask.records import Instances, Labels
+from askmask.sampling.predictors import Image
+
+CONFIDENCE_SCALE = 65_535
+"""Value of a confidence of 1 in a confidence map; 0 is 0."""
+
+TILE = 1024
+"""Side of a tile; an image up to half as large again is predicted whole."""
+MARGIN = 128
+"""What a tile sees beyond its own pixels, on each side."""
+
+_SMALLEST = 32  # what networks accept
+_STRIDE = 32  # of the coarsest features of any network; divides the margin
+_Raster = npt.NDArray[np.uint16]
+_Value = TypeVar("_Value", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedImage:
+    """A line of the table.
+
+    Attributes
+    ----------
+    image : str
+        Its name below the folder.
+    height, width : int
+        Pixels.
+    shares : tuple of floats
+        Share of the pixels of each class.
+    mean_confidence : float
+        Mean probability of the predicted class.
+    expected_accuracy : float or None
+        The same, if the model is recalibrated: how many of the pixels should be right. None for a
+        model that is not, whose confidence promises nothing.
+    mean_entropy : float
+        Mean predictive entropy, nats.
+    objects : int or None
+        Predicted objects; None where the network has no contour to split them by.
+    """
+
+    image: str
+    height: int
+    width: int
+    shares: tuple[float, ...]
+    mean_confidence: float
+    expected_accuracy: float | None
+    mean_entropy: float
+    objects: int | None
+
+
+@dataclass(slots=True)
+class Predictions:
+    """What came of all files: lines of the table, and what could not be predicted and why."""
+
+    images: list[PredictedImage] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def check(self, out: Path) -> None:
+        """Raise if any file could not be predicted.
+
+        Raises
+        ------
+        SourceError
+            With a line per such file.
+        """
+        if self.problems:
+            total = len(self.images) + len(self.problems)
+            listed = "\n".join(f"  {problem}" for problem in self.problems)
+            raise SourceError(
+                f"{len(self.problems)} of {total} images could not be predicted; the others are "
+                f"in {str(out)!r}:\n{listed}"
+            )
+
+
+def predict_files(
+    project: Project,
+    round_: int,
+    files: Sequence[StoredFile],
+    out: Path,
+    device: torch.device,
+    *,
+    scale: float | None = None,
+    report: Listener = silent,
+) -> Predictions:
+    """Predict images by a round's model, recalibrated if it has been.
+
+    Writes ``masks/NAME.png`` (class indices), ``confidence/NAME.png`` (16 bit, `CONFIDENCE_SCALE`
+    is 1), with a contour decoder ``instances/NAME.png`` (16-bit object ids), ``predictions.csv``
+    and ``predictions.json``, all at the size of the images. A file that cannot be predicted is a
+    problem in the result and stops nothing.
+
+    Parameters
+    ----------
+    project : Project
+        Of two classes, if objects are wanted.
+    round_ : int
+        Whose model.
+    files : sequence of StoredFile
+        The images.
+    out : Path
+        Absent or an empty folder.
+    device : torch.device
+        Where to compute.
+    scale : float, optional
+        Shrink images by this factor first; by default as the project's data set was.
+    report : callable
+        Told after each image.
+
+    Raises
+    ------
+    ProjectError
+        If the round has no model, or a recalibration that is not of this model.
+    SourceError
+        If `out` holds something.
+    """
+    check_out(out)
+    engine = _Engine(project, round_, device, scale)
+    for folder in ("masks", "confidence", *(["instances"] if engine.has_objects else [])):
+        (out / folder).mkdir(parents=True)
+    facts = json.dumps(engine.facts(), indent=1) + "\n"
+    (out / "predictions.json").write_text(facts, encoding="utf-8")
+    found, taken = Predictions(), set[str]()
+    with (out / "predictions.csv").open("w", encoding="utf-8", newline="") as table:
+        writer = csv.writer(table)
+        writer.writerow(engine.headings())
+        for done, file in enumerate(files):
+            report(Progress(round_, "predict", done, len(files)))
+            try:
+                if file.stem in taken:
+                    raise _same_name(file)
+                line = engine.predict(file, out)
+            except AskmaskError as error:
+                found.problems.append(f"{file.name}: {error}")
+                continue
+            taken.add(file.stem)
+            found.images.append(line)
+            writer.writerow(engine.cells(line))
+            table.flush()  # so that a killed run leaves the lines of the masks that are there
+    report(Progress(round_, "predict", len(files), len(files)))
+    return found
+
+
+class _Engine:
+    """A loaded model and everything that a line of the table tells of it."""
+
+    def __init__(
+        self, project: Project, round_: int, device: torch.device, scale: float | None
+    ) -> None:
+        self._project = project
+        self._round = round_
+        self._judge = load_judge(project, round_, device)
+        self._recalibration = load_recalibration(project, round_)
+        self._weights = weights_of(project, round_)
+        source = project.source
+        prepared = source if isinstance(source, PreparedSource) else None
+        self._value_range = None if prepared is None else prepared.value_range
+        own_scale = 1.0 if prepared is None else prepared.scale
+        self._scale = own_scale if scale is None else scale
+        probe = self._judge.predict(
+            np.zeros((_SMALLEST, _SMALLEST, 3), np.uint8),
+            seed=project.config.seed,
+            round_=round_,
+            image_id="",
+            boundary=True,
+        )
+        evaluation = project.config.evaluation
+        self.has_objects = (
+            probe.boundary_probs is not None
+            and evaluation.objects
+            and len(source.classes) == 1 + evaluation.has_background
+        )
+
+    def facts(self) -> dict[str, object]:
+        """What the folder of predictions must tell for itself."""
+        return {
+            "askmask": "predictions",
+            "classes": list(self._project.source.classes.names),
+            "confidence_scale": CONFIDENCE_SCALE,
+            "round": self._round,
+            "models": list(self._weights),
+            "recalibration": self._recalibration_name(),
+            "scale": self._scale,
+        }
+
+    def headings(self) -> list[str]:
+        """Headings of the table."""
+        shares = [f"share_{name}" for name in self._project.source.classes.names]
+        return [
+            "image", "height", "width", *shares, "mean_confidence", "expected_accuracy",
+            "mean_entropy", "objects", "model", "recalibration",
+        ]  # fmt: skip
+
+    def cells(self, line: PredictedImage) -> list[object]:
+        """Cells of a line; nothing where a value does not exist."""
+        return [
+            *(line.image, line.height, line.width, *line.shares, line.mean_confidence),
+            *(line.expected_accuracy, line.mean_entropy, line.objects),
+            *("+".join(self._weights), self._recalibration_name()),
+        ]
+
+    def predict(self, file: StoredFile, out: Path) -> PredictedImage:
+        """Predict one image and write its files."""
+        image = decode_image(file.read(), file.name, self._value_range)
+        size = image.shape[:2]
+        small = image if self._scale == 1 else shrink_image(image, self._scale)
+        if min(small.shape[:2]) < _SMALLEST:
+            raise SourceError(
+                f"expected at least {_SMALLEST} x {_SMALLEST} pixels, got {small.shape[:2]}."
+            )
+        canvas = _Canvas(small.shape[:2])
+        for tile in tiles(*small.shape[:2]):
+            self._predict_tile(canvas, small, tile, file.name)
+        pixels = small.shape[0] * small.shape[1]
+        objects = self._objects(canvas)
+        target = f"{file.stem}.png"
+        _write(out / "masks" / target, encode_mask(_enlarged(canvas.labels, size)))
+        confidence = _enlarged(canvas.confidence, size).astype(np.int32)
+        _write(out / "confidence" / target, encode_instances(confidence))
+        if objects is not None:
+            _write(out / "instances" / target, encode_instances(_enlarged(objects, size)))
+        counts = np.bincount(canvas.labels.ravel(), minlength=len(self._project.source.classes))
+        mean = canvas.sum_confidence / pixels
+        return PredictedImage(
+            image=file.name,
+            height=size[0],
+            width=size[1],
+            shares=tuple((counts / pixels).tolist()),
+            mean_confidence=mean,
+            expected_accuracy=None if self._recalibration is None else mean,
+            mean_entropy=canvas.sum_entropy / pixels,
+            objects=None if objects is None else int(objects.max()),
+        )
+
+    def _predict_tile(self, canvas: "_Canvas", image: Image, tile: "Tile", name: str) -> None:
+        prediction = self._judge.predict(
+            image[tile.seen],
+            seed=self._project.config.seed,
+            round_=self._round,
+            image_id=name if tile.is_whole else f"{name}@{tile.row},{tile.col}",
+            boundary=self.has_objects,
+        )
+        canvas.add(tile, prediction.sums.mean_probs[(slice(None), *tile.inner)].cpu())
+        if prediction.boundary_probs is not None:
+            threshold = self._project.config.evaluation.boundary_threshold
+            is_contour = prediction.boundary_probs[tile.inner] >= threshold
+            canvas.boundary[tile.own] = is_contour.cpu().numpy()
+
+    def _objects(self, canvas: "_Canvas") -> Instances | None:
+        if not self.has_objects:
+            return None
+        evaluation = self._project.config.evaluation
+        foreground = canvas.labels == len(self._project.source.classes) - 1
+        return find_objects(foreground, canvas.boundary, evaluation.min_object_pixels)
+
+    def _recalibration_name(self) -> str:
+        stored = self._recalibration
+        return "none" if stored is None else f"{stored.method}-{stored.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Part of an image that is predicted at once.
+
+    Attributes
+    ----------
+    row, col : int
+        Where its own pixels begin.
+    own, seen : slices of rows and columns
+        Its own pixels in the image; those and its margin.
+    inner : slices of rows and columns
+        Its own pixels within those seen.
+    is_whole : bool
+        Whether it is the only one.
+    """
+
+    row: int
+    col: int
+    own: tuple[slice, slice]
+    seen: tuple[slice, slice]
+    inner: tuple[slice, slice]
+    is_whole: bool
+
+
+def tiles(height: int, width: int) -> Iterator[Tile]:
+    """Tiles whose own pixels cover an image once, in reading order."""
+    rows, cols = _cuts(height), _cuts(width)
+    for row in rows:
+        for col in cols:
+            own = slice(*row), slice(*col)
+            seen = _grown(row, height), _grown(col, width)
+            inner = tuple(
+                slice(o.start - s.start, o.stop - s.start) for o, s in zip(own, seen, strict=True)
+            )
+            is_whole = len(rows) == len(cols) == 1
+            yield Tile(row[0], col[0], own, seen, (inner[0], inner[1]), is_whole)
+
+
+def _cuts(side: int) -> list[tuple[int, int]]:
+    """Starts and ends of nearly equal parts of a side, none longer than 1.5 tiles.
+
+    They start at multiples of the stride, where the grid of the whole image's features lies, too.
+    """
+    count = 1 if side <= TILE * 3 // 2 else -(-side // TILE)
+    starts = [side * part // count // _STRIDE * _STRIDE for part in range(count)]
+    return list(pairwise([*starts, side]))
+
+
+def _grown(part: tuple[int, int], side: int) -> slice:
+    return slice(max(part[0] - MARGIN, 0), min(part[1] + MARGIN, side))
+
+
+class _Canvas:
+    """Results of an image, put together from tiles."""
+
+    def __init__(self, size: tuple[int, ...]) -> None:
+        self.labels: Labels = np.zeros(size, np.int16)
+        self.confidence: _Raster = np.zeros(size, np.uint16)
+        self.boundary: npt.NDArray[np.bool_] = np.zeros(size, np.bool_)
+        self.sum_confidence = 0.0
+        self.sum_entropy = 0.0
+
+    def add(self, tile: Tile, mean_probs: Float[Tensor, "C h w"]) -> None:
+        confidence, labels = mean_probs.double().max(0)
+        self.labels[tile.own] = labels.numpy()
+        self.confidence[tile.own] = (confidence * CONFIDENCE_SCALE).round().numpy()
+        self.sum_confidence += float(confidence.sum())
+        self.sum_entropy += float(torch.special.entr(mean_probs.double()).sum())
+
+
+def _enlarged(raster: npt.NDArray[_Value], size: tuple[int, ...]) -> npt.NDArray[_Value]:
+    """Raster at another size: each pixel takes the value at its centre."""
+    if raster.shape == size:
+        return raster
+    places = [
+        ((2 * np.arange(long) + 1) * short) // (2 * long)
+        for long, short in zip(size, raster.shape, strict=True)
+    ]
+    return raster[np.ix_(*places)]
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _same_name(file: StoredFile) -> SourceError:
+    return SourceError(
+        f"another image was written as {file.stem + '.png'!r} already. Rename one of the two."
+    )

@@ -1,0 +1,173 @@
+"""A project on disk: the config, the database, the models, and the images they speak of.
+
+::
+
+    askmask.yaml   every setting          models/round_003.safetensors   one model a round
+    askmask.db     everything that happened   queries/round_003/          what was asked, as files
+    reports/       what was drawn from it     scores/round_003.json       histograms of the scores
+"""
+
+import copy
+import inspect
+import os
+from pathlib import Path
+from types import TracebackType
+
+import yaml
+from pydantic import BaseModel
+
+from askmask.config import Config, load_config, with_overrides
+from askmask.data.prepared import PreparedSource
+from askmask.data.roles import Roles, assign_roles
+from askmask.data.source import Source
+from askmask.errors import ProjectError
+from askmask.records import ImageInfo, Region
+from askmask.store.store import Store
+
+CONFIG_NAME = "askmask.yaml"
+DATABASE_NAME = "askmask.db"
+
+
+class Project:
+    """An open project; close it, or use it in a ``with`` block.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    config : Config
+        Its settings.
+    source : Source, optional
+        Where images come from; by default the prepared data set at ``config.data.path``.
+
+    Attributes
+    ----------
+    images : dict of str to ImageInfo
+        Every image of the source by id.
+    roles : Roles
+        Which images the loop starts from, asks about, validates and tests on.
+    """
+
+    def __init__(self, root: Path, config: Config, source: Source | None = None) -> None:
+        self.root = root
+        self.config = config
+        self.source: Source = PreparedSource(config.data.path) if source is None else source
+        infos = self.source.images()
+        self.images: dict[str, ImageInfo] = {info.image_id: info for info in infos}
+        self.roles: Roles = assign_roles(infos, config.data, config.seed)
+        for folder in ("models", "queries", "reports"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        self.store = Store(root / DATABASE_NAME)
+        self.store.add_images(infos)
+
+    @classmethod
+    def create(cls, root: Path, config: Config, source: Source | None = None) -> "Project":
+        """Make a new project in an empty or absent folder.
+
+        Raises
+        ------
+        ProjectError
+            If `root` already holds a project.
+        """
+        path = root / CONFIG_NAME
+        if path.exists():
+            raise ProjectError(
+                f"expected no project in {str(root)!r}, found {CONFIG_NAME}. "
+                "Choose another folder, or go on with that project."
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        # Relative, so that the project and its images can move together.
+        relative = os.path.relpath(config.data.path.resolve(), root.resolve())
+        unfinished = path.with_suffix(".unfinished")
+        saved = with_overrides(config, {"data.path": relative})
+        unfinished.write_text(_commented(saved), encoding="utf-8")
+        unfinished.replace(path)
+        return cls(root, config, source)
+
+    @classmethod
+    def open(cls, root: Path, source: Source | None = None) -> "Project":
+        """Open the project in `root`.
+
+        Raises
+        ------
+        ProjectError
+            If there is none.
+        """
+        path = root / CONFIG_NAME
+        if not path.is_file():
+            raise ProjectError(
+                f"expected a project in {str(root)!r}, found no {CONFIG_NAME}. "
+                "Make one with `askmask init`."
+            )
+        return cls(root, load_config(path), source)
+
+    def with_config(self, config: Config) -> "Project":
+        """Return the same open project under other settings; `close` either, once."""
+        other = copy.copy(self)
+        other.config = config
+        return other
+
+    def model_path(self, round_: int, member: int = 0) -> Path:
+        """File of a round's model; `member` counts the models of an ensemble."""
+        suffix = f"_member_{member}" if member else ""
+        return self.root / "models" / f"round_{round_:03d}{suffix}.safetensors"
+
+    def model_paths(self, round_: int) -> list[Path]:
+        """Files of a round's model: one, or one per member of an ensemble."""
+        sampling = self.config.sampling
+        members = sampling.members if sampling.method == "ensemble" else 1
+        return [self.model_path(round_, member) for member in range(members)]
+
+    def scores_path(self, round_: int) -> Path:
+        """File of the histograms of the scores that a round's query chose from."""
+        return self.root / "scores" / f"round_{round_:03d}.json"
+
+    def delete_models(self, round_: int) -> None:
+        """Delete the model files of a round and its recalibration; its metrics stay."""
+        for ending in ("*.safetensors", ".calibration.json"):
+            for path in (self.root / "models").glob(f"round_{round_:03d}{ending}"):
+                path.unlink()
+
+    @property
+    def start_regions(self) -> tuple[Region, ...]:
+        """The whole images of the start set."""
+        return tuple(self.images[image_id].whole for image_id in self.roles.start)
+
+    @property
+    def pool_ids(self) -> tuple[str, ...]:
+        """Images that may still be asked about, partly labelled ones included."""
+        return (*self.roles.start, *self.roles.pool)
+
+    @property
+    def pool_pixels(self) -> int:
+        """Pixels of start set and pool together: what a labelled fraction refers to."""
+        return sum(self.images[image_id].whole.pixels for image_id in self.pool_ids)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+
+    def __enter__(self) -> "Project":  # noqa: PYI034 (beartype refuses Self in a method)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _commented(config: Config) -> str:
+    """Return the whole config as YAML with what each section is for above it."""
+    parts = []
+    for name, value in config.model_dump(mode="json").items():
+        section = Config.model_fields[name].annotation
+        text = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True)
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            told = inspect.cleandoc(section.__doc__ or "").replace("`", "")
+            comment = "".join(f"# {line}".rstrip() + "\n" for line in told.splitlines())
+            text = f"\n{comment}{text}"
+        parts.append(text)
+    return "".join(parts)

@@ -1,0 +1,1 @@
+"""From probabilities to a query: scores, strategies, regions."""

@@ -1,0 +1,21 @@
+"""Strategies: what to ask, by name; ``docs/strategies.md`` tells which and how to add one."""
+
+from askmask.query.strategies.by_name import (
+    STRATEGIES,
+    find_strategy,
+    register,
+    strategy_names,
+    strategy_turn,
+)
+from askmask.query.strategies.strategy import ScoredImage, Strategy, Turn
+
+__all__ = [
+    "STRATEGIES",
+    "ScoredImage",
+    "Strategy",
+    "Turn",
+    "find_strategy",
+    "register",
+    "strategy_names",
+    "strategy_turn",
+]

@@ -1,0 +1,358 @@
+"""Every strategy by name, and the way to one that lives outside the package.
+
+A config gives a name of `STRATEGIES`, a name that `register` was called with, or
+``"package.module:object"``: a `Strategy`, or a function that turns `SampleSums` into a score map.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+from torch.nn import functional
+
+from askmask.config import Config, ImageConfig, RegionConfig
+from askmask.errors import ConfigError, UnknownName, unknown_name
+from askmask.options import read_options
+from askmask.query.regions import Places
+from askmask.query.scores import ACQUISITIONS, RANDOM, SampleSums, score_map
+from askmask.query.strategies import diverse, noisy, stratified, typical
+from askmask.query.strategies.strategy import Maps, Strategy, Turn
+from askmask.records import Unit
+
+_KIRSCH = "Kirsch et al. 2023, arXiv:2106.12059"
+_SOURCES = {
+    "predictive_entropy": "Shannon 1948; Gal et al. 2017, arXiv:1703.02910",
+    "expected_entropy": "Smith & Gal 2018, arXiv:1803.08533",
+    "mutual_information": "Houlsby et al. 2011, arXiv:1112.5745",
+    "variation_ratio": "Li & Alstrøm 2020, arXiv:2007.06364",
+    "vote_variation_ratio": "Freeman 1965; Gal et al. 2017, arXiv:1703.02910",
+    "margin": "Scheffer et al. 2001; Settles 2009",
+}
+_BASES = {"entropy": "predictive_entropy", "mutual_information": "mutual_information"}
+
+
+def maps_of(acquisition: str) -> Maps:
+    """Return the maps of a strategy that needs one acquisition function's score map."""
+    return lambda sums, _turn: score_map(acquisition, sums)
+
+
+def entropy_and_predicted_classes(sums: SampleSums, turn: Turn) -> Tensor:  # noqa: ARG001
+    """Entropy H(p), then 1 where a class is predicted, for every class; (1 + C, H, W)."""
+    probs = sums.mean_probs
+    predicted = functional.one_hot(probs.argmax(0), probs.shape[0]).permute(2, 0, 1)
+    return torch.cat([score_map("predictive_entropy", sums)[None], predicted.to(probs.dtype)])
+
+
+def region_impurity(
+    places: Places,
+    maps: Float[np.ndarray, "K H W"],
+    turn: Turn,  # noqa: ARG001
+) -> Float64[np.ndarray, "1 n"]:
+    """Entropy of the classes predicted in a place, times the mean entropy of its pixels.
+
+    The classes are counted over the available pixels.
+    """
+    counts = np.stack([places.sums(predicted) for predicted in maps[1:]])  # (C, n)
+    shares = counts / np.maximum(places.new_pixels, 1)
+    impurity = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(0)
+    utilities: Float64[np.ndarray, "1 n"] = (impurity * places.means(maps[0]))[None]
+    return utilities
+
+
+def _plain() -> list[Strategy]:
+    return [
+        Strategy(
+            name=a.name,
+            description=a.description,
+            source=_SOURCES[a.name],
+            maps=maps_of(a.name),
+            min_samples=a.min_samples,
+        )
+        for a in ACQUISITIONS.values()
+    ]
+
+
+_ON_A_SCORE = (
+    Strategy(
+        name="power",
+        description="log mean {} + Gumbel noise",
+        source=_KIRSCH,
+        maps=None,
+        utilities=noisy.power,
+        options=noisy.NoiseOptions,
+    ),
+    Strategy(
+        name="softmax",
+        description="beta x mean {} + Gumbel noise",
+        source=_KIRSCH,
+        maps=None,
+        utilities=noisy.softmax,
+        options=noisy.NoiseOptions,
+    ),
+    Strategy(
+        name="softrank",
+        description="-log rank of mean {} + Gumbel noise",
+        source=_KIRSCH,
+        maps=None,
+        utilities=noisy.mean_and_noise,
+        choose=noisy.soft_rank,
+        options=noisy.NoiseOptions,
+    ),
+    Strategy(
+        name="stochastic_batch",
+        description="of all random queries the one with the largest mean {}",
+        source="Gaillochet et al. 2023, arXiv:2301.07670",
+        maps=None,
+        utilities=noisy.random_key_and_mean,
+        choose=noisy.best_of_random_batches,
+        asks_a_number=True,
+    ),
+    Strategy(
+        name="kmeans",
+        description="k-means++ on features of the places with the largest {}",
+        source="Zhdanov 2019, arXiv:1901.05954; Arthur & Vassilvitskii 2007",
+        maps=None,
+        choose=diverse.spread_among_best,
+        options=diverse.KMeansOptions,
+        asks_a_number=True,
+    ),
+)
+"""What is done with a score; `_of_base` gives each the score and the rest of its name."""
+
+
+def _of_base(short: str, base: str) -> list[Strategy]:
+    """Return the strategies that do something with the score of one acquisition function."""
+    return [
+        replace(
+            kind,
+            name=f"{kind.name}_{short}",
+            description=kind.description.format(base),
+            maps=maps_of(base),
+            min_samples=ACQUISITIONS[base].min_samples,
+        )
+        for kind in _ON_A_SCORE
+    ]
+
+
+_OTHERS = (
+    Strategy(
+        name=RANDOM,
+        description="uniform over the pixels that nobody was asked for",
+        source="Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003",
+        maps=None,
+        utilities=diverse.random_order,
+    ),
+    Strategy(
+        name="foreground_aware_random",
+        description="random, every third place around a predicted foreground pixel",
+        source="Lüth, Traub et al. 2025 (nnActive), arXiv:2511.19183, without labels",
+        maps=stratified.predicted_foreground,
+        utilities=stratified.random_and_foreground,
+        choose=stratified.mostly_random,
+        options=stratified.ForegroundOptions,
+        asks_a_number=True,
+    ),
+    Strategy(
+        name="clasp_power_entropy",
+        description="class-stratified power entropy with less noise from round to round (ClaSP PE)",
+        source="Lüth, Traub et al. 2026, arXiv:2601.13677",
+        maps=stratified.entropy_by_class,
+        utilities=stratified.scheduled_power,
+        choose=stratified.by_class,
+        options=stratified.ClassStratifiedOptions,
+        asks_a_number=True,
+    ),
+    Strategy(
+        name="region_impurity",
+        description="entropy of the predicted classes in a place x mean entropy (RIPU)",
+        source="Xie et al. 2022, arXiv:2111.12940",
+        maps=entropy_and_predicted_classes,
+        utilities=region_impurity,
+    ),
+    Strategy(
+        name="typical",
+        description="the most typical place of each cluster of features (TypiClust)",
+        source="Hacohen et al. 2022, arXiv:2202.02794",
+        maps=None,
+        utilities=diverse.random_order,
+        choose=typical.most_typical_of_each_cluster,
+        asks_a_number=True,
+    ),
+    Strategy(
+        name="coreset",
+        description="features farthest from what is labelled (k-centre greedy)",
+        source="Sener & Savarese 2018, arXiv:1708.00489",
+        maps=None,
+        utilities=diverse.random_order,
+        choose=diverse.farthest_first,
+        asks_a_number=True,
+        sees_labelled=True,
+    ),
+)
+
+STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType(
+    {
+        strategy.name: strategy
+        for group in (_OTHERS, _plain(), *(_of_base(*base) for base in _BASES.items()))
+        for strategy in group
+    }
+)
+"""The strategies that come with askmask."""
+
+_REGISTERED: dict[str, Strategy] = {}
+
+_OTHER_NAMES: Final[Mapping[str, str]] = {  # people's words, for the hint
+    "bald": "mutual_information",
+    "clasp": "clasp_power_entropy",
+    "clasp_pe": "clasp_power_entropy",
+    "core_set": "coreset",
+    "entropy": "predictive_entropy",
+    "kmeans_bald": "kmeans_mutual_information",
+    "least_confidence": "variation_ratio",
+    "power_bald": "power_mutual_information",
+    "ripu": "region_impurity",
+    "softrank_bald": "softrank_mutual_information",
+    "varratio": "variation_ratio",
+}
+
+
+def strategy_names() -> tuple[str, ...]:
+    """Every strategy that ``query.acquisition`` may name, sorted."""
+    return tuple(sorted([*STRATEGIES, *_REGISTERED]))
+
+
+def register(strategy: Strategy) -> None:
+    """Make a strategy known under its name, in this process only.
+
+    Worker processes of a grid do not know it: there a config names it as
+    ``"package.module:object"``.
+
+    Raises
+    ------
+    ConfigError
+        If another strategy has that name.
+    """
+    if strategy.name in STRATEGIES or _REGISTERED.get(strategy.name, strategy) is not strategy:
+        raise ConfigError(
+            f"expected a new name for a strategy, got {strategy.name!r}, which is taken. "
+            "Choose another."
+        )
+    _REGISTERED[strategy.name] = strategy
+
+
+def find_strategy(name: str) -> Strategy:
+    """Return the strategy of a name or a dotted path.
+
+    Raises
+    ------
+    UnknownName
+        With the name that is probably meant, or what could not be imported.
+
+    Examples
+    --------
+    >>> find_strategy("power_mutual_information").min_samples
+    2
+    >>> find_strategy("power_entropi")
+    Traceback (most recent call last):
+    askmask.errors.UnknownName: no acquisition function 'power_entropi'. Did you mean \
+'power_entropy'? Choose from: ...
+    """
+    if ":" in name:
+        return _imported(name)
+    known = STRATEGIES.get(name) or _REGISTERED.get(name)
+    if known is not None:
+        return known
+    meant = _OTHER_NAMES.get(name.lower())
+    if meant is None:
+        raise unknown_name("acquisition function", name, strategy_names())
+    raise UnknownName(
+        f"no acquisition function {name!r}. Did you mean {meant!r}? "
+        f"Choose from: {', '.join(strategy_names())}."
+    )
+
+
+def strategy_turn(config: Config, round_: int) -> tuple[Strategy, Turn]:
+    """Strategy of a config and what it is told for a round.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such strategy.
+    ConfigError
+        If it does not take these options, samples or budget.
+    """
+    query, sampling = config.query, config.sampling
+    strategy = find_strategy(query.acquisition)
+    options = read_options(strategy.options, query.options, strategy.name, "strategy")
+    drawn = sampling.members if sampling.method == "ensemble" else sampling.samples
+    if drawn < strategy.min_samples:
+        raise ConfigError(
+            f"expected at least {strategy.min_samples} samples for {strategy.name!r}, got "
+            f"sampling.samples={drawn!r}. Draw more, or choose another acquisition function."
+        )
+    rule = query.region if query.unit is Unit.REGION else query.image
+    if strategy.asks_a_number:
+        _check_number(strategy, rule)
+    turn = Turn(
+        seed=config.seed,
+        round=round_,
+        rounds=max(config.grid.rounds, 1),
+        rule=rule,
+        options=options,
+        has_background=config.evaluation.has_background,
+    )
+    return strategy, turn
+
+
+def _check_number(strategy: Strategy, rule: RegionConfig | ImageConfig) -> None:
+    """Refuse a rule under which a strategy cannot know how many items it asks."""
+    if isinstance(rule, RegionConfig) and rule.overlap == "allow":
+        raise ConfigError(
+            f"expected query.region.overlap=forbid for {strategy.name!r}, which never asks a pixel "
+            "twice, got 'allow'. Forbid it, or choose another acquisition function."
+        )
+    if isinstance(rule, ImageConfig) and rule.budget_pixels is not None:
+        raise ConfigError(
+            f"expected query.image.budget_images for {strategy.name!r}, which must know how many "
+            f"images it asks, got budget_pixels={rule.budget_pixels!r}. Set a number of images."
+        )
+
+
+def _imported(path: str) -> Strategy:
+    """Strategy of ``"package.module:object"``, under that name."""
+    module_name, _, attribute = path.partition(":")
+    try:
+        found: object = getattr(import_module(module_name), attribute)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise UnknownName(
+            f"expected an acquisition function as 'package.module:object', got {path!r}, but: "
+            f"{error}. Install the package, or put its folder into PYTHONPATH."
+        ) from error
+    if isinstance(found, Strategy):
+        return replace(found, name=path)
+    if callable(found):
+        return Strategy(
+            name=path, description="from outside", source=path, maps=_plain_maps(path, found)
+        )
+    raise UnknownName(
+        f"expected {path!r} to be a Strategy or a function of SampleSums, got "
+        f"{type(found).__name__}."
+    )
+
+
+def _plain_maps(path: str, function: Callable[[SampleSums], object]) -> Maps:
+    def maps(sums: SampleSums, _turn: Turn) -> Tensor:
+        score = function(sums)
+        if not isinstance(score, Tensor):
+            raise UnknownName(
+                f"expected a tensor of scores from {path!r}, got {type(score).__name__}."
+            )
+        return score
+
+    return maps

@@ -1,0 +1,156 @@
+"""What a strategy is: plain functions that turn one image's samples, and then a pool, into a query.
+
+::
+
+    SampleSums --maps--> score maps (K, H, W) --utilities--> (L, places) --choose--> QueryItems
+
+Images are streamed: `maps` and `utilities` see one image at a time, `choose` reads the images once
+and keeps what it needs of each. Nothing here reads a file, knows a network or holds state.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Int
+from torch import Tensor
+
+from askmask.config import RegionConfig
+from askmask.options import Options
+from askmask.query.regions import Places, Rule, ranked, select
+from askmask.query.regions.candidates import budget_count, limit_of
+from askmask.query.scores import SampleSums
+from askmask.records import QueryItem
+from askmask.seeds import numpy_generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What a strategy may know of the query that it makes.
+
+    Attributes
+    ----------
+    seed : int
+        Of the trial.
+    round : int
+        The round that the query opens, >= 1.
+    rounds : int
+        How many queries are planned in all, >= 1; a schedule ends there.
+    rule : RegionConfig or ImageConfig
+        What one item covers, and the budget.
+    options : Options
+        Of the strategy, checked.
+    has_background : bool
+        Whether class 0 is a background.
+    """
+
+    seed: int
+    round: int
+    rounds: int
+    rule: Rule
+    options: Options = field(default_factory=Options)
+    has_background: bool = True
+
+    @property
+    def count(self) -> int:
+        """Regions or images to ask; with a budget of pixels, the whole windows that fit in it."""
+        rule = self.rule
+        if isinstance(rule, RegionConfig) and rule.budget_pixels is not None:
+            return max(1, rule.budget_pixels // (rule.size[0] * rule.size[1]))
+        return budget_count(rule)
+
+    def gumbel(self, image_id: str, shape: tuple[int, ...]) -> Float64[np.ndarray, "*shape"]:
+        """Gumbel(0, 1) noise of an image's places; the same whatever else is in the pool."""
+        return numpy_generator(self.seed, "gumbel", self.round, image_id).gumbel(size=shape)
+
+
+@runtime_checkable
+class Embed(Protocol):
+    """Pooled encoder features of boxes of one image."""
+
+    def __call__(self, boxes: Int[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n D"]:
+        """Features of (row, column, height, width) boxes; only while the image is the last read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredImage:
+    """One image of the pool as `Strategy.choose` reads it.
+
+    Attributes
+    ----------
+    places : Places
+        Its regions.
+    utilities : (L, n) float64 array
+        What `Strategy.utilities` made of it.
+    embed : callable
+        See `Embed`.
+    """
+
+    places: Places
+    utilities: Float64[np.ndarray, "L n"]
+    embed: Embed
+
+
+Maps = Callable[[SampleSums, Turn], Tensor]
+Utilities = Callable[[Places, Float[np.ndarray, "K H W"], Turn], Float64[np.ndarray, "L n"]]
+Choose = Callable[[Iterable[ScoredImage], Turn], tuple[QueryItem, ...]]
+
+
+def rule_scores(
+    places: Places,
+    maps: Float[np.ndarray, "K H W"],
+    turn: Turn,  # noqa: ARG001 - the signature of `Strategy.utilities`
+) -> Float64[np.ndarray, "1 n"]:
+    """Score each place by the first map, summed or reduced as the region rule says."""
+    return places.scores(maps[0])[None]
+
+
+def best_first(images: Iterable[ScoredImage], turn: Turn) -> tuple[QueryItem, ...]:
+    """Ask the places with the largest first utility; `askmask.query.regions` states the rules."""
+    limit = limit_of(turn.rule)
+    return select((ranked(i.places, i.utilities[0], limit) for i in images), turn.rule)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Strategy:
+    """An acquisition function and what is done with its scores.
+
+    Attributes
+    ----------
+    name : str
+        As a config gives it.
+    description : str
+        A few words for lists.
+    source : str
+        Where it comes from: authors, year, identifier.
+    maps : callable or None
+        ``maps(sums, turn)``: (K, H, W) or (H, W) score maps of one image's samples. The first is
+        the one that people are shown. None for strategies that need no model.
+    utilities : callable
+        ``utilities(places, maps, turn)``: (L, n) values of an image's places, finite where a
+        place has a new pixel. The maps are 0 where no pixel is available and must not be modified.
+    choose : callable
+        ``choose(images, turn)``: the query, best first, within the budget and without overlap.
+    options : subclass of Options
+        What ``query.options`` may hold.
+    min_samples : int
+        Samples that the maps need.
+    asks_a_number : bool
+        Whether `choose` needs to know how many items to ask. Such a strategy asks whole windows
+        that never overlap.
+    sees_labelled : bool
+        Whether `choose` reads images without an available pixel, too.
+    """
+
+    name: str
+    description: str
+    source: str
+    maps: Maps | None
+    utilities: Utilities = rule_scores
+    choose: Choose = best_first
+    options: type[Options] = Options
+    min_samples: int = 1
+    asks_a_number: bool = False
+    sees_labelled: bool = False

@@ -1,0 +1,1 @@
+"""Where work runs: processes, threads, compiled code, what trials share."""

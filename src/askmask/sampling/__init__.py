@@ -1,0 +1,1 @@
+"""Predictions of one image: by Monte Carlo samples, an ensemble, or one pass."""

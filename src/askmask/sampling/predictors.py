@@ -1,0 +1,393 @@
+"""Monte Carlo samples of one image: the prefix once, then sums of the samples and no sample kept.
+
+A `Predictor` turns an image into the sums that scores and metrics are made of. What it draws is
+keyed by (seed, round, image, sample), so neither the other images nor the number of samples
+computed at a time changes anything (the latter up to rounding). No scores here, no files.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from askmask.calibration import LogitScaling
+from askmask.errors import ConfigError, ShapeError
+from askmask.models.contract import Model
+from askmask.models.dropout import KeyedNoise, NoNoise
+from askmask.models.frozen import Frozen, ImageSamples
+from askmask.models.frozen_plain import PlainFrozen
+from askmask.query.scores import SampleSums
+from askmask.runtime.compute import use_bf16
+
+Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
+"""(H, W, 3) RGB, uint8."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a predictor knows of an image.
+
+    Attributes
+    ----------
+    sums : SampleSums
+        Over the samples of the foreground decoder, on the model's device.
+    boundary_probs : (H, W) float tensor or None
+        Mean probability of a contour over the samples; None when not asked for, or without a
+        boundary head.
+    """
+
+    sums: SampleSums
+    boundary_probs: Float[Tensor, "H W"] | None
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Something that predicts one image at a time.
+
+    Guarantees: equal arguments give equal results, whatever was predicted before; the image is
+    not modified; the returned tensors belong to the caller and need no gradient; a model handed in
+    keeps its mode (train or eval) and weights. Not safe for use by several threads at once.
+    """
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in the sums of each prediction."""
+        ...
+
+    def predict(
+        self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
+    ) -> Prediction:
+        """Predict an image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8 array
+            RGB, H and W >= 32.
+        seed, round_, image_id
+            Name the draws, see `askmask.seeds`.
+        boundary : bool
+            Whether to compute the boundary head, too; false is faster.
+
+        Raises
+        ------
+        ShapeError
+            If the image is no such array.
+        """
+        ...
+
+
+class MonteCarloDropout:
+    """Samples with dropout, as in Gal & Ghahramani 2016 (arXiv:1506.02142).
+
+    Parameters
+    ----------
+    model : Model
+        Sampled in eval mode: batch norm uses its running statistics.
+    n_samples : int
+        S >= 1.
+    chunk : int, optional
+        Samples computed at a time; by default as many as are fastest for the image's size.
+        Results are independent of it up to rounding.
+    precision : str
+        ``"fp32"``, ``"bf16"``, or ``"auto"``: bfloat16 where the hardware computes in it.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits of every sample.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        n_samples: int,
+        chunk: int | None = None,
+        precision: str = "auto",
+        *,
+        scaling: LogitScaling | None = None,
+    ) -> None:
+        if n_samples < 1 or (chunk is not None and chunk < 1):
+            raise ConfigError(
+                f"expected n_samples >= 1 and chunk >= 1, got {n_samples!r} and {chunk!r}."
+            )
+        self._network = _Network(model, precision, scaling)
+        self._n_samples = n_samples
+        self._chunk = chunk
+
+    @property
+    def n_samples(self) -> int:
+        """Samples in the sums of each prediction."""
+        return self._n_samples
+
+    def predict(
+        self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
+    ) -> Prediction:
+        """Predict an image from S dropout masks; see `Predictor.predict`."""
+        samples = self._network.start(image, boundary=boundary)
+        chunk = self._chunk or self._network.samples_at_a_time(image)
+        _draw(samples, range(self._n_samples), chunk, (seed, round_, image_id))
+        return Prediction(*samples.result())
+
+    def sums(
+        self, image: Image, samples: range, *, seed: int, round_: int, image_id: str
+    ) -> SampleSums:
+        """Sums of some of the samples of an image, to be added to those of others.
+
+        ``sums(image, range(0, a)) + sums(image, range(a, b))`` is ``sums(image, range(0, b))`` up
+        to rounding: sample s is the same whoever asks for it, and may lie beyond `n_samples`.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8 array
+            RGB, H and W >= 32.
+        samples : range
+            Which samples; at least one, none negative.
+        seed, round_, image_id
+            Name the draws, see `askmask.seeds`.
+
+        Raises
+        ------
+        ConfigError
+            If `samples` is empty or has a negative one.
+        ShapeError
+            If the image is no such array.
+        """
+        started = self.start(image, seed=seed, round_=round_, image_id=image_id)
+        (sums,) = started.batches([samples])
+        return sums
+
+    def start(self, image: Image, *, seed: int, round_: int, image_id: str) -> "StartedImage":
+        """Compute what no dropout touches, for samples that are drawn a few at a time.
+
+        Arguments and errors as of `sums`.
+        """
+        samples = self._network.start(image, boundary=False)
+        chunk = self._chunk or self._network.samples_at_a_time(image)
+        return StartedImage(samples, chunk, (seed, round_, image_id))
+
+    def stream(
+        self, image: Image, *, seed: int, round_: int, image_id: str
+    ) -> Iterator[SampleSums]:
+        """Sums of the first 1, 2, ..., S samples of an image, as they are drawn.
+
+        Arguments as in `predict`; the last sums are those of `predict`, up to rounding.
+        """
+        samples = self._network.start(image, boundary=False)
+        for sample in range(self._n_samples):
+            samples.draw(KeyedNoise(seed, round_, image_id, [sample]), 1)
+            yield samples.result()[0]
+
+
+class StartedImage:
+    """An image of which samples can be drawn at any time; made by `MonteCarloDropout.start`.
+
+    It holds what no dropout touches; not to be used after the model's weights changed.
+
+    Parameters
+    ----------
+    samples : ImageSamples
+        Of the image, none drawn.
+    chunk : int
+        Samples computed at a time.
+    names : (int, int, str)
+        Seed, round and image id.
+    """
+
+    def __init__(self, samples: ImageSamples, chunk: int, names: tuple[int, int, str]) -> None:
+        self._samples = samples
+        self._chunk = chunk
+        self._names = names
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
+        return self._samples.nbytes
+
+    def batches(self, parts: Sequence[Sequence[int]]) -> list[SampleSums]:
+        """Sums of each of several sets of samples, which are computed together.
+
+        Parameters
+        ----------
+        parts : sequence of sequences of int
+            Which samples; in each at least one, none negative.
+
+        Raises
+        ------
+        ConfigError
+            If a set is empty or has a negative one.
+        """
+        for part in parts:
+            if not part or min(part) < 0:
+                raise ConfigError(f"expected one or more samples >= 0, got {part!r}.")
+        numbers = [sample for part in parts for sample in part]
+        self._samples.clear()
+        if len(parts) == 1:
+            _draw(self._samples, numbers, self._chunk, self._names)
+            whole = self._samples.result()[0]
+            self._samples.clear()
+            return [whole]
+        ends = set(accumulate(len(part) for part in parts))
+        found: list[SampleSums] = []
+        done = 0
+
+        def after_each() -> None:
+            nonlocal done
+            done += 1
+            if done in ends:
+                found.append(self._samples.result()[0])
+                self._samples.clear()
+
+        _draw(self._samples, numbers, self._chunk, self._names, after_each)
+        return found
+
+
+def _draw(
+    samples: ImageSamples,
+    numbers: Sequence[int],
+    chunk: int,
+    names: tuple[int, int, str],
+    after_each: Callable[[], None] | None = None,
+) -> None:
+    """Draw some of the samples in chunks; `names` are seed, round and image id."""
+    for start in range(0, len(numbers), chunk):
+        part = numbers[start : start + chunk]
+        samples.draw(KeyedNoise(*names, part), len(part), after_each)
+
+
+class Deterministic:
+    """One pass without dropout.
+
+    Parameters
+    ----------
+    model : Model
+        Used in eval mode.
+    precision : str
+        As for `MonteCarloDropout`.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits.
+    """
+
+    n_samples = 1
+
+    def __init__(
+        self, model: Model, precision: str = "auto", *, scaling: LogitScaling | None = None
+    ) -> None:
+        self._network = _Network(model, precision, scaling)
+
+    def predict(
+        self,
+        image: Image,
+        *,
+        seed: int,  # noqa: ARG002 - the contract; nothing is drawn
+        round_: int,  # noqa: ARG002
+        image_id: str,  # noqa: ARG002
+        boundary: bool,
+    ) -> Prediction:
+        """Predict an image by the expected activations; see `Predictor.predict`."""
+        return self._network.mean(image, boundary=boundary)
+
+
+class Ensemble:
+    """One pass without dropout from each of several models (Lakshminarayanan et al. 2017).
+
+    Parameters
+    ----------
+    models : sequence of Model
+        The members, trained from different seeds; at least one, all with the same classes.
+    precision : str
+        As for `MonteCarloDropout`.
+    scaling : LogitScaling, optional
+        Recalibration of the class logits of every member.
+
+    References
+    ----------
+    Lakshminarayanan et al. 2017, arXiv:1612.01474.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        precision: str = "auto",
+        *,
+        scaling: LogitScaling | None = None,
+    ) -> None:
+        classes = sorted({model.n_classes for model in models})
+        if len(classes) != 1:
+            raise ConfigError(
+                f"expected one or more models with the same number of classes, got {len(models)} "
+                f"with {classes!r}. Train every member on the same data set."
+            )
+        self._networks = [_Network(model, precision, scaling) for model in models]
+
+    @property
+    def n_samples(self) -> int:
+        """Number of members."""
+        return len(self._networks)
+
+    def predict(
+        self,
+        image: Image,
+        *,
+        seed: int,  # noqa: ARG002 - the contract; nothing is drawn
+        round_: int,  # noqa: ARG002
+        image_id: str,  # noqa: ARG002
+        boundary: bool,
+    ) -> Prediction:
+        """Predict an image by every member; see `Predictor.predict`."""
+        members = [network.mean(image, boundary=boundary) for network in self._networks]
+        sums = members[0].sums
+        for member in members[1:]:
+            sums = sums + member.sums
+        contours = [m.boundary_probs for m in members if m.boundary_probs is not None]
+        return Prediction(sums, torch.stack(contours).mean(0) if contours else None)
+
+
+class _Network:
+    """A model's frozen form, made at the first prediction and again if the weights change."""
+
+    def __init__(self, model: Model, precision: str, scaling: LogitScaling | None) -> None:
+        self._model = model
+        self._scaling = scaling
+        self._precision = precision
+        self._frozen: Frozen | None = None
+        self._frozen_state: tuple[tuple[int, int], ...] = ()
+
+    def start(self, image: Image, *, boundary: bool) -> ImageSamples:
+        """Check and convert an image, and compute what no dropout touches."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ShapeError(
+                f"expected a uint8 image of shape (H, W, 3), got {image.dtype} {image.shape}. "
+                f"Convert it to 8-bit RGB."
+            )
+        # A copy, because arrays from files may be read-only, and views may run backwards.
+        pixels = torch.from_numpy(np.array(image, order="C")).to(self._device)
+        # (1, 3, H, W) in [0, 1], channels last in memory
+        batch = pixels.permute(2, 0, 1)[None].float().div_(255)
+        return self._up_to_date().start(batch, boundary=boundary, scaling=self._scaling)
+
+    def mean(self, image: Image, *, boundary: bool) -> Prediction:
+        """Predict by the pass without dropout."""
+        samples = self.start(image, boundary=boundary)
+        samples.draw(NoNoise(), 1)
+        return Prediction(*samples.result())
+
+    def samples_at_a_time(self, image: Image) -> int:
+        return self._up_to_date().samples_at_a_time(image.shape[0], image.shape[1])
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._model.parameters()).device
+
+    def _up_to_date(self) -> Frozen:
+        # Every change of a tensor in place counts up its version.
+        tensors = self._model.state_dict(keep_vars=True).values()
+        state = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)  # noqa: SLF001
+        if self._frozen is None or state != self._frozen_state:
+            bf16 = use_bf16(self._precision, self._device)
+            dtype = torch.bfloat16 if bf16 else torch.float32
+            self._frozen = self._model.freeze(dtype) or PlainFrozen(self._model, dtype)
+            self._frozen_state = state
+        return self._frozen

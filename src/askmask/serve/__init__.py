@@ -1,0 +1,1 @@
+"""The worker that trains and asks, and the page on which people answer."""

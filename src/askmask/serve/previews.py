@@ -1,0 +1,171 @@
+"""What people are shown of asked regions: score map, prediction and confidence around each.
+
+Drawn once by whoever has the model, kept in the store, and read by whoever shows it.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from askmask.data.rasters import encode_mask
+from askmask.loop.ask import shown_score
+from askmask.loop.project import Project
+from askmask.loop.train import load_judge
+from askmask.progress import Listener, Progress
+from askmask.records import Labels, Region
+from askmask.sampling.predictors import Predictor
+from askmask.store.work_records import DrawnPiece, PieceFacts, WorkItem
+
+_PIECES_AT_ONCE: Final = 20
+"""One wait for the disk for so many; with one for each, people's answers queued behind them."""
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """Maps of one region's window; None where there is no model or the strategy has no map."""
+
+    item: WorkItem
+    window: Region
+    scores: Scores | None = None
+    labels: Labels | None = None
+    confidence: float | None = None
+
+
+def draw_pieces(
+    project: Project,
+    items: Sequence[WorkItem],
+    model_round: int | None,
+    device: torch.device,
+    *,
+    report: Listener,
+) -> None:
+    """Draw what is shown of regions of one query, and keep it in the store.
+
+    Parameters
+    ----------
+    project : Project
+        With the strategy of that query in its config.
+    items : sequence of WorkItem
+        Of one query, in any order.
+    model_round : int or None
+        The round whose model asked; None if no model did, and then no map is drawn.
+    device : torch.device
+        Where the model runs.
+    report : callable
+        Called with a `Progress` after each image.
+    """
+    if not items:
+        return
+    drawn = [_Drawn(item, _window(project, item)) for item in items]
+    if model_round is not None:
+        drawn = _with_maps(project, drawn, model_round, device, report)
+    known = [part.scores for part in drawn if part.scores is not None]
+    low = min((float(scores.min()) for scores in known), default=None)
+    high = max((float(scores.max()) for scores in known), default=None)
+    for start in range(0, len(drawn), _PIECES_AT_ONCE):
+        some = [_piece(part, low, high) for part in drawn[start : start + _PIECES_AT_ONCE]]
+        project.store.worklist.add_pieces(items[0].round, some)
+    project.store.control.note("query", items[0].round)
+
+
+def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:
+    """Encode the maps of a region; `low` and `high` are the scores shown black and white."""
+    facts = PieceFacts(
+        window=part.window,
+        low=None if part.scores is None else low,
+        high=None if part.scores is None else high,
+        confidence=part.confidence,
+        has_scores=part.scores is not None,
+        has_prediction=part.labels is not None,
+    )
+    return DrawnPiece(
+        part.item.item.rank,
+        facts,
+        scores=None if part.scores is None else _grey(part.scores, low or 0.0, high or 0.0),
+        prediction=None if part.labels is None else encode_mask(part.labels),
+    )
+
+
+def _with_maps(
+    project: Project,
+    drawn: Sequence[_Drawn],
+    model_round: int,
+    device: torch.device,
+    report: Listener,
+) -> list[_Drawn]:
+    """Fill in the maps, one image after another; only the windows are held."""
+    round_ = drawn[0].item.round
+    judge = load_judge(project, model_round, device)
+    by_image: dict[str, list[_Drawn]] = {}
+    for part in drawn:
+        by_image.setdefault(part.window.image_id, []).append(part)
+    filled = []
+    for done, (image_id, parts) in enumerate(by_image.items()):
+        report(Progress(round_, "draw", done, len(by_image)))
+        scores = shown_score(project, image_id, round_, device, model_round=model_round)
+        probs = _mean_probs(project, judge, image_id, model_round)
+        filled += [_filled(part, scores, probs) for part in parts]
+    report(Progress(round_, "draw", len(by_image), len(by_image)))
+    return filled
+
+
+def _mean_probs(
+    project: Project, judge: Predictor, image_id: str, model_round: int
+) -> npt.NDArray[np.float32]:
+    """(C, H, W) probabilities that the model is judged by."""
+    prediction = judge.predict(
+        project.source.read_image(image_id),
+        seed=project.config.seed,
+        round_=model_round,
+        image_id=image_id,
+        boundary=False,
+    )
+    probs: npt.NDArray[np.float32] = prediction.sums.mean_probs.float().cpu().numpy()
+    return probs
+
+
+def _filled(part: _Drawn, scores: Scores | None, probs: npt.NDArray[np.float32]) -> _Drawn:
+    rows, cols = part.window.slices
+    top = probs[:, rows, cols].max(0)
+    region = part.item.item.region
+    inside = Region(
+        region.image_id,
+        region.row - part.window.row,
+        region.col - part.window.col,
+        region.height,
+        region.width,
+    )
+    return _Drawn(
+        item=part.item,
+        window=part.window,
+        scores=None if scores is None else scores[rows, cols].copy(),
+        labels=probs[:, rows, cols].argmax(0).astype(np.int16),
+        confidence=float(top[inside.slices].mean()),
+    )
+
+
+def _window(project: Project, item: WorkItem) -> Region:
+    """Return the region with half of its size more on each side, as far as the image reaches."""
+    region = item.item.region
+    image = project.images[region.image_id]
+    row = max(region.row - region.height // 2, 0)
+    col = max(region.col - region.width // 2, 0)
+    bottom = min(region.row + region.height + region.height // 2, image.height)
+    right = min(region.col + region.width + region.width // 2, image.width)
+    return Region(region.image_id, row, col, bottom - row, right - col)
+
+
+def _grey(scores: Scores, low: float, high: float) -> bytes:
+    """8-bit PNG of scores; `low` is black, `high` white."""
+    share = (scores - low) / max(high - low, 1e-12)
+    values = np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,84 @@
+"""The server of a project: page, API and events, behind the guard."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+
+from askmask import __version__
+from askmask.loop.project import Project
+from askmask.serve.web import events
+from askmask.serve.web.desk import Desk, Supervisor
+from askmask.serve.web.events import Watcher
+from askmask.serve.web.guard import Guard, is_loopback, known_hosts
+from askmask.serve.web.page import add_page
+from askmask.serve.web.problems import ErrorReply, install
+from askmask.serve.web.routes import images, items, label_studio, review, sessions, steering
+
+PREFIX: Final = "/api/v1"
+# Any: FastAPI's own type of the table
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": ErrorReply} for status in (400, 401, 403, 404, 408, 409, 413, 422, 503, 507)
+}
+
+
+def create_app(
+    project: Project,
+    *,
+    host: str = "127.0.0.1",
+    allowed_hosts: tuple[str, ...] = (),
+    supervisor: Supervisor | None = None,
+) -> FastAPI:
+    """Make the server of an open project.
+
+    Parameters
+    ----------
+    project : Project
+        Stays open as long as the server runs; whoever opened it closes it.
+    host : str
+        The address that it will be bound to. On any but a loopback address a token is needed.
+    allowed_hosts : tuple of str
+        Further names by which it may be called.
+    supervisor : Supervisor, optional
+        Whoever keeps the worker running.
+    """
+    app = FastAPI(
+        title="askmask",
+        version=__version__,
+        description="Asked regions, answers, images and status of one project.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # their pages load scripts of other sites
+        redoc_url=None,
+        lifespan=_watching,
+        redirect_slashes=False,
+    )
+    app.state.desk = Desk.of(project, needs_token=not is_loopback(host), supervisor=supervisor)
+    api = APIRouter(prefix=PREFIX, responses=_ERRORS)
+    for module in (sessions, items, review, images, steering, events):
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(label_studio.router)
+    add_page(app)
+    install(app)
+    app.add_middleware(
+        Guard,
+        hosts=known_hosts(host, allowed_hosts),
+        any_address=not is_loopback(host),
+    )
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _watching(app: FastAPI) -> AsyncIterator[None]:
+    watcher = Watcher(app.state.desk.project.store)
+    app.state.watcher = watcher
+    task = asyncio.create_task(watcher.watch())
+    try:
+        yield
+    finally:
+        await watcher.close()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,253 @@
+"""What every route works on: the open project, who asks, and how the two are shown."""
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Protocol, runtime_checkable
+
+import numpy as np
+from fastapi import Depends, Request
+
+from askmask.data.pyramid import Pyramid
+from askmask.data.rasters import decode_mask
+from askmask.loop.project import Project
+from askmask.records import UNLABELLED, Labels, Region
+from askmask.serve.web.labels import labels_to_runs
+from askmask.serve.web.messages import (
+    AnswerReply,
+    ItemReply,
+    ItemWithPrefill,
+    LeaseReply,
+    PieceReply,
+    Prefill,
+)
+from askmask.serve.web.problems import Problem
+from askmask.store.tokens import Person, Role
+from askmask.store.work_records import GivenAnswer, WorkItem
+
+
+@runtime_checkable
+class Supervisor(Protocol):
+    """Whoever keeps the worker process running."""
+
+    def start(self) -> None:
+        """Start it if it does not run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """An open project, served.
+
+    Attributes
+    ----------
+    needs_token : bool
+        Whether a name alone does not log in.
+    supervisor : Supervisor or None
+        None if the worker runs elsewhere.
+    image_ids : tuple of str
+        Ids by image number.
+    cookie : str
+        Name of the session cookie: one for each project, since a host's ports share them.
+    """
+
+    project: Project
+    pyramid: Pyramid
+    needs_token: bool = False
+    supervisor: Supervisor | None = None
+    image_ids: tuple[str, ...] = ()
+    cookie: str = "askmask"
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, project: Project, *, needs_token: bool, supervisor: Supervisor | None = None
+    ) -> "Desk":
+        """Desk of an open project."""
+        ids = tuple(info.image_id for info in project.store.images())
+        digest = hashlib.sha256(str(project.root.resolve()).encode()).hexdigest()
+        return cls(
+            project=project,
+            pyramid=Pyramid(project.source),
+            needs_token=needs_token,
+            supervisor=supervisor,
+            image_ids=ids,
+            cookie=f"askmask_{digest[:8]}",
+            numbers={image_id: number for number, image_id in enumerate(ids)},
+        )
+
+    def image_id(self, number: int) -> str:
+        """Id of an image that the source still has; Problem 404 if there is none."""
+        known = number < len(self.image_ids) and self.image_ids[number] in self.project.images
+        if not known:
+            raise Problem(
+                404,
+                "not_found",
+                f"expected the number of an image, 0 to {len(self.image_ids) - 1}, got {number}.",
+            )
+        return self.image_ids[number]
+
+    @property
+    def acquisitions(self) -> list[str]:
+        """Names of the strategies that can ask, as far as a worker has told; sorted."""
+        known = self.project.store.control.fact("strategies") or ["random"]
+        return sorted({*known, self.project.config.query.acquisition})
+
+    def region_labels(self, region: Region) -> Labels:
+        """Labels known in a region."""
+        return self.project.store.labelled_region(region).labels
+
+    def prediction(self, item: WorkItem) -> Labels | None:
+        """Predicted labels of an asked region; None if there are none."""
+        facts = item.piece
+        if facts is None or not facts.has_prediction:
+            return None
+        pieces = self.project.store.worklist.piece(item.round, item.item.rank)
+        assert pieces is not None, "its facts were read"
+        assert pieces[1] is not None, "its facts say so"
+        labels = decode_mask(pieces[1], "prediction")
+        region = item.item.region
+        top, left = region.row - facts.window.row, region.col - facts.window.col
+        return labels[top : top + region.height, left : left + region.width]
+
+    def prefill(self, item: WorkItem) -> Prefill:
+        """Labels to start from: what is known, and what is predicted where nothing is."""
+        labels = self.region_labels(item.item.region)
+        was_labelled = any(
+            given.kind == "labels"
+            for given in self.project.store.worklist.history(round_=item.round, rank=item.item.rank)
+        )
+        origin = "answer" if was_labelled else "none"
+        predicted = None if was_labelled else self.prediction(item)
+        if predicted is not None:
+            labels = np.where(labels == UNLABELLED, predicted, labels)
+            origin = "prediction"
+        return Prefill.model_validate({"from": origin, "runs": labels_to_runs(labels)})
+
+
+def answer_reply(given: GivenAnswer) -> AnswerReply:
+    """An answer as it is sent."""
+    return AnswerReply(
+        number=given.number,
+        round=given.round,
+        rank=given.rank,
+        image=given.image,
+        kind=given.kind,
+        author=given.author,
+        tool=given.tool,
+        answered_at=given.answered_at,
+        seconds=given.seconds,
+        base=given.base,
+        new_pixels=given.new_pixels,
+        conflict=given.is_conflict,
+    )
+
+
+def item_reply(item: WorkItem, person: Person) -> ItemReply:
+    """An asked region as it is sent to a person."""
+    return ItemReply.model_validate(_item_members(item, person))
+
+
+def item_with_prefill(desk: Desk, item: WorkItem, person: Person) -> ItemWithPrefill:
+    """An asked region as it is sent to who works on it."""
+    return ItemWithPrefill.model_validate(
+        {**_item_members(item, person), "prefill": desk.prefill(item)}
+    )
+
+
+def _item_members(item: WorkItem, person: Person) -> dict[str, object]:
+    region = item.item.region
+    return {
+        "round": item.round,
+        "rank": item.item.rank,
+        "image": item.image,
+        "image_id": region.image_id,
+        "row": region.row,
+        "col": region.col,
+        "height": region.height,
+        "width": region.width,
+        "score": item.item.score,
+        "new_pixels": item.item.new_pixels,
+        "acquisition": item.acquisition,
+        "model": item.model,
+        "state": item.state.value,
+        "lease": lease_reply(item, person),
+        "answer": None if item.newest is None else answer_reply(item.newest),
+        "answers": item.answers,
+        "conflict": item.is_conflict,
+        "piece": _piece_reply(item),
+    }
+
+
+def lease_reply(item: WorkItem, person: Person) -> LeaseReply | None:
+    """Who holds a region, as it is sent."""
+    lease = item.lease
+    if lease is None:
+        return None
+    until = datetime.fromtimestamp(lease.until, UTC).isoformat(timespec="milliseconds")
+    left = round(max(lease.until - time.time(), 0.0), 1)
+    return LeaseReply(
+        name=lease.holder, mine=lease.holder == person.name, until=until, seconds_left=left
+    )
+
+
+def _piece_reply(item: WorkItem) -> PieceReply | None:
+    facts = item.piece
+    if facts is None:
+        return None
+    window = facts.window
+    return PieceReply(
+        row=window.row,
+        col=window.col,
+        height=window.height,
+        width=window.width,
+        scores=facts.has_scores,
+        prediction=facts.has_prediction,
+        low=facts.low,
+        high=facts.high,
+        confidence=facts.confidence,
+    )
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+TheDesk = Annotated[Desk, Depends(_desk)]
+
+
+def _person(request: Request, desk: TheDesk) -> Person:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    access = desk.project.store.access
+    if kind.lower() == "bearer":
+        found = access.person_of_token(token.strip())
+    else:
+        secret = request.cookies.get(desk.cookie, "")
+        found = access.person_of_session(secret, needs_token=desk.needs_token)
+    if found is None:
+        raise Problem(
+            401,
+            "no_session",
+            "expected a session, got none, or one that has ended. Log in: POST /api/v1/session.",
+            token_required=desk.needs_token,
+        )
+    return found
+
+
+Somebody = Annotated[Person, Depends(_person)]
+
+
+def _admin(person: Somebody) -> Person:
+    if person.role is not Role.ADMIN:
+        raise Problem(
+            403,
+            "forbidden",
+            f"expected the role admin, got {person.role.value!r} of {person.name!r}. Ask for "
+            "another token: askmask token PROJECT --name NAME --role admin.",
+        )
+    return person
+
+
+Admin = Annotated[Person, Depends(_admin)]

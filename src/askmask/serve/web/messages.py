@@ -1,0 +1,340 @@
+"""What travels between page and server, as it is validated and documented."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+_LARGEST = 2**31 - 1
+
+ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+Index = Annotated[int, Field(ge=0, le=_LARGEST)]
+Round = Annotated[int, Path(alias="round", ge=0, le=_LARGEST, description="Round that asked.")]
+MaybeRound = Annotated[int | None, Query(alias="round", ge=0, le=_LARGEST)]
+Rank = Annotated[int, Path(ge=0, le=_LARGEST, description="Place in the round's query, from 0.")]
+ImageNumber = Annotated[int, Path(ge=0, le=_LARGEST, description="Number of an image, from 0.")]
+Level = Annotated[int, Path(ge=0, le=32, description="The image shrunk by 2 to this power.")]
+TileIndex = Annotated[int, Path(ge=0, le=_LARGEST, description="Place of a tile.")]
+AnswerNumber = Annotated[int, Path(ge=1, le=_LARGEST, description="Number of an answer.")]
+MaybeIndex = Annotated[int | None, Query(ge=0, le=_LARGEST)]
+Coordinate = Annotated[int, Query(ge=0, le=_LARGEST)]
+Side = Annotated[int, Query(ge=1, le=_LARGEST)]
+MaybeText = Annotated[str | None, Query(max_length=200)]
+Kind = Literal["labels", "unsure", "artefact"]
+Runs = Annotated[list[int], Field(description="Row-major [value, count, ...]; 255 is unlabelled.")]
+
+
+class Asked(BaseModel):
+    """Body of a request; an unknown member is an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewSession(Asked):
+    """Log in by name (on this machine only) or by token."""
+
+    name: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    token: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+
+
+class Place(Asked):
+    """An asked region."""
+
+    round: Index
+    rank: Index
+
+
+class NextItem(Asked):
+    """What to take next."""
+
+    after: Place | None = None
+
+
+class NewAnswer(Asked):
+    """An answer to an asked region."""
+
+    id: ClientId
+    kind: Kind
+    runs: Runs | None = None
+    seconds: Annotated[float | None, Field(ge=0, le=86_400, allow_inf_nan=False)] = None
+    tool: Annotated[str, Field(pattern=r"^[a-z0-9+_ -]{1,64}$")]
+    base: Annotated[int | None, Field(ge=1, le=_LARGEST)] = None
+
+
+class NewAgreement(Asked):
+    """Answer open regions with their predictions; `items` narrows to those that were shown."""
+
+    id: ClientId
+    min_confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    round: Index | None = None
+    items: Annotated[list[Place], Field(max_length=10_000)] | None = None
+    dry_run: bool = False
+
+
+class NewCommand(Asked):
+    """What the worker is to do."""
+
+    command: Literal["start", "pause", "resume", "stop", "train", "ask_again"]
+    acquisition: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+
+
+class SessionReply(BaseModel):
+    """Who is logged in."""
+
+    name: str
+    role: Literal["annotate", "admin"]
+    token_required: bool
+
+
+class HealthReply(BaseModel):
+    """That the server runs."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class ClassReply(BaseModel):
+    """A class and its colour on the page."""
+
+    index: int
+    name: str
+    color: str
+
+
+class BudgetReply(BaseModel):
+    """What a query may ask; one member is set, the others null."""
+
+    regions: int | None
+    pixels: int | None
+    images: int | None
+
+
+class ProjectReply(BaseModel):
+    """What does not change while people work; `id` is made once with the project's database."""
+
+    id: str
+    name: str
+    classes: list[ClassReply]
+    unlabelled: int
+    unit: str
+    acquisition: str
+    acquisitions: list[str]
+    budget: BudgetReply
+    images: int
+    pool_images: int
+    validation_images: int
+    lease_seconds: float
+    idle_seconds: float
+    max_body_bytes: int
+    tile: int
+    version: str
+
+
+class LeaseReply(BaseModel):
+    """Who holds a region."""
+
+    name: str
+    mine: bool
+    until: str
+    seconds_left: float
+
+
+class AnswerReply(BaseModel):
+    """An answer, without labels."""
+
+    number: int
+    round: int
+    rank: int
+    image: int
+    kind: Kind
+    author: str
+    tool: str
+    answered_at: str
+    seconds: float | None
+    base: int | None
+    new_pixels: int
+    conflict: bool
+
+
+class AnswerWithRuns(AnswerReply):
+    """An answer with its labels; null for kinds without."""
+
+    runs: Runs | None
+
+
+class PieceReply(BaseModel):
+    """What can be shown of a region and around it."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+    scores: bool
+    prediction: bool
+    low: float | None
+    high: float | None
+    confidence: float | None
+
+
+class ItemReply(BaseModel):
+    """An asked region and what came of it."""
+
+    round: int
+    rank: int
+    image: int
+    image_id: str
+    row: int
+    col: int
+    height: int
+    width: int
+    score: float
+    new_pixels: int
+    acquisition: str
+    model: str | None
+    state: Literal["open", "labels", "unsure", "artefact", "withdrawn"]
+    lease: LeaseReply | None
+    answer: AnswerReply | None
+    answers: int
+    conflict: bool
+    piece: PieceReply | None
+
+
+class Prefill(BaseModel):
+    """Labels to start from."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    origin: Annotated[Literal["answer", "prediction", "none"], Field(alias="from")]
+    runs: Runs
+
+
+class ItemWithPrefill(ItemReply):
+    """An asked region, ready to be worked on."""
+
+    prefill: Prefill
+
+
+class RoundCount(BaseModel):
+    """What came of a round's query."""
+
+    round: int
+    acquisition: str
+    model: str | None
+    asked_at: str
+    asked: int
+    open: int
+    labels: int
+    unsure: int
+    artefact: int
+    withdrawn: int
+    conflicts: int
+
+
+class ItemsReply(BaseModel):
+    """Asked regions, counts by round, and the number of the newest event."""
+
+    items: list[ItemReply]
+    rounds: list[RoundCount]
+    change: int
+
+
+class GivenReply(BaseModel):
+    """An answer that was kept."""
+
+    answer: AnswerReply
+    item: ItemReply
+    conflict: bool
+
+
+class HistoryReply(BaseModel):
+    """Every answer to one region, oldest first."""
+
+    answers: list[AnswerWithRuns]
+
+
+class AnswersReply(BaseModel):
+    """Answers, newest first."""
+
+    answers: list[AnswerReply]
+    more: bool
+
+
+class AgreedReply(BaseModel):
+    """Regions that were (or, in a dry run, would be) answered with their prediction."""
+
+    items: list[ItemReply]
+    count: int
+
+
+class ImageReply(BaseModel):
+    """An image."""
+
+    number: int
+    image_id: str
+    height: int
+    width: int
+    role: Literal["start", "pool", "validation", "test", "none"]
+    labelled_pixels: int
+
+
+class ImagesReply(BaseModel):
+    """Every image."""
+
+    images: list[ImageReply]
+
+
+class ImageWithTiles(ImageReply):
+    """An image and how it is cut."""
+
+    tile: int
+    levels: int
+
+
+class WindowReply(BaseModel):
+    """Labels known in a window of an image."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+    runs: Runs
+
+
+class CommandReply(BaseModel):
+    """A command that was given."""
+
+    command: int
+    state: Literal["waiting", "done", "refused"]
+
+
+class CommandRecord(CommandReply):
+    """A command and what came of it."""
+
+    name: str
+    acquisition: str | None
+    by: str
+    at: str
+    message: str
+
+
+class CommandsReply(BaseModel):
+    """Commands, newest first."""
+
+    commands: list[CommandRecord]
+
+
+class StatusReply(BaseModel):
+    """Where the loop stands, as `askmask.serve.web.status` puts it together."""
+
+    worker: dict[str, Any]  # Any: numbers, texts and nulls of a report
+    queue: dict[str, Any]
+    acquisitions: list[str]
+    rounds: list[dict[str, Any]]
+    curve: dict[str, Any]
+    changed: dict[str, Any] | None
+    calibration: dict[str, Any] | None
+    cost: dict[str, Any]
+    people: list[dict[str, Any]]
+    conflicts: int
+    has_validation: bool
+    notes: list[str]

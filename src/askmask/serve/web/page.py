@@ -1,0 +1,61 @@
+"""The page itself: files of ``static/``, found by name in a list made when the server starts."""
+
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+
+from askmask.serve.web.problems import Problem
+
+FOLDER: Final = Path(__file__).parent / "static"
+_TYPES: Final = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    media_type: str
+    tag: str
+
+
+def add_page(app: FastAPI, folder: Path = FOLDER) -> None:
+    """Serve the files of a folder: ``index.html`` as ``/``, all as ``/static/...``."""
+    files = {
+        path.relative_to(folder).as_posix(): _read(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+    def serve(name: str, request: Request) -> Response:
+        file = files.get(name)
+        if file is None:
+            raise Problem(404, "not_found", "expected a file of the page, got another name.")
+        headers = {"Cache-Control": "no-cache", "ETag": file.tag}
+        if request.headers.get("if-none-match") == file.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(file.content, media_type=file.media_type, headers=headers)
+
+    @app.get("/", include_in_schema=False)
+    def index(request: Request) -> Response:
+        return serve("index.html", request)
+
+    @app.get("/static/{name:path}", include_in_schema=False)
+    def static(name: str, request: Request) -> Response:
+        return serve(name, request)
+
+
+def _read(path: Path) -> _File:
+    content = path.read_bytes()
+    guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    media_type = _TYPES.get(path.suffix.lower(), guessed)
+    return _File(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')

@@ -1,0 +1,265 @@
+"""Routes of asked regions: the list, leases, answers, and what is shown of each."""
+
+import io
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from PIL import Image
+
+from askmask.records import Answer, AnswerKind, Mask, unlabelled_mask
+from askmask.serve.web.desk import (
+    Desk,
+    Somebody,
+    TheDesk,
+    answer_reply,
+    item_reply,
+    item_with_prefill,
+    lease_reply,
+)
+from askmask.serve.web.labels import labels_to_runs, runs_to_labels
+from askmask.serve.web.messages import (
+    AnswerWithRuns,
+    GivenReply,
+    HistoryReply,
+    ItemsReply,
+    ItemWithPrefill,
+    MaybeRound,
+    NewAnswer,
+    NextItem,
+    Rank,
+    Round,
+    RoundCount,
+)
+from askmask.serve.web.problems import Problem
+from askmask.store.tokens import Person
+from askmask.store.work_records import GivenAnswer, ItemState, WorkItem
+
+router = APIRouter(prefix="/items", tags=["items"])
+
+StateFilter = Annotated[
+    Literal["open", "done", "conflict", "withdrawn"] | None,
+    Query(description="Default: everything but withdrawn."),
+]
+_DONE = frozenset({ItemState.LABELS, ItemState.UNSURE, ItemState.ARTEFACT})
+
+
+@router.get("")
+def list_items(
+    person: Somebody, desk: TheDesk, round_: MaybeRound = None, state: StateFilter = None
+) -> ItemsReply:
+    """List asked regions by round and rank."""
+    store = desk.project.store
+    change = store.control.newest_event()  # read first: what comes meanwhile is told again
+    items = store.worklist.items(round_)
+    return ItemsReply(
+        items=[item_reply(item, person) for item in items if _is_wanted(item, state)],
+        rounds=_round_counts(desk, items),
+        change=change,
+    )
+
+
+@router.post("/next", response_model=ItemWithPrefill)
+def take_next(asked: NextItem, person: Somebody, desk: TheDesk) -> ItemWithPrefill | Response:
+    """Lease the next open region; 204 if none is free."""
+    after = None if asked.after is None else (asked.after.round, asked.after.rank)
+    item = desk.project.store.worklist.lease_next(person.name, after, _lease_seconds(desk))
+    if item is None:
+        return Response(status_code=204)
+    return item_with_prefill(desk, item, person)
+
+
+@router.get("/{round}/{rank}")
+def read_item(round_: Round, rank: Rank, person: Somebody, desk: TheDesk) -> ItemWithPrefill:
+    """Tell everything of one region, with labels to start from."""
+    return item_with_prefill(desk, desk.project.store.worklist.item(round_, rank), person)
+
+
+@router.post("/{round}/{rank}/lease")
+def take_lease(round_: Round, rank: Rank, person: Somebody, desk: TheDesk) -> ItemWithPrefill:
+    """Take or renew a region; 409 if another person holds it."""
+    worklist = desk.project.store.worklist
+    lease = worklist.lease(round_, rank, person.name, _lease_seconds(desk))
+    item = worklist.item(round_, rank)
+    if lease.holder != person.name:
+        shown = lease_reply(item, person)
+        raise Problem(
+            409,
+            "leased",
+            f"expected a free region, but {lease.holder} works on it. Take another one.",
+            lease=None if shown is None else shown.model_dump(),
+        )
+    return item_with_prefill(desk, item, person)
+
+
+@router.delete("/{round}/{rank}/lease", status_code=204)
+def give_lease_back(round_: Round, rank: Rank, person: Somebody, desk: TheDesk) -> None:
+    """Give a region back."""
+    worklist = desk.project.store.worklist
+    worklist.item(round_, rank)
+    worklist.release(round_, rank, person.name)
+
+
+@router.post("/{round}/{rank}/answers", status_code=201)
+def give_answer(
+    round_: Round,
+    rank: Rank,
+    asked: NewAnswer,
+    person: Somebody,
+    desk: TheDesk,
+    response: Response,
+) -> GivenReply:
+    """Keep an answer; it is durable when the reply comes. 200 for a repetition."""
+    worklist = desk.project.store.worklist
+    item = worklist.item(round_, rank)
+    answer = _answer(desk, item, asked, person)
+    receipt = worklist.give(rank, answer, client_id=asked.id, base=asked.base)
+    if not receipt.is_new:
+        response.status_code = 200
+    item = worklist.item(round_, rank)
+    kept = next(
+        given
+        for given in worklist.history(round_=round_, rank=rank)
+        if given.number == receipt.number
+    )
+    return GivenReply(
+        answer=answer_reply(kept),
+        item=item_reply(item, person),
+        conflict=receipt.is_conflict,
+    )
+
+
+@router.get("/{round}/{rank}/answers")
+def list_answers(round_: Round, rank: Rank, _: Somebody, desk: TheDesk) -> HistoryReply:
+    """List every answer to a region, oldest first."""
+    worklist = desk.project.store.worklist
+    worklist.item(round_, rank)
+    history = reversed(worklist.history(round_=round_, rank=rank))
+    return HistoryReply(answers=[with_runs(desk, given) for given in history])
+
+
+@router.get("/{round}/{rank}/thumbnail", response_class=Response)
+def draw_thumbnail(
+    round_: Round,
+    rank: Rank,
+    _: Somebody,
+    desk: TheDesk,
+    size: Annotated[int, Query(ge=16, le=512)] = 160,
+) -> Response:
+    """Draw a region small, as JPEG."""
+    region = desk.project.store.worklist.item(round_, rank).item.region
+    factor = 1
+    while max(region.height, region.width) // (2 * factor) >= 2 * size:
+        factor *= 2
+    whole = desk.project.images[region.image_id].whole
+    if factor > 1 and region == whole:
+        pixels = desk.pyramid.shrunk(region, factor)
+    else:
+        pixels = desk.pyramid.shrunk(region, 1)
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((size, size))
+    return picture_reply(picture, "JPEG")
+
+
+@router.get("/{round}/{rank}/scores.png", response_class=Response)
+def read_scores(round_: Round, rank: Rank, _: Somebody, desk: TheDesk) -> Response:
+    """Score map of a region and around it, 0 to 255."""
+    return _piece(desk, round_, rank, 0, "score map")
+
+
+@router.get("/{round}/{rank}/prediction.png", response_class=Response)
+def read_prediction(round_: Round, rank: Rank, _: Somebody, desk: TheDesk) -> Response:
+    """Predicted classes of a region and around it."""
+    return _piece(desk, round_, rank, 1, "prediction")
+
+
+def with_runs(desk: Desk, given: GivenAnswer) -> AnswerWithRuns:
+    """An answer with its labels."""
+    runs = None
+    if given.kind == AnswerKind.LABELS:
+        answer = desk.project.store.worklist.answer(given.number)
+        assert answer is not None, "answers are never deleted"
+        runs = labels_to_runs(answer.mask.labels)
+    return AnswerWithRuns.model_validate({**answer_reply(given).model_dump(), "runs": runs})
+
+
+def picture_reply(picture: Image.Image, kind: Literal["JPEG", "PNG"]) -> Response:
+    """A picture as a reply that the browser may keep for an hour."""
+    buffer = io.BytesIO()
+    if kind == "JPEG":
+        picture.save(buffer, "JPEG", quality=90)
+    else:
+        picture.save(buffer, "PNG", compress_level=1)
+    headers = {"Cache-Control": "private, max-age=3600"}
+    return Response(buffer.getvalue(), media_type=f"image/{kind.lower()}", headers=headers)
+
+
+def _answer(desk: Desk, item: WorkItem, asked: NewAnswer, person: Person) -> Answer:
+    region, kind = item.item.region, AnswerKind(asked.kind)
+    if (asked.runs is not None) != (kind is AnswerKind.LABELS):
+        raise Problem(
+            422, "invalid", f"expected runs exactly with the kind labels, got kind {asked.kind!r}."
+        )
+    if asked.runs is None:
+        mask = unlabelled_mask(region)
+    else:
+        n_classes = len(desk.project.source.classes)
+        mask = Mask(runs_to_labels(asked.runs, region.height, region.width, n_classes))
+    return Answer(
+        region=region,
+        mask=mask,
+        round=item.round,
+        author=person.name,
+        tool=asked.tool,
+        seconds=asked.seconds,
+        model=item.model,
+        kind=kind,
+    )
+
+
+def _is_wanted(item: WorkItem, state: str | None) -> bool:
+    if state is None:
+        return item.state is not ItemState.WITHDRAWN
+    if state == "done":
+        return item.state in _DONE
+    if state == "conflict":
+        return item.is_conflict
+    return item.state.value == state
+
+
+def _round_counts(desk: Desk, items: Iterable[WorkItem]) -> list[RoundCount]:
+    by_round: dict[int, list[WorkItem]] = {}
+    for item in items:
+        by_round.setdefault(item.round, []).append(item)
+    when = desk.project.store.worklist.asked_at()
+    return [
+        RoundCount(
+            round=round_,
+            acquisition=of_round[0].acquisition,
+            model=of_round[0].model,
+            asked_at=when[round_],
+            asked=len(of_round),
+            conflicts=sum(item.is_conflict for item in of_round),
+            **{state.value: sum(item.state is state for item in of_round) for state in ItemState},
+        )
+        for round_, of_round in by_round.items()
+    ]
+
+
+def _piece(desk: Desk, round_: int, rank: int, which: Literal[0, 1], name: str) -> Response:
+    desk.project.store.worklist.item(round_, rank)
+    pieces = desk.project.store.worklist.piece(round_, rank)
+    content = None if pieces is None else pieces[which]
+    if content is None:
+        raise Problem(
+            404,
+            "not_found",
+            f"expected a {name} of region {rank} of round {round_}, but the worker drew none"
+            f"{' yet' if pieces is None else ''}.",
+        )
+    headers = {"Cache-Control": "private, max-age=3600"}
+    return Response(content, media_type="image/png", headers=headers)
+
+
+def _lease_seconds(desk: Desk) -> float:
+    return desk.project.config.serve.lease_seconds

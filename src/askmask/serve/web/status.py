@@ -1,0 +1,223 @@
+"""What the status page shows, read from the store: nothing is computed by a model here."""
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from askmask.records import MetricRow
+from askmask.serve.web.desk import Desk
+from askmask.store.store import RoundCost, Store, TrainingRecord
+from askmask.store.work_records import ItemState, WorkItem
+
+Tree = dict[str, Any]  # Any: what JSON holds
+
+SHOWN: Final = ("mean_dice", "mean_iou", "object_f1", "nll", "brier", "ece")
+RECALIBRATED: Final = "recalibrated_"
+VALIDATION: Final = "validation"
+
+
+def status_of(desk: Desk) -> Tree:
+    """Everything that the status page shows."""
+    project, store = desk.project, desk.project.store
+    items = store.worklist.items()
+    rounds = _rounds(store)
+    finished = [entry for entry in rounds if entry["status"] == "finished"]
+    return {
+        "worker": worker_tree(store),
+        "queue": _queue(desk, items),
+        "acquisitions": desk.acquisitions,
+        "rounds": rounds,
+        "curve": _curve(finished),
+        "changed": _changed(finished),
+        "calibration": _calibration(store, finished),
+        "cost": _cost(desk, items),
+        "people": [
+            {"name": name, "answers": count, "seconds": seconds}
+            for name, count, seconds in store.worklist.people()
+        ],
+        "conflicts": sum(item.is_conflict for item in items),
+        "has_validation": bool(project.roles.validation),
+        "notes": _notes(desk),
+    }
+
+
+def worker_tree(store: Store) -> Tree:
+    """What the worker does."""
+    worker = store.control.worker()
+    if worker is None or not worker.is_alive:
+        message = "" if worker is None else worker.message
+        return {
+            "state": "off",
+            "round": 0,
+            "done": 0,
+            "total": 0,
+            "message": message,
+            "alive": False,
+            "heartbeat_at": None,
+            "started_at": None,
+        }
+    heartbeat = datetime.fromtimestamp(worker.heartbeat, UTC).isoformat(timespec="milliseconds")
+    return {
+        "state": worker.state,
+        "round": worker.round,
+        "done": worker.done,
+        "total": worker.total,
+        "message": worker.message,
+        "alive": True,
+        "heartbeat_at": heartbeat,
+        "started_at": worker.started_at,
+    }
+
+
+def _queue(desk: Desk, items: Iterable[WorkItem]) -> Tree:
+    store, serve = desk.project.store, desk.project.config.serve
+    still_open = [item for item in items if item.state is ItemState.OPEN]
+    worker = store.control.worker()
+    is_asking = worker is not None and worker.is_alive and worker.state == "asking"
+    ready = len(still_open) >= serve.ask_below
+    return {
+        "open": len(still_open),
+        "leased": sum(item.lease is not None for item in still_open),
+        "train_after": serve.train_after,
+        "answers_since_training": store.answers_since_training(),
+        "next_query": "ready" if ready else "asking" if is_asking else "waiting",
+    }
+
+
+def _rounds(store: Store) -> list[Tree]:
+    """Every round's newest training, with cost so far and scores."""
+    costs = {cost.round: cost for cost in store.costs()}
+    newest = {record.round: record for record in store.trainings()}
+    return [_round(store, newest[number], costs) for number in sorted(newest)]
+
+
+def _round(store: Store, record: TrainingRecord, costs: dict[int, RoundCost]) -> Tree:
+    so_far = [cost for number, cost in costs.items() if 0 < number <= record.round]
+    pixels = store.labelled_pixels(until=record.newest_answer)
+    if record.newest_answer is None:
+        pixels = sum(cost.new_pixels for n, cost in costs.items() if n <= record.round)
+    return {
+        "round": record.round,
+        "status": record.status,
+        "reason": record.reason,
+        "steps": record.steps,
+        "loss": _number(record.loss),
+        "elapsed_seconds": record.elapsed_seconds,
+        "started_at": record.started_at,
+        "model": record.model,
+        "labelled_pixels": pixels,
+        "regions": sum(cost.regions for cost in so_far),
+        "images": max((cost.images_so_far for cost in so_far), default=0),
+        "seconds": _number(sum((cost.seconds for cost in so_far), 0.0)),
+        "metrics": _metrics(store.metrics(record.round)),
+    }
+
+
+def _metrics(rows: Iterable[MetricRow]) -> Tree:
+    """Scores over all strata and classes by split."""
+    found: dict[str, Tree] = {}
+    for row in rows:
+        name = row.metric.removeprefix(RECALIBRATED)
+        if name in SHOWN and _is_whole(row):
+            found.setdefault(row.split, {})[row.metric] = _number(row.value)
+    return found
+
+
+def _curve(finished: list[Tree]) -> Tree:
+    points = [
+        {
+            "round": entry["round"],
+            "labelled_pixels": entry["labelled_pixels"],
+            "regions": entry["regions"],
+            "seconds": entry["seconds"],
+            "values": entry["metrics"][VALIDATION],
+        }
+        for entry in finished
+        if VALIDATION in entry["metrics"]
+    ]
+    names = {name for point in points for name in point["values"]}
+    ordered = [name for name in SHOWN if name in names]
+    return {"split": VALIDATION if points else None, "metrics": ordered, "points": points}
+
+
+def _changed(finished: list[Tree]) -> Tree | None:
+    """How the scores differ between the last two rounds that have some."""
+    scored = [entry for entry in finished if VALIDATION in entry["metrics"]]
+    if len(scored) < 2:
+        return None
+    before, after = scored[-2], scored[-1]
+    old, new = before["metrics"][VALIDATION], after["metrics"][VALIDATION]
+    values = {
+        name: new[name] - old[name]
+        for name in SHOWN
+        if new.get(name) is not None and old.get(name) is not None
+    }
+    return {"from": before["round"], "to": after["round"], "values": values}
+
+
+def _calibration(store: Store, finished: list[Tree]) -> Tree | None:
+    for entry in reversed(finished):
+        rows = [
+            row
+            for row in store.metrics(entry["round"])
+            if row.split == VALIDATION and _is_whole(row, with_bins=True)
+        ]
+        before = _reliability(rows, "")
+        if before is not None:
+            after = _reliability(rows, RECALIBRATED)
+            shown = {"round": entry["round"], "split": VALIDATION}
+            return {**shown, "before": before, "after": after}
+    return None
+
+
+def _reliability(rows: list[MetricRow], prefix: str) -> Tree | None:
+    scores = {row.metric: row.value for row in rows if row.bin is None}
+    if f"{prefix}ece" not in scores:
+        return None
+    bins: dict[int, Tree] = {}
+    for row in rows:
+        for part in ("confidence", "accuracy"):
+            if row.metric == f"{prefix}reliability_{part}" and row.bin is not None:
+                entry = bins.setdefault(row.bin, {"count": row.count})
+                entry[part] = _number(row.value)
+    return {
+        **{name: _number(scores.get(prefix + name, math.nan)) for name in ("ece", "nll", "brier")},
+        "bins": [bins[number] for number in sorted(bins)],
+    }
+
+
+def _cost(desk: Desk, items: Iterable[WorkItem]) -> Tree:
+    store = desk.project.store
+    counts = {state: sum(item.state is state for item in items) for state in ItemState}
+    measured = [given.seconds for given in store.worklist.history() if given.seconds is not None]
+    return {
+        "labelled_pixels": store.labelled_pixels(),
+        "pool_pixels": desk.project.pool_pixels,
+        "regions": counts[ItemState.LABELS],
+        "seconds": sum(measured),
+        "measured": len(measured),
+        "unsure": counts[ItemState.UNSURE],
+        "artefact": counts[ItemState.ARTEFACT],
+    }
+
+
+def _notes(desk: Desk) -> list[str]:
+    notes = []
+    if not desk.project.roles.validation:
+        notes.append(
+            "No image is kept for validation, so nothing tells whether the model gets better. "
+            "Give some images with whole masks the role validation."
+        )
+    worker = desk.project.store.control.worker()
+    if worker is not None and worker.state == "failed":
+        notes.append(f"The worker stopped: {worker.message}")
+    return notes
+
+
+def _is_whole(row: MetricRow, *, with_bins: bool = False) -> bool:
+    return (row.group, row.class_name) == ("all", "all") and (with_bins or row.bin is None)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""The SQLite database of a project: images, queries, answers, rounds, people at work."""

@@ -1,0 +1,207 @@
+"""One SQLite file: opened with every guard on, then read and written in short transactions.
+
+Knows no table; those are in ``schema``, and what they mean in ``store``.
+"""
+
+import os
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from askmask.errors import StoreBusy, StoreError, StoreFull
+from askmask.store.schema import APPLICATION_ID, MIGRATIONS, Migration, migrate, version_of
+
+BUSY_SECONDS: Final = 30.0
+"""How long a process waits for another one's transaction; they take milliseconds."""
+
+Row = tuple[Any, ...]  # Any: columns of different types
+
+
+class Database:
+    """An open database, for several threads of one process; other processes may use it too.
+
+    Parameters
+    ----------
+    path : Path
+        The file, made if it is absent; its folder must exist.
+
+    Raises
+    ------
+    StoreError
+        From every method: if the database cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = connect(path)
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """Every row of one SELECT, which sees one state of the database."""
+        with self._using() as connection:
+            return connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, that other writers wait for; rolled back if the block raises.
+
+        Inside another one of the same thread it is a part of that one.
+        """
+        with self._using() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
+            # A deferred transaction that read first could not wait: it would fail as locked.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the file; may be called again."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        if os.getpid() != self._process:
+            raise StoreError(
+                f"expected the process that opened {str(self.path)!r}, got a fork of it. "
+                "Open a Store in each process."
+            )
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                cure = "when the cause is gone, repeat it."
+                raise _problem("use", self.path, error, cure) from error
+
+
+def _problem(verb: str, path: Path, error: sqlite3.Error, cure: str) -> StoreError:
+    """Return the error that says what a caller can do: wait, free the disk, or else `cure`."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    told = f"expected to {verb} the database {str(path)!r}, but: {error}"
+    kept = "Nothing of this step was written"
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return StoreBusy(
+            f"{told}. {kept}. Close other programs that hold it, or wait; then repeat it."
+        )
+    if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}:
+        return StoreFull(
+            f"{told} ({_room(path)}). {kept}, and what was kept before is safe. Make room on that "
+            "disk (or lift a quota, or get the right to write), then repeat it."
+        )
+    return StoreError(f"{told}. {kept}; {cure}")
+
+
+def _room(path: Path) -> str:
+    """How much the disk of a file can take, in words."""
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return "its disk does not answer"
+    return f"{free / 1e6:.1f} MB are free there"
+
+
+def connect(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3.Connection:
+    """Open a project's database, make it if it is absent, and bring it to the newest version.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist.
+    migrations : sequence of Migration
+        Every step, oldest first.
+
+    Returns
+    -------
+    sqlite3.Connection
+        In autocommit mode, with write-ahead log, foreign keys and busy timeout switched on; may
+        be used from several threads, one at a time.
+
+    Raises
+    ------
+    StoreError
+        If the file is no askmask database, is of a newer version, or cannot be opened.
+    """
+    try:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"expected a database at {str(path)!r}, but: {error}. Make its folder, or check that "
+            "you may write there."
+        ) from error
+    try:
+        _refuse_strangers(connection, path, migrations[-1].version)
+        _configure(connection, path)
+        for migration in migrations:
+            migrate(connection, migration)
+    except sqlite3.Error as error:
+        connection.close()
+        cure = "close other programs that use it; if it is damaged, take the newest copy."
+        raise _problem("open", path, error, cure) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refuse_strangers(connection: sqlite3.Connection, path: Path, newest: int) -> None:
+    """Look before anything is written: a foreign database stays as it is."""
+    try:
+        # In this order: tables that another process makes meanwhile come with their id.
+        tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+        identity = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        raise StoreError(
+            f"expected an askmask database at {str(path)!r}, but: {error}. Name another file."
+        ) from error
+    if tables and identity != APPLICATION_ID:
+        raise StoreError(
+            f"expected an askmask database at {str(path)!r}, got an SQLite file of another program "
+            f"(application id {identity:#x}). Name another file."
+        )
+    version = version_of(connection)
+    if version > newest:
+        raise StoreError(
+            f"expected a database of version {newest} or older at {str(path)!r}, got version "
+            f"{version}. Install a newer askmask, or take a copy of the database from before."
+        )
+
+
+def _configure(connection: sqlite3.Connection, path: Path) -> None:
+    mode = _write_ahead(connection)
+    if mode != "wal":
+        raise StoreError(
+            f"expected a disk with shared memory for {str(path)!r}, got journal mode {mode!r}. "
+            "Move the project to a local disk: network disks lose answers."
+        )
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")  # an answer outlives a power cut too
+
+
+def _write_ahead(connection: sqlite3.Connection) -> str:
+    """Switch the write-ahead log on; SQLite does not wait here when another process does so too."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,178 @@
+"""What the rounds did and cost: trainings, metrics, and the price of the answers.
+
+Functions on an open database; callers use them through ``store``, which states the contract.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+from askmask.records import MetricRow, Region, utc_now
+from askmask.store.database import Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """One training, finished or failed.
+
+    `status` is ``"finished"`` or ``"failed"``, then `reason` says why; `attempt` counts the
+    restarts that the config's rule allows, from 0; `loss` is the last one (NaN if there is none);
+    `model` the file name of the weights; `labelled_digest` what it was fitted to, and
+    `newest_answer` the number of the newest answer that it read (None in old databases).
+    """
+
+    round: int
+    attempt: int
+    status: str
+    reason: str | None
+    steps: int
+    loss: float
+    elapsed_seconds: float
+    model: str
+    labelled_digest: str
+    started_at: str
+    newest_answer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundCost:
+    """What the answers of one round cost, in several currencies.
+
+    Attributes
+    ----------
+    round : int
+        The round that asked; 0 for the start set.
+    new_pixels : int
+        Pixels that had no label before: each pixel of the labelled set counts in one round.
+    regions : int
+        Different regions that were answered.
+    images : int
+        Different images with an answer of this round.
+    images_so_far : int
+        Different images with an answer of this round or an earlier one.
+    boundary_length : int
+        Edges between neighbouring pixels of different classes that the answers added to the
+        labelled set, see ``askmask.store.compose.Gain``.
+    seconds : float
+        Measured time spent; NaN unless it was measured for every answer.
+    """
+
+    round: int
+    new_pixels: int
+    regions: int
+    images: int
+    images_so_far: int
+    boundary_length: int
+    seconds: float
+
+
+def add_training(database: Database, record: TrainingRecord) -> None:
+    """Keep a training, finished or failed."""
+    with database.writing() as connection:
+        connection.execute(
+            "INSERT INTO trainings (round, attempt, status, reason, steps, loss, elapsed_seconds,"
+            " model, labelled_digest, started_at, newest_answer)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            astuple(record),
+        )
+
+
+def trainings(database: Database) -> tuple[TrainingRecord, ...]:
+    """Every training, oldest first."""
+    rows = database.rows(
+        "SELECT round, attempt, status, reason, steps, loss, elapsed_seconds, model,"
+        " labelled_digest, started_at, newest_answer FROM trainings ORDER BY id"
+    )
+    return tuple(TrainingRecord(*_with_nan(row, 5)) for row in rows)
+
+
+def answers_since_training(database: Database) -> int:
+    """Count the answers with labels that no finished training has read."""
+    rows = database.rows(
+        "SELECT count(*) FROM answers WHERE kind = 'labels' AND id > ("
+        " SELECT ifnull(max(newest_answer), 0) FROM trainings WHERE status = 'finished')"
+    )
+    return int(rows[0][0])
+
+
+def newest_model(database: Database) -> str | None:
+    """File name of the newest model whose training finished."""
+    rows = database.rows(
+        "SELECT model FROM trainings WHERE status = 'finished' ORDER BY id DESC LIMIT 1"
+    )
+    return str(rows[0][0]) if rows else None
+
+
+def add_metrics(database: Database, round_: int, model: str, rows: Sequence[MetricRow]) -> None:
+    """Keep the metrics of a round's model, unless its newest training has some."""
+    with database.writing() as connection:
+        if _evaluation(database, round_, model) is not None:
+            return
+        newest = connection.execute(
+            "SELECT max(id) FROM trainings WHERE status = 'finished' AND round = ? AND model = ?",
+            (round_, model),
+        ).fetchone()
+        cursor = connection.execute(
+            "INSERT INTO evaluations (round, model, training, evaluated_at) VALUES (?, ?, ?, ?)",
+            (round_, model, *newest, utc_now()),
+        )
+        connection.executemany(
+            "INSERT INTO metrics (evaluation, position, split, stratum, class_name, metric, value,"
+            " count, bin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((cursor.lastrowid, position, *astuple(row)) for position, row in enumerate(rows)),
+        )
+
+
+def metrics(database: Database, round_: int, model: str | None) -> tuple[MetricRow, ...]:
+    """Metrics of the newest training of a round's model, in the order they were given."""
+    rows = database.rows(
+        "SELECT split, stratum, class_name, metric, value, count, bin FROM metrics"
+        " WHERE evaluation = ? ORDER BY position",
+        _evaluation(database, round_, model),
+    )
+    return tuple(MetricRow(*_with_nan(row, 4)) for row in rows)
+
+
+def costs(database: Database) -> tuple[RoundCost, ...]:
+    """Cost of each round that has answers, in order."""
+    rounds: dict[int, list[Row]] = {}
+    for round_, *row in database.rows(
+        "SELECT round, image_id, row, col, height, width, new_pixels, new_boundary, seconds"
+        " FROM answers ORDER BY round"
+    ):
+        rounds.setdefault(round_, []).append(tuple(row))
+    so_far: set[str] = set()
+    found = []
+    for round_, rows in rounds.items():
+        images = {row[0] for row in rows}
+        so_far |= images
+        found.append(
+            RoundCost(
+                round=round_,
+                new_pixels=sum(row[5] for row in rows),
+                regions=len({Region(*row[:5]) for row in rows}),
+                images=len(images),
+                images_so_far=len(so_far),
+                boundary_length=sum(row[6] for row in rows),
+                seconds=sum(math.nan if row[7] is None else row[7] for row in rows),
+            )
+        )
+    return tuple(found)
+
+
+def _evaluation(database: Database, round_: int, model: str | None) -> int | None:
+    """Newest evaluation of a round, if nothing was trained anew since; of any model if None."""
+    rows = database.rows(
+        "SELECT id FROM evaluations WHERE round = ? AND ifnull(model = ?, 1) AND training IS ("
+        " SELECT max(id) FROM trainings WHERE status = 'finished' AND"
+        " (trainings.round, trainings.model) = (evaluations.round, evaluations.model)"
+        ") ORDER BY id DESC LIMIT 1",
+        round_,
+        model,
+    )
+    return int(rows[0][0]) if rows else None
+
+
+def _with_nan(row: Row, column: int) -> Row:
+    """Return the row with NaN in a column that SQLite, which has no NaN, keeps as NULL."""
+    return tuple(math.nan if i == column and v is None else v for i, v in enumerate(row))
