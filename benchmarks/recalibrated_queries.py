@@ -10,12 +10,12 @@ from itertools import product
 from pathlib import Path
 
 from askmask.calibration import LogitScaling
-from askmask.cli.calibrate import newest_round
 from askmask.config import with_overrides
 from askmask.loop.calibrate import fit_recalibration
 from askmask.loop.calibration_file import recalibration_path, save_recalibration
 from askmask.loop.compare_queries import compare_queries
 from askmask.loop.project import Project
+from askmask.loop.round_model import newest_round
 from askmask.runtime.compute import configure
 
 METHODS = ("temperature", "vector")  # the others change no sample, so they change no query

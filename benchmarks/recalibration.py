@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from askmask.calibration import LogitScaling
-from askmask.cli.calibrate import newest_round
 from askmask.loop.calibrate import fit_recalibration
 from askmask.loop.calibration_file import StoredRecalibration
 from askmask.loop.evaluate import evaluation_parts
 from askmask.loop.project import Project
+from askmask.loop.round_model import newest_round
 from askmask.loop.train import judge_of, load_models
 from askmask.metrics.recalibrated import PREFIX, RecalibratedEvaluation
 from askmask.records import MetricRow

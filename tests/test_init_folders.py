@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from askmask.cli.folders import ImageFolders, settings_for
 from askmask.cli.project import init_project
@@ -33,7 +32,7 @@ def init(root: Path, folder: Path, *overrides: str, masks: bool = False) -> None
     folders = ImageFolders(
         folder / "images", folder / "masks" if masks else None, "background, disc"
     )
-    init_project(Console(quiet=True), root, None, [*TINY, *overrides], folders=folders)
+    init_project(root, None, [*TINY, *overrides], folders=folders)
 
 
 def test_project_without_any_mask_starts_cold(tmp_path: Path) -> None:
@@ -126,9 +125,7 @@ def test_images_or_a_data_set_and_not_both(tmp_path: Path, both: bool) -> None:
     folders = ImageFolders(tmp_path, None, "a,b") if both else None
 
     with pytest.raises(ConfigError, match="--data DATASET or --images FOLDER"):
-        init_project(
-            Console(quiet=True), tmp_path / "p", tmp_path if both else None, [], folders=folders
-        )
+        init_project(tmp_path / "p", tmp_path if both else None, [], folders=folders)
 
 
 def test_classes_must_have_names(tmp_path: Path) -> None:
@@ -136,7 +133,7 @@ def test_classes_must_have_names(tmp_path: Path) -> None:
     folders = ImageFolders(tmp_path / "images", None, None)
 
     with pytest.raises(ConfigError, match="--classes background,gland"):
-        init_project(Console(quiet=True), tmp_path / "p", None, [], folders=folders)
+        init_project(tmp_path / "p", None, [], folders=folders)
 
 
 def test_settings_fit_what_is_labelled_and_how_large_images_are() -> None:

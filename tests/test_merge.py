@@ -5,12 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from askmask.cli import watching
-from askmask.cli.compare import compare_runs
 from askmask.config import Config, dump_config
 from askmask.errors import ProjectError
+from askmask.experiments.report.written import write_merged_report
 from askmask.experiments.run.merge import Run, merge, read_run
 from askmask.experiments.run.results import ResultRow, read_results, write_results
 from result_rows import row
@@ -88,12 +87,12 @@ def test_compare_writes_table_and_report_into_an_empty_folder(
         (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
         write_results(run / "results.csv", scores(seed))
     paths, out = [tmp_path / "run0", tmp_path / "run1"], tmp_path / "out"
-    compare_runs(Console(quiet=True), paths, out, as_json=False)
+    write_merged_report(paths, out)
     merged = read_results(out / "results.csv")
     assert [(r.seed, r.round) for r in merged] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert (out / "report.html").is_file()
     with pytest.raises(ProjectError, match="expected an empty folder"):
-        compare_runs(Console(quiet=True), paths, out, as_json=False)
+        write_merged_report(paths, out)
 
 
 def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ def test_wheel_holds_every_file_of_the_package_and_no_other(wheel: set[str]) -> 
         "askmask/serve/web/static/index.html",
         "askmask/serve/web/static/editor/superpixel-worker.js",
         "askmask/serve/web/static/css/theme.css",
-        "askmask/native/sampling.cpp",
-        "askmask/native/counting.cpp",
-        "askmask/templates/askmask.yaml",
-        "askmask/experiments/templates/report.html.j2",
+        "askmask/runtime/native/sampling.cpp",
+        "askmask/runtime/native/counting.cpp",
+        "askmask/cli/templates/askmask.yaml",
+        "askmask/experiments/report/templates/report.html.j2",
     ],
 )
 def test_wheel_holds_what_is_no_code_of_python(wheel: set[str], name: str) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
+import typer
 from rich.table import Table
 
+from askmask.cli.arguments import AsJson, FormatName, OutPath, ProjectPath, console
 from askmask.cli.output import print_json
 from askmask.errors import ProjectError
 from askmask.formats.by_name import exchange_format
@@ -26,17 +28,23 @@ Predict = Callable[[str], tuple[Labels, npt.NDArray[np.float32]]]
 """Image id to labels and confidence per pixel."""
 
 
-def export_project(
-    console: Console,
-    root: Path,
-    out: Path,
-    *,
-    what: str,
-    format_name: str,
-    tolerance: float | None,
-    image_prefix: str | None,
+def export_command(
+    project: ProjectPath,
+    out: OutPath,
+    format_name: FormatName,
+    what: Annotated[
+        str, typer.Option(help="What to write: queries, answers or predictions.")
+    ] = "queries",
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Pixels by which polygons may stray (coco, qupath); coco: RLE if unset."),
+    ] = None,
+    image_prefix: Annotated[
+        str | None,
+        typer.Option(help="label-studio: link pictures by this prefix instead of embedding them."),
+    ] = None,
 ) -> None:
-    """Write queries, answers or predictions for another program."""
+    """Write what was asked, answered or predicted for another program."""
     if what not in WHAT:
         raise ProjectError(f"expected one of {', '.join(WHAT)}, got {what!r}.")
     format_ = exchange_format(format_name, tolerance=tolerance, image_prefix=image_prefix)
@@ -45,31 +53,40 @@ def export_project(
             f"expected an empty folder, found files in {str(out)!r}. Choose another one: an export "
             "never writes over what people may have painted."
         )
-    with Project.open(root) as project:
-        batch = _batch(project, what)
+    with Project.open(project) as opened:
+        batch = _batch(opened, what)
         out.mkdir(parents=True, exist_ok=True)
         count = format_.write(out, batch)
     console.print(f"Exported {count} {what} as {format_name}: {out}")
     if what == "queries":
-        console.print(f"Next: label them, then askmask import {root} PATH --format {format_name}")
+        console.print(
+            f"Next: label them, then askmask import {project} PATH --format {format_name}"
+        )
 
 
-def import_project(
-    console: Console, root: Path, path: Path, *, format_name: str, author: str, as_json: bool
+def import_command(
+    project: ProjectPath,
+    path: Annotated[Path, typer.Argument(help="File or folder to read.", metavar="PATH")],
+    format_name: FormatName,
+    author: Annotated[str, typer.Option(help="Who labelled.")] = "unknown",
+    as_json: AsJson = False,
 ) -> None:
-    """Take labels of another program in as answers; all of them, or none if one does not fit."""
+    """Take labels that were made in another program in as answers.
+
+    All of them are kept, or none if one does not fit.
+    """
     format_ = exchange_format(format_name)
-    with Project.open(root) as project:
-        queries = _queries(project)
-        pool = [project.images[image_id] for image_id in project.pool_ids]
+    with Project.open(project) as opened:
+        queries = _queries(opened)
+        pool = [opened.images[image_id] for image_id in opened.pool_ids]
         expected = Expected(
-            classes=project.source.classes,
-            has_background=project.config.evaluation.has_background,
+            classes=opened.source.classes,
+            has_background=opened.config.evaluation.has_background,
             regions=image_names(pool) | query_names(queries),
-            images=project.images,
+            images=opened.images,
         )
         found = format_.read(path, expected)
-        rows = [(item, _take_in(project, item, queries, format_name, author)) for item in found]
+        rows = [(item, _take_in(opened, item, queries, format_name, author)) for item in found]
     if as_json:
         print_json([{"name": item.name, "outcome": outcome} for item, outcome in rows])
         return
@@ -83,7 +100,7 @@ def import_project(
         for item, outcome in left_out:
             table.add_row(item.name, outcome)
         console.print(table)
-    console.print(f"Next: askmask train {root}")
+    console.print(f"Next: askmask train {project}")
 
 
 def _batch(project: Project, what: str) -> Batch:

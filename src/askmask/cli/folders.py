@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
 from askmask.cli.prepare import counting, print_summary
 from askmask.data.prepare.folder import PrepareOptions, prepare_folder
 from askmask.errors import ConfigError
@@ -28,7 +26,7 @@ class ImageFolders:
     kind: str = "auto"
 
 
-def prepare_images(console: Console, folders: ImageFolders, out: Path) -> None:
+def prepare_images(folders: ImageFolders, out: Path) -> None:
     """Check every image and mask and write them as a prepared data set.
 
     Raises
@@ -47,9 +45,9 @@ def prepare_images(console: Console, folders: ImageFolders, out: Path) -> None:
     if folders.classes is not None:
         names = tuple(name.strip() for name in folders.classes.split(","))
     options = PrepareOptions(kind=folders.kind, classes=names, allow_missing_masks=True)
-    with counting(console, "checking images") as show:
+    with counting("checking images") as show:
         summary = prepare_folder(folders.images, folders.masks, out, options=options, progress=show)
-    print_summary(console, summary)
+    print_summary(summary)
 
 
 def settings_for(infos: Sequence[ImageInfo]) -> list[str]:

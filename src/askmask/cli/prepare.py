@@ -3,20 +3,104 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
+import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
 
+from askmask.cli.arguments import MaskKindName, OutPath, Scale, console
 from askmask.data.prepare import glas
 from askmask.data.prepare.download import ProgressCallback
-from askmask.data.prepare.folder import PrepareOptions
-from askmask.data.prepare.folder import prepare_folder as prepare
+from askmask.data.prepare.folder import PrepareOptions, prepare_folder
 from askmask.data.prepare.writing import PrepareSummary
 from askmask.errors import ConfigError
 
+app = typer.Typer(
+    help="Check a data set, report every problem at once, and write it in askmask's layout.",
+    no_args_is_help=True,
+)
+
+
+@app.command("glas")
+def prepare_glas_command(
+    out: OutPath,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder or zip as the publisher ships it.", metavar="PATH"),
+    ] = None,
+    scale: Scale = 1.0,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the archive from the publisher first.")
+    ] = False,
+    url: Annotated[str | None, typer.Option(help="Address of the archive.")] = None,
+) -> None:
+    """Prepare GlaS (Warwick-QU), the gland data set of the MICCAI 2015 challenge."""
+    if download:
+        folder = source or Path.cwd()
+        with counting("downloading GlaS", in_bytes=True) as show:
+            source = glas.fetch_glas(folder, url=url or glas.ARCHIVE_URL, progress=show)
+    if source is None:
+        raise ConfigError(
+            "expected --from FOLDER_OR_ZIP or --download, got neither. GlaS is at "
+            f"{glas.ARCHIVE_URL} (research use only)."
+        )
+    with counting("preparing GlaS") as show:
+        summary = glas.prepare_glas(source, out, scale=scale, progress=show)
+    print_summary(summary)
+
+
+@app.command("folder")
+def prepare_folder_command(  # noqa: PLR0913, PLR0917 - one per fact about the files
+    out: OutPath,
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks with the same stems.")] = None,
+    kind: MaskKindName = "auto",
+    classes: Annotated[
+        str | None, typer.Option(help="Class names in index order, by commas; or classes.json.")
+    ] = None,
+    allow_missing_masks: Annotated[
+        bool, typer.Option("--allow-missing-masks", help="Images without a mask are the pool.")
+    ] = False,
+    groups: Annotated[
+        Path | None, typer.Option(help="CSV with the column image and group, split or role.")
+    ] = None,
+    mask_suffix: Annotated[
+        str, typer.Option(help="What masks' names have after the images' names: _mask")
+    ] = "",
+    ignore_value: Annotated[
+        int | None, typer.Option(help="Value of pixels without a label; 255 in index masks.")
+    ] = None,
+    scale: Scale = 1.0,
+) -> None:
+    """Prepare any folder of images and its folder of masks."""
+    options = folder_options(
+        kind=kind,
+        classes=classes,
+        allow_missing_masks=allow_missing_masks,
+        groups=groups,
+        scale=scale,
+        mask_suffix=mask_suffix,
+        ignore_value=ignore_value,
+    )
+    with counting("preparing images") as show:
+        summary = prepare_folder(images, masks, out, options=options, progress=show)
+    print_summary(summary)
+
+
+@app.command("demo")
+def prepare_demo_command(
+    out: OutPath,
+    seed: Annotated[int, typer.Option(help="Another seed draws other tissue.")] = 0,
+) -> None:
+    """Draw a small, hard data set: tissue with touching glands, blur and artefacts."""
+    from askmask.data.drawn.demo import write_demo
+
+    write_demo(out, seed=seed)
+    console.print(f"Drawn data set: {out}")
+
 
 @contextmanager
-def counting(console: Console, label: str, *, in_bytes: bool = False) -> Iterator[ProgressCallback]:
+def counting(label: str, *, in_bytes: bool = False) -> Iterator[ProgressCallback]:
     """Bar for one long step, drawn while the block runs."""
     amount = DownloadColumn() if in_bytes else TaskProgressColumn()
     with Progress(TextColumn(label), BarColumn(), amount, console=console, transient=True) as bars:
@@ -26,50 +110,6 @@ def counting(console: Console, label: str, *, in_bytes: bool = False) -> Iterato
             bars.update(task, completed=done, total=total or None)  # 0: the server does not say
 
         yield show
-
-
-def prepare_glas(
-    console: Console,
-    out: Path,
-    source: Path | None,
-    *,
-    scale: float,
-    download: bool,
-    url: str | None,
-) -> None:
-    """Fetch GlaS if asked, check it and write it.
-
-    Raises
-    ------
-    ConfigError
-        If neither a source nor a download was asked for.
-    """
-    if download:
-        folder = source or Path.cwd()
-        with counting(console, "downloading GlaS", in_bytes=True) as show:
-            source = glas.fetch_glas(folder, url=url or glas.ARCHIVE_URL, progress=show)
-    if source is None:
-        raise ConfigError(
-            "expected --from FOLDER_OR_ZIP or --download, got neither. GlaS is at "
-            f"{glas.ARCHIVE_URL} (research use only)."
-        )
-    with counting(console, "preparing GlaS") as show:
-        summary = glas.prepare_glas(source, out, scale=scale, progress=show)
-    print_summary(console, summary)
-
-
-def prepare_folder(
-    console: Console,
-    out: Path,
-    images: Path,
-    masks: Path | None,
-    *,
-    options: PrepareOptions,
-) -> None:
-    """Check a folder pair and write it."""
-    with counting(console, "preparing images") as show:
-        summary = prepare(images, masks, out, options=options, progress=show)
-    print_summary(console, summary)
 
 
 def folder_options(
@@ -97,7 +137,7 @@ def folder_options(
     )
 
 
-def print_summary(console: Console, summary: PrepareSummary) -> None:
+def print_summary(summary: PrepareSummary) -> None:
     """Print what was prepared."""
     console.print(f"{summary.out}: {summary.images} images, {summary.masks} masks")
     for heading, counts in (("groups", summary.groups), ("splits", summary.splits)):

@@ -69,6 +69,28 @@ class StoredRecalibration:
         """8 hex digits that tell two recalibrations apart."""
         return hashlib.blake2b(_dump(self).encode(), digest_size=4).hexdigest()
 
+    def facts(self) -> dict[str, object]:
+        """What was fitted, for other programs."""
+        facts: dict[str, object] = {"images": len(self.image_ids), "pixels": self.pixels}
+        if isinstance(self.judge, LogitScaling):
+            facts |= {"scale": self.judge.scale, "shift": self.judge.shift}
+        if self.sampler is not None:
+            facts |= {"sampler_scale": self.sampler.scale, "sampler_shift": self.sampler.shift}
+        return facts
+
+    def words(self) -> str:
+        """Say what was fitted to what, and what it is good for."""
+        n_images = len(self.image_ids)
+        fitted = f"{self.method} fitted to {self.pixels:,} pixels of {n_images} validation images"
+        if isinstance(self.judge, LogitScaling) and self.judge.temperature is not None:
+            fitted += f", T = {self.judge.temperature:.3f}"
+            if self.sampler is not None and self.sampler.temperature is not None:
+                temperature = self.sampler.temperature
+                fitted += f" (T = {temperature:.3f} for the samples that asking scores)"
+        if n_images == 1:
+            return f"{fitted}. A single image cannot tell how well: keep more for validation."
+        return f"{fitted}. Scores of a validation image use a map fitted without it."
+
     def held_out(self, image_id: str) -> Recalibration | None:
         """Map that did not see the image; None for the only validation image."""
         if image_id not in self.image_ids:

@@ -44,6 +44,15 @@ class QueryComparison:
     shared: float
     shared_by_chance: float
 
+    def words(self) -> str:
+        """Say how much stays the same, in one sentence and its yardstick."""
+        return (
+            f"Asked by {self.acquisition} with and without: {self.same_regions} of "
+            f"{self.regions} regions are the same, {self.shared:.1%} of {self.pixels:,} "
+            "pixels. Another seed alone, without recalibration, shares "
+            f"{self.shared_by_chance:.1%}."
+        )
+
 
 def compare_queries(
     project: Project, round_: int, device: torch.device, *, report: Listener = silent

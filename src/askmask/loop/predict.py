@@ -8,7 +8,7 @@ moment 8 bytes more to write a file, or some 66 to split objects.
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +25,7 @@ from askmask.data.rasters import decode_image, encode_instances, encode_mask
 from askmask.data.scaling import shrink_image
 from askmask.errors import AskmaskError, SourceError
 from askmask.loop.calibration_file import load_recalibration, weights_of
+from askmask.loop.predictions import PredictedImage, Predictions
 from askmask.loop.project import Project
 from askmask.loop.train import load_judge
 from askmask.metrics.objects import find_objects
@@ -44,63 +45,6 @@ _SMALLEST = 32  # what networks accept
 _STRIDE = 32  # of the coarsest features of any network; divides the margin
 _Raster = npt.NDArray[np.uint16]
 _Value = TypeVar("_Value", bound=np.generic)
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedImage:
-    """A line of the table.
-
-    Attributes
-    ----------
-    image : str
-        Its name below the folder.
-    height, width : int
-        Pixels.
-    shares : tuple of floats
-        Share of the pixels of each class.
-    mean_confidence : float
-        Mean probability of the predicted class.
-    expected_accuracy : float or None
-        The same, if the model is recalibrated: how many of the pixels should be right. None for a
-        model that is not, whose confidence promises nothing.
-    mean_entropy : float
-        Mean predictive entropy, nats.
-    objects : int or None
-        Predicted objects; None where the network has no contour to split them by.
-    """
-
-    image: str
-    height: int
-    width: int
-    shares: tuple[float, ...]
-    mean_confidence: float
-    expected_accuracy: float | None
-    mean_entropy: float
-    objects: int | None
-
-
-@dataclass(slots=True)
-class Predictions:
-    """What came of all files: lines of the table, and what could not be predicted and why."""
-
-    images: list[PredictedImage] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def check(self, out: Path) -> None:
-        """Raise if any file could not be predicted.
-
-        Raises
-        ------
-        SourceError
-            With a line per such file.
-        """
-        if self.problems:
-            total = len(self.images) + len(self.problems)
-            listed = "\n".join(f"  {problem}" for problem in self.problems)
-            raise SourceError(
-                f"{len(self.problems)} of {total} images could not be predicted; the others are "
-                f"in {str(out)!r}:\n{listed}"
-            )
 
 
 def predict_files(

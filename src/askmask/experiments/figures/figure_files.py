@@ -9,6 +9,8 @@ from typing import Final
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
+from askmask.config import load_config
+from askmask.errors import ProjectError
 from askmask.experiments.figures.agreement import agreement_figure, agreements, write_agreements
 from askmask.experiments.figures.gallery import class_colour
 from askmask.experiments.figures.general import (
@@ -23,10 +25,12 @@ from askmask.experiments.figures.general import (
 from askmask.experiments.figures.ink import add_note, legend_below, to_png, to_svg_file
 from askmask.experiments.figures.matrices import penalty_figure
 from askmask.experiments.figures.paper import figure_e1, paper_figures
+from askmask.experiments.report.facts import data_facts
 from askmask.experiments.report.report import GalleryItem
-from askmask.experiments.run.grid import Trial
+from askmask.experiments.run.grid import Trial, trials
 from askmask.experiments.run.indexed import indexed
 from askmask.experiments.run.results import ResultRow
+from askmask.experiments.run.runner import collect, gallery_of_run
 from askmask.experiments.stats.analysis import analyse
 from askmask.experiments.stats.curves import (
     MIN_SEEDS,
@@ -197,3 +201,24 @@ def _legend(class_names: Sequence[str], width: int) -> Image.Image:
         pen.text((left + 16, top + 2), name, fill=_INK, font_size=12)
         left += needed
     return canvas.crop((0, 0, width, top + _LINE if class_names else 0))
+
+
+def draw_figures(run: Path, folder: Path, *, paper: bool) -> list[Path]:
+    """Draw the figures of a run, or those of the paper, and return their paths.
+
+    Raises
+    ------
+    ProjectError
+        If no round of the run was judged yet.
+    """
+    rows = collect(run)
+    config = load_config(run / "config.yaml")
+    paths = draw_run(rows, folder, paper=paper)
+    if not paths:
+        raise ProjectError(
+            f"expected a judged round in {str(run)!r}, found none: there is nothing to draw yet."
+        )
+    if not paper:
+        paths += draw_agreement(run / "trials", trials(config), rows, folder)
+        paths += draw_galleries(gallery_of_run(run), folder, data_facts(config).classes)
+    return paths

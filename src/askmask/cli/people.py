@@ -1,4 +1,4 @@
-"""Commands of people at work: serve, work, token."""
+"""Commands of people who label: serve, work, token."""
 
 import contextlib
 import os
@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
-from rich.console import Console
+import typer
 
+from askmask.cli.arguments import ProjectPath, console
 from askmask.errors import ConfigError, ProjectError, unknown_name
 from askmask.loop.project import Project
 from askmask.store.tokens import Role
@@ -20,17 +22,21 @@ _PATIENCE_SECONDS = 10.0
 """How long a server's worker waits for one whose server was killed: longer than its last words."""
 
 
-def serve_project(
-    console: Console,
-    root: Path,
-    *,
-    host: str,
-    port: int,
-    allowed_hosts: list[str],
-    opens_browser: bool,
-    with_worker: bool,
+def serve(
+    project: ProjectPath,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's needs tokens.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    opens_browser: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name by which the page is called.")
+    ] = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Do not train here: `askmask work` does.")
+    ] = False,
 ) -> None:
-    """Serve the page and its API, and keep a worker running."""
+    """Serve the page where people label, and learn meanwhile."""
     try:
         from askmask.serve.web.server import page_url, serve
     except ModuleNotFoundError as error:
@@ -40,17 +46,20 @@ def serve_project(
         ) from error
     console.print(f"Open {page_url(host, port)} to label; Ctrl-C ends it, and nothing is lost.")
     serve(
-        root,
+        project,
         host=host,
         port=port,
-        allowed_hosts=tuple(allowed_hosts),
+        allowed_hosts=tuple(allow_host or ()),
         opens_browser=opens_browser,
-        with_worker=with_worker,
+        with_worker=not no_worker,
     )
 
 
-def work_on_project(console: Console, root: Path, *, until_eof: bool) -> None:
-    """Train, judge and ask in the background until told to end."""
+def work(
+    project: ProjectPath,
+    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
+) -> None:
+    """Train, judge and ask in the background while people label."""
     from askmask.runtime.worker_lock import only_worker
 
     patience = _PATIENCE_SECONDS if until_eof else 0.0
@@ -59,17 +68,30 @@ def work_on_project(console: Console, root: Path, *, until_eof: bool) -> None:
         os.nice(10)  # people who draw come first
     with (
         _ending(ended, until_eof=until_eof),
-        Project.open(root) as project,
-        only_worker(root, patience_seconds=patience),
+        Project.open(project) as opened,
+        only_worker(project, patience_seconds=patience),
     ):
         from askmask.serve.worker import Worker  # loads torch, which is in vain without the right
 
         if not until_eof:
-            console.print(f"At work on {root}; Ctrl-C ends it, and nothing is lost.")
-        Worker(project).run(until=ended)
+            console.print(f"At work on {project}; Ctrl-C ends it, and nothing is lost.")
+        Worker(opened).run(until=ended)
 
 
-def make_token(console: Console, root: Path, name: str, role: str) -> None:
+def token(
+    project: ProjectPath,
+    name: Annotated[str, typer.Option(help="Whose token it is.")],
+    role: Annotated[str, typer.Option(help="annotate, or admin, who may steer too.")] = "annotate",
+    revoke: Annotated[bool, typer.Option("--revoke", help="End every token of NAME.")] = False,
+) -> None:
+    """Make a token for a person who labels over the network."""
+    if revoke:
+        revoke_tokens(project, name)
+    else:
+        make_token(project, name, role)
+
+
+def make_token(root: Path, name: str, role: str) -> None:
     """Print a new token; it is not told again."""
     if role not in list(Role):
         raise unknown_name("role", role, [r.value for r in Role])
@@ -82,7 +104,7 @@ def make_token(console: Console, root: Path, name: str, role: str) -> None:
     )
 
 
-def revoke_tokens(console: Console, root: Path, name: str) -> None:
+def revoke_tokens(root: Path, name: str) -> None:
     """End every token of a name."""
     with Project.open(root) as project:
         count = project.store.access.revoke(name)

@@ -1,0 +1,35 @@
+"""What several commands take, and where all of them print."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+console = Console()
+"""Results."""
+errors = Console(stderr=True)
+"""Problems, and progress beside results that another program reads."""
+
+ProjectPath = Annotated[Path, typer.Argument(help="The project's folder.", metavar="PROJECT")]
+OutPath = Annotated[Path, typer.Argument(help="Where to write; absent or empty.", metavar="OUT")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Settings that win over the config: query.unit=image", metavar="key=value"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+FormatName = Annotated[
+    str,
+    typer.Option("--format", help="coco, label-studio, nnunet, png or qupath.", metavar="FORMAT"),
+]
+MaskKindName = Annotated[
+    str, typer.Option(help="What masks hold: auto, index, palette, binary or instances.")
+]
+Scale = Annotated[
+    float, typer.Option(help="Shrink images and masks by this factor, in (0, 1].", min=0.01, max=1)
+]
+
+
+def progress_console(*, as_json: bool) -> Console:
+    """Where progress is drawn: not among JSON."""
+    return errors if as_json else console

@@ -1,0 +1,154 @@
+"""Commands of a benchmark: simulate, report, figures, compare."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from askmask.cli.arguments import AsJson, Overrides, console, progress_console
+from askmask.cli.output import print_json
+from askmask.config import Config, load_config
+from askmask.errors import ConfigError, ProjectError
+from askmask.experiments.run.results import ResultRow, write_results
+from askmask.loop.project import CONFIG_NAME
+
+SUMMARY_METRICS = {
+    "mean_dice": "Dice",
+    "object_f1": "obj. F1",
+    "nll": "NLL",
+    "brier": "Brier",
+    "ece": "ECE",
+}
+
+
+def simulate(
+    config: Annotated[Path, typer.Argument(help="The grid's settings.", metavar="CONFIG.yaml")],
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="Where to keep the run.")] = Path("run"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials and stop.")] = False,
+) -> None:
+    """Compare strategies: the same loop, answered from known masks."""
+    from askmask.cli.watching import watch_grid
+    from askmask.experiments.report.written import write_run_report
+    from askmask.experiments.run import runner
+    from askmask.experiments.run.grid import Trial, trials
+
+    settings = _config_of_run(config, overrides or [])
+    planned = trials(settings)
+    if dry_run:
+        for trial in planned:
+            console.print(trial.name)
+        return
+    failures: list[str] = []
+
+    def note_failure(trial: Trial, error: str | None) -> None:
+        if error is not None:
+            failures.append(trial.name)
+
+    with watch_grid(progress_console(as_json=as_json), out, settings):
+        rows = runner.simulate(settings, out, resume=resume, on_trial=note_failure)
+    report = write_run_report(out, settings, rows)
+    if as_json:
+        print_json({"results": str(out / "results.csv"), "report": str(report), "failed": failures})
+        return
+    console.print(summary_table(rows))
+    console.print(f"Report: {report}\nTable:  {out / 'results.csv'}")
+    for name in failures:
+        console.print(f"[red]failed:[/] {name} (its reason is a row of the table)")
+
+
+def report(path: Annotated[Path, typer.Argument(help="A project or a run.")]) -> None:
+    """Write one self-contained HTML report of a project or of a run of `simulate`."""
+    from askmask.experiments.report.written import write_project_report, write_run_report
+    from askmask.experiments.run.runner import collect
+
+    if (path / CONFIG_NAME).is_file():
+        written = write_project_report(path)
+    elif (path / "config.yaml").is_file():
+        rows = collect(path)
+        write_results(path / "results.csv", rows)
+        written = write_run_report(path, load_config(path / "config.yaml"), rows)
+    else:
+        raise ProjectError(
+            f"expected a project or a run in {str(path)!r}, found neither {CONFIG_NAME} nor "
+            "config.yaml. Give the folder that `askmask init` or `askmask simulate` made."
+        )
+    console.print(f"Report: {written}")
+
+
+def figures(
+    run: Annotated[Path, typer.Argument(help="A run of `simulate`.", metavar="RUN")],
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Figures 1, 4, 5, E1 and E2 of Li & Alstrøm 2020.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; by default RUN/figures.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a run's figures as SVG and PNG files."""
+    from askmask.experiments.figures.figure_files import draw_figures
+
+    paths = draw_figures(run, run / "figures" if out is None else out, paper=paper)
+    if as_json:
+        print_json({"figures": [str(path) for path in paths]})
+        return
+    for path in paths:
+        console.print(str(path), highlight=False, soft_wrap=True)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Runs of `simulate`.", metavar="RUN...")],
+    out: Annotated[Path, typer.Option(help="Where to write; absent or empty.")],
+    as_json: AsJson = False,
+) -> None:
+    """Merge runs of one benchmark into one table and one report."""
+    from askmask.experiments.report.written import write_merged_report
+
+    rows = write_merged_report(runs, out)
+    if as_json:
+        trials = len({row.trial for row in rows})
+        print_json({"results": str(out / "results.csv"), "trials": trials})
+        return
+    console.print(summary_table(rows))
+    console.print(f"Report: {out / 'report.html'}\nTable:  {out / 'results.csv'}")
+
+
+def summary_table(rows: Sequence[ResultRow]) -> Table:
+    """Scores of the last round of each trial on the test images (or whatever was judged)."""
+    from askmask.experiments.stats.curves import splits
+
+    split = next(iter(splits(rows)), "")
+    title = f"Last round of each trial, split {split!r}"
+    table = Table(title=title, box=None, padding=(0, 1, 0, 0))
+    for heading in ("strategy", "unit", "seed", "round", "labelled", *SUMMARY_METRICS.values()):
+        table.add_column(heading, no_wrap=True)
+    for trial in dict.fromkeys(row.trial for row in rows):
+        own = [row for row in rows if row.trial == trial]
+        last = max(own, key=lambda row: (row.round, not row.is_failure))
+        values = {
+            row.metric: row.value
+            for row in own
+            if (row.round, row.split, row.group, row.class_name)
+            == (last.round, split, "all", "all")
+        }
+        shown = [f"{values.get(metric, math.nan):.3f}" for metric in SUMMARY_METRICS]
+        names = (last.acquisition, last.unit, str(last.seed), str(last.round))
+        table.add_row(*names, f"{last.labelled_fraction:.3f}", *shown)
+    return table
+
+
+def _config_of_run(path: Path, overrides: Sequence[str]) -> Config:
+    """Config of a grid, with the check that its data set exists."""
+    config = load_config(path, overrides)
+    if not (config.data.path / "dataset.json").is_file():
+        raise ConfigError(
+            f"expected a prepared data set at data.path={str(config.data.path)!r}, found no "
+            "dataset.json. Make one with `askmask prepare`."
+        )
+    return config

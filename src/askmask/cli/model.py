@@ -1,0 +1,212 @@
+"""Commands of a trained model: evaluate, calibrate, predict, samples."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+
+from askmask.cli.arguments import AsJson, OutPath, ProjectPath, console, progress_console
+from askmask.cli.output import metric_table, print_json, progress_bars
+from askmask.data.prepare.stored_files import StoredFile, list_folder
+from askmask.data.prepared import check_out
+from askmask.data.rasters import IMAGE_SUFFIXES
+from askmask.errors import ConfigError, SourceError, unknown_name
+from askmask.loop.predictions import Predictions
+from askmask.loop.project import Project
+from askmask.records import MetricRow
+
+METHODS = ("temperature", "vector", "histogram", "isotonic", "none")
+DEFAULT = "temperature"
+
+_SHOWN = {"nll": "NLL", "brier": "Brier", "ece": "ECE", "mean_dice": "Dice"}
+_LISTED = 20  # images that the table on screen shows
+
+
+def evaluate(project: ProjectPath, as_json: AsJson = False) -> None:
+    """Judge this round's model on the validation and test images."""
+    from askmask.loop.loop import Loop
+
+    with Project.open(project) as opened, progress_bars(console) as show:
+        rows = Loop(opened, on_progress=show).evaluate()
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    console.print(metric_table(rows))
+
+
+def calibrate(
+    project: ProjectPath,
+    method: Annotated[
+        str | None,
+        typer.Option(help="temperature, vector, histogram, isotonic, or none to take it back."),
+    ] = None,
+    compare_query: Annotated[
+        bool,
+        typer.Option("--compare-query", help="Also tell whether other regions would be asked."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the newest model's confidence mean what it says, and show before and after."""
+    from askmask.loop.calibrate import fit_recalibration
+    from askmask.loop.calibration_file import recalibration_path, save_recalibration
+    from askmask.loop.compare_queries import compare_queries
+    from askmask.loop.loop import Loop
+    from askmask.loop.round_model import newest_round
+
+    screen = progress_console(as_json=as_json)
+    with Project.open(project) as opened, progress_bars(screen) as show:
+        loop = Loop(opened, on_progress=show)
+        round_ = newest_round(opened)
+        chosen = _method(method, opened)
+        stored = None
+        if chosen == "none":
+            recalibration_path(opened, round_).unlink(missing_ok=True)
+        else:
+            stored = fit_recalibration(opened, round_, chosen, loop.device, report=show)  # type: ignore[arg-type]
+            save_recalibration(recalibration_path(opened, round_), stored)
+        rows = loop.evaluate(round_)
+        queries = None
+        if compare_query:
+            queries = compare_queries(opened, round_, loop.device, report=show)
+    if as_json:
+        facts: dict[str, object] = {"round": round_, "method": chosen}
+        facts |= {} if stored is None else stored.facts()
+        facts |= {} if queries is None else {"query": asdict(queries)}
+        print_json(facts | {"rows": [asdict(row) for row in rows]})
+        return
+    console.print(comparison(rows))
+    if stored is None:
+        console.print(f"Round {round_} is not recalibrated.")
+        return
+    console.print(f"Round {round_}: {stored.words()}")
+    if queries is not None:
+        console.print(queries.words())
+
+
+def predict(
+    project: ProjectPath,
+    images: Annotated[Path, typer.Argument(help="A folder of images, or one.", metavar="IMAGES")],
+    out: OutPath,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Shrink images first; by default as the data set was.", min=0.01, max=1),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write masks, confidence maps and a table for any images, by the newest model."""
+    from askmask.loop.predict import predict_files
+    from askmask.loop.round_model import newest_round
+    from askmask.runtime.compute import configure
+
+    check_out(out)
+    files, ignored = _image_files(images, out)
+    screen = progress_console(as_json=as_json)
+    with Project.open(project) as opened, progress_bars(screen) as show:
+        device = configure(opened.config)
+        round_ = newest_round(opened)
+        found = predict_files(opened, round_, files, out, device, scale=scale, report=show)
+        names = opened.source.classes.names
+    if as_json:
+        lines = [asdict(line) for line in found.images]
+        facts = {"round": round_, "classes": names, "ignored": ignored}
+        print_json(facts | {"images": lines, "problems": found.problems})
+    else:
+        _show(found, names, out, ignored)
+    found.check(out)
+
+
+def samples(
+    project: ProjectPath,
+    counts: Annotated[
+        str, typer.Option(help="Numbers of Monte Carlo samples, by commas.")
+    ] = "1,5,10,20,30,50",
+    as_json: AsJson = False,
+) -> None:
+    """Study how many Monte Carlo samples are worth their time."""
+    from askmask.experiments.run.samples_study import study_sample_counts
+    from askmask.loop.round_model import newest_round
+    from askmask.runtime.compute import configure
+
+    try:
+        numbers = [int(part) for part in counts.split(",")]
+    except ValueError:
+        raise ConfigError(f"expected numbers by commas, like 1,5,30, got {counts!r}.") from None
+    with Project.open(project) as opened, progress_bars(console):
+        round_ = newest_round(opened)
+        rows = study_sample_counts(opened, round_, numbers, configure(opened.config))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    table = Table(title=f"Round {round_}: mean of T samples")
+    for heading in ("split", "T", *metrics):
+        table.add_column(heading)
+    for key in dict.fromkeys((row.split, row.samples) for row in rows):
+        values = {r.metric: r.value for r in rows if (r.split, r.samples) == key}
+        table.add_row(key[0], str(key[1]), *(f"{values[metric]:.4f}" for metric in metrics))
+    console.print(table)
+
+
+def comparison(rows: Sequence[MetricRow]) -> Table:
+    """Scores before and after recalibration, a line per split and group."""
+    from askmask.metrics.recalibrated import PREFIX
+
+    table = Table(title="Before > after recalibration", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("split", "group", *_SHOWN.values()):
+        table.add_column(heading, no_wrap=True)
+    values = {(r.split, r.group, r.metric): r.value for r in rows if r.class_name == "all"}
+    for split, group in dict.fromkeys((r.split, r.group) for r in rows if r.split != "all"):
+        cells = []
+        for name in _SHOWN:
+            before = values.get((split, group, name), math.nan)
+            after = values.get((split, group, PREFIX + name))
+            cells.append(f"{before:.4f}" + ("" if after is None else f" > {after:.4f}"))
+        table.add_row(split, group, *cells)
+    return table
+
+
+def _method(method: str | None, project: Project) -> str:
+    if method is None:
+        configured = project.config.calibration.method
+        return DEFAULT if configured == "none" else configured
+    if method not in METHODS:
+        raise unknown_name("recalibration method", method, METHODS)
+    return method
+
+
+def _image_files(images: Path, out: Path) -> tuple[list[StoredFile], int]:
+    """Image files, and the number of other ones."""
+    if images.is_file():
+        return [StoredFile(images.name, images.read_bytes)], 0
+    files = list_folder(images, skip=out)
+    found = [file for file in files if file.suffix in IMAGE_SUFFIXES]
+    if not found:
+        raise SourceError(
+            f"expected images in {str(images)!r}, found {len(files)} files and none that ends in "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
+    return found, len(files) - len(found)
+
+
+def _show(found: Predictions, names: tuple[str, ...], out: Path, ignored: int) -> None:
+    table = Table(title=f"{len(found.images)} images predicted")
+    for heading in ("image", *names, "confidence", "expected accuracy", "objects"):
+        table.add_column(heading)
+    for line in found.images[:_LISTED]:
+        shares = (f"{share:.1%}" for share in line.shares)
+        expected = "–" if line.expected_accuracy is None else f"{line.expected_accuracy:.3f}"  # noqa: RUF001
+        objects = "–" if line.objects is None else str(line.objects)  # noqa: RUF001
+        table.add_row(line.image, *shares, f"{line.mean_confidence:.3f}", expected, objects)
+    console.print(table)
+    if len(found.images) > _LISTED:
+        console.print(f"... and {len(found.images) - _LISTED} more, see predictions.csv")
+    if ignored:
+        console.print(f"{ignored} files that are no images were left out.")
+    if any(line.expected_accuracy is None for line in found.images):
+        console.print("Not recalibrated: `askmask calibrate` makes confidence mean accuracy.")
+    console.print(f"Masks, confidence maps and predictions.csv: {out}")
