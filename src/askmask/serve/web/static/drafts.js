@@ -10,6 +10,8 @@ import { apply, History } from "./editor/history.js";
 import { Raster } from "./editor/raster.js";
 import { decodeRuns, encodeRuns } from "./editor/rle.js";
 
+const writing = new Map(); // key -> settles when what is being written of a draft is on disk
+
 const ofDraft = (key) => IDBKeyRange.bound([key, 0], [key, Infinity]);
 
 export class Draft {
@@ -27,6 +29,7 @@ export class Draft {
 
   /** Draft kept under a key, as `{draft, raster, history}`; null if there is none. */
   static async restore(key) {
+    await writing.get(key); // a region left a moment ago comes back with its last stroke
     const record = await read("drafts", key);
     if (!record) return null;
     const rows = await readAll("steps", ofDraft(key));
@@ -65,7 +68,16 @@ export class Draft {
       }),
     );
     this.queue = result.catch(() => {});
+    this.announce(record.key);
     return result;
+  }
+
+  announce(key) {
+    const { queue } = this;
+    writing.set(key, queue);
+    queue.then(() => {
+      if (writing.get(key) === queue) writing.delete(key);
+    });
   }
 }
 

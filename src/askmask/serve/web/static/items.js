@@ -14,6 +14,8 @@ export class Items extends EventTarget {
     this.byKey = new Map();
     this.change = -1;
     this.timer = null;
+    this.turn = 0; // of several lists under way the newest counts
+    this.listed = 0; // turn of the list that is shown
     for (const kind of ["items", "query", "reload"]) {
       news.addEventListener(kind, () => this.refreshSoon());
     }
@@ -29,8 +31,10 @@ export class Items extends EventTarget {
   async refresh() {
     clearTimeout(this.timer);
     this.timer = null;
+    const turn = ++this.turn;
     const { items, rounds, change } = await get("/items");
-    Object.assign(this, { list: items, rounds, change });
+    if (turn !== this.turn) return;
+    Object.assign(this, { list: items, rounds, change, listed: turn });
     this.byKey = new Map(items.map((item) => [keyOf(item), item]));
     this.dispatchEvent(new Event("change"));
   }
@@ -40,6 +44,8 @@ export class Items extends EventTarget {
     const { prefill, ...rest } = item;
     const index = this.list.findIndex((other) => keyOf(other) === keyOf(item));
     if (index < 0) return;
+    if (this.listed !== this.turn) this.refreshSoon(); // the list on its way does not know it
+    this.listed = ++this.turn;
     this.list[index] = rest;
     this.byKey.set(keyOf(item), rest);
     this.dispatchEvent(new Event("change"));

@@ -22,6 +22,7 @@ export class Outbox extends EventTarget {
     this.timer = null;
     this.sending = null;
     this.hasLateEntry = false;
+    this.changes = 0; // made here; a list read meanwhile does not know them
     this.obstacle = null; // what the server said when it was there and could not keep an answer
     connection.addEventListener("reached", () => this.flush());
   }
@@ -32,7 +33,12 @@ export class Outbox extends EventTarget {
   }
 
   async refresh() {
-    const all = await readAll("outbox");
+    let all;
+    let before;
+    do {
+      before = this.changes;
+      all = await readAll("outbox");
+    } while (before !== this.changes); // else an answer given meanwhile would be forgotten for a moment
     this.entries = all
       .filter((entry) => entry.project === this.project && entry.person === this.person)
       .sort((a, b) => a.createdAt - b.createdAt);
@@ -68,6 +74,7 @@ export class Outbox extends EventTarget {
       if (draftKey) forget(stores, draftKey);
     });
     this.entries.push(entry);
+    this.changes++;
     this.dispatchEvent(new Event("change"));
     this.hasLateEntry = this.sending !== null; // what is going on may have looked for the last time
     this.flush();
@@ -75,7 +82,10 @@ export class Outbox extends EventTarget {
 
   /** Try the refused ones again. */
   async retry() {
-    for (const entry of this.refused) entry.state = "waiting";
+    const again = this.refused.map((entry) => ({ ...entry, state: "waiting", message: undefined }));
+    await transaction(["outbox"], "readwrite", (stores) => again.forEach((entry) => stores.outbox.put(entry)));
+    this.changes++;
+    await this.refresh();
     await this.flush();
   }
 
@@ -85,6 +95,7 @@ export class Outbox extends EventTarget {
       this.sending = null;
       if (!this.hasLateEntry) return undefined;
       this.hasLateEntry = false;
+    this.changes = 0; // made here; a list read meanwhile does not know them
       return this.flush();
     });
     return this.sending;
@@ -134,12 +145,14 @@ export class Outbox extends EventTarget {
   async remove(entry) {
     await transaction(["outbox"], "readwrite", (stores) => stores.outbox.delete(entry.id));
     this.entries = this.entries.filter((other) => other.id !== entry.id);
+    this.changes++;
     this.dispatchEvent(new Event("change"));
   }
 
   async refuse(entry, message) {
     Object.assign(entry, { state: "refused", message });
     await transaction(["outbox"], "readwrite", (stores) => stores.outbox.put(entry));
+    this.changes++;
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -15,21 +15,26 @@ export class Upcoming {
   constructor(app, work, warm) {
     Object.assign(this, { app, work, warm });
     this.fetched = new Map(); // key -> item with prefill
+    this.turn = 0;
   }
 
   /**
-   * Next region after one (null: the first), as `{item, isHeld}`; null if nothing is free.
+   * Next region after one (null: the first), as `{item, hold}`; null if nothing is free.
    *
    * Regions that another tab has, and those answered here but not yet sent, are passed over.
    * Throws an ApiError if the server is gone and nothing was fetched ahead.
    */
-  async next(after) {
+  async next(after, isWanted) {
     const passed = new Set();
     let from = after;
-    for (let turn = 0; turn < MOST_TURNS; turn++) {
+    for (let turn = 0; turn < MOST_TURNS && isWanted(); turn++) {
       const item = await this.ask(from);
       if (!item || passed.has(keyOf(item))) return null;
-      if (!this.app.outbox.holds(item) && (await this.work.hold(item))) return { item, isHeld: true };
+      if (!this.app.outbox.holds(item)) {
+        const hold = await this.work.hold(item);
+        if (hold.isHeld) return { item, hold };
+        hold.letGo();
+      }
       passed.add(keyOf(item));
       from = item;
     }
@@ -69,6 +74,7 @@ export class Upcoming {
 
   /** Fetch the open regions that come after one; failures wait for the next time. */
   async fetchAhead(from) {
+    const turn = ++this.turn;
     const { items, outbox } = this.app;
     const open = items.after(from).filter((item) => item.state === "open" && !outbox.holds(item));
     const wanted = open.slice(0, AHEAD);
@@ -79,6 +85,7 @@ export class Upcoming {
       try {
         const whole = await get(itemPath(item));
         await this.warm(whole);
+        if (turn !== this.turn) return; // another region is in hand: what comes after it is other
         this.fetched.set(keyOf(item), whole);
       } catch {
         return;

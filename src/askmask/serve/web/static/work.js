@@ -10,7 +10,7 @@ import { Draft } from "./drafts.js";
 import { History } from "./editor/history.js";
 import { Raster, UNLABELLED } from "./editor/raster.js";
 import { decodeRuns, encodeRuns } from "./editor/rle.js";
-import { holdRegion, letGo } from "./tabs.js";
+import { Tabs } from "./tabs.js";
 import { ActiveTimer } from "./timer.js";
 
 const HEARTBEAT_MS = 30000;
@@ -23,6 +23,7 @@ export class Work extends EventTarget {
     this.app = app;
     this.editor = editor;
     this.item = null;
+    this.tabs = new Tabs();
     this.isAnswering = false;
     editor.addEventListener("step", ({ detail }) => this.keep(detail.kept));
     for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
@@ -46,16 +47,20 @@ export class Work extends EventTarget {
     return kept.length === 3 && sessionStorage.getItem(LAST) === this.keyFor(place) ? place : null;
   }
 
-  /** Hold a region against this browser's other tabs; false if one of them has it. */
+  /** Hold a region against this browser's other tabs: `{isHeld, letGo()}`. */
   hold(item) {
-    return holdRegion(this.keyFor(item));
+    return this.tabs.hold(this.keyFor(item));
   }
 
-  /** Open an item that came with its prefill; `isHeld` says whether no other tab has it. */
-  async open(item, isHeld) {
+  /** What this browser keeps of a region: `{key, kept}`; a region of another tab gets its own key. */
+  async read(item, isHeld) {
     const key = isHeld ? this.keyFor(item) : `${this.keyFor(item)}|${freshId()}`;
+    return { key, kept: await Draft.restore(key) };
+  }
+
+  /** Take a region in hand that came with its prefill, and what `read` gave; waits for nothing. */
+  open(item, { key, kept }, isHeld) {
     const base = item.answer?.number ?? null;
-    const kept = await Draft.restore(key);
     const raster = filled(item);
     this.item = item;
     this.draft = kept?.draft ?? Draft.begin(key, raster, { base });
@@ -147,6 +152,7 @@ export class Work extends EventTarget {
   async answer(kind) {
     const { editor, draft, item } = this;
     if (editor.isDrawing) editor.endStroke();
+    editor.isFrozen = true; // a stroke from now on would be in no answer
     const body = {
       id: freshId(),
       kind,
@@ -159,27 +165,46 @@ export class Work extends EventTarget {
     try {
       await draft.queue;
       await this.app.outbox.add(item, body, draft.record.key);
+    } catch (error) {
+      editor.isFrozen = false;
+      throw error;
     } finally {
       this.isAnswering = false;
     }
     this.close();
   }
 
-  /** Leave the region without an answer: the draft stays, the lease is given back. */
+  /** Put the region down without an answer: the draft stays. */
+  putDown() {
+    if (!this.item) return;
+    this.keepLast();
+    this.close();
+  }
+
+  /** The page may be going: keep what there is, and let others have the region. */
   leave() {
     if (!this.item) return;
+    this.keepLast();
+    giveBack(this.item);
+  }
+
+  keepLast() {
+    if (this.isAnswering) return;
     if (this.editor.isDrawing) this.editor.endStroke();
-    if (this.editor.isEdited) this.draft.keepProgress(this.editor.history, { seconds: this.timer.seconds });
-    call("DELETE", `${itemPath(this.item)}/lease`, undefined, { keepalive: true }).catch(() => {});
+    if (this.editor.isEdited) this.keep(false);
   }
 
   close() {
-    letGo();
     this.item = null;
     this.timer = null;
     this.editor.close();
     this.dispatchEvent(new Event("close"));
   }
+}
+
+/** Give the lease of a region back; if that fails, it runs out. */
+export function giveBack(item) {
+  call("DELETE", `${itemPath(item)}/lease`, undefined, { keepalive: true }).catch(() => {});
 }
 
 function filled(item) {

@@ -33,13 +33,13 @@ export class Editor extends EventTarget {
   }
 
   open({ raster, history, first, tools = [] }) {
-    Object.assign(this, { raster, history, first, superpixels: null, polygon: [], stroke: null });
+    Object.assign(this, { raster, history, first, superpixels: null, polygon: [], stroke: null, isFrozen: false });
     this.used = new Set(tools);
     this.emit("tool");
   }
 
   close() {
-    Object.assign(this, { raster: null, history: null, polygon: [], stroke: null });
+    Object.assign(this, { raster: null, history: null, polygon: [], stroke: null, isFrozen: false });
   }
 
   emit(type, detail) {
@@ -83,6 +83,11 @@ export class Editor extends EventTarget {
     return this.tool === "eraser" ? UNLABELLED : this.value;
   }
 
+  /** Whether there is a region that may be changed: not while its answer is being kept. */
+  get isOpen() {
+    return this.raster !== null && !this.isFrozen;
+  }
+
   get isDrawing() {
     return this.stroke !== null;
   }
@@ -93,6 +98,7 @@ export class Editor extends EventTarget {
 
   /** Begin a stroke of a brush, the eraser, or superpixels; `radius` may follow a pen's pressure. */
   beginStroke(at, radius = this.size / 2) {
+    if (!this.isOpen) return;
     this.stroke = { before: this.raster.clone(), box: null, last: at, ids: new Set() };
     this.extendStroke(at, radius);
   }
@@ -137,6 +143,7 @@ export class Editor extends EventTarget {
   }
 
   addCorner(at) {
+    if (!this.isOpen) return;
     this.polygon.push(at);
     this.emit("tool");
   }
@@ -178,6 +185,7 @@ export class Editor extends EventTarget {
   }
 
   change(tool, work) {
+    if (!this.isOpen) return;
     const before = this.raster.clone();
     this.keep(before, work(this.raster), tool);
   }
@@ -195,11 +203,11 @@ export class Editor extends EventTarget {
       this.removeCorner();
       return true;
     }
-    return this.travel(this.history.undo(this.raster));
+    return this.isOpen && this.travel(this.history.undo(this.raster));
   }
 
   redo() {
-    return this.travel(this.history.redo(this.raster));
+    return this.isOpen && this.travel(this.history.redo(this.raster));
   }
 
   travel(box) {

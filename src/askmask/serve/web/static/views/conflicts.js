@@ -5,6 +5,8 @@ import { h, keyOf, moment, place, show } from "../dom.js";
 import { toast } from "../notices.js";
 import { maskPicture } from "./masks.js";
 
+const MOST_SHOWN = 20;
+
 export class ConflictPanel {
   constructor(app) {
     this.app = app;
@@ -22,8 +24,14 @@ export class ConflictPanel {
       show(this.list, h("p", { class: "muted" }, "None: nobody answered a region that somebody else had answered meanwhile."));
       return;
     }
-    const blocks = await Promise.all(items.slice(0, 20).map((item) => this.block(item)));
-    show(this.list, blocks);
+    try {
+      const blocks = await Promise.all(items.slice(0, MOST_SHOWN).map((item) => this.block(item)));
+      if (state === this.shown) show(this.list, blocks);
+    } catch (error) {
+      if (state !== this.shown) return;
+      this.shown = ""; // the next news tries again
+      show(this.list, h("p", { class: "error", role: "alert" }, error.message));
+    }
   }
 
   async block(item) {

@@ -13,7 +13,8 @@ import { heatCanvas } from "../viewer/layers.js";
 import { Tiles } from "../viewer/tiles.js";
 import { fit, visibleTiles } from "../viewer/viewport.js";
 import { Viewer } from "../viewer/viewer.js";
-import { Work } from "../work.js";
+import { Opening } from "../opening.js";
+import { giveBack, Work } from "../work.js";
 import { labelActions } from "./label-actions.js";
 import { Panel } from "./panel.js";
 import { RegionInfo } from "./region-info.js";
@@ -37,6 +38,8 @@ export class LabelView {
     this.superpixels = new SuperpixelSource(this.tiles);
     this.info = new RegionInfo(app, this.work, this.viewer);
     this.waiting = new Waiting(app);
+    this.itemNews = 0;
+    this.opening = new Opening(this.ports());
     this.actions = labelActions(this);
     this.panel = new Panel(app, this.editor, this.viewer, this.actions);
     this.strip = new Strip(app, (item) => this.openPlace(item));
@@ -53,8 +56,9 @@ export class LabelView {
       banner("draft", text, { bad: true });
     });
     app.items.addEventListener("change", () => {
+      this.itemNews++;
       if (work.item) this.hear(app.items.get(work.item));
-      else if (this.isWaiting) this.tryAgain();
+      else if (this.opening.state === "waiting") this.tryAgain();
     });
     for (const id of ["accept", "unsure", "artefact", "skip", "back", "reset"]) {
       byId(id).addEventListener("click", () => actions[id]());
@@ -68,21 +72,36 @@ export class LabelView {
     });
   }
 
+  /** What the owner of the region in hand needs of the page and the server. */
+  ports() {
+    const { work, upcoming } = this;
+    return {
+      next: (after, isWanted) => upcoming.next(after, isWanted),
+      take: (place) => upcoming.take(place),
+      again: (item) => get(itemPath(item)),
+      hold: (item) => work.hold(item),
+      prepare: (item, hold) => this.prepare(item, hold),
+      show: (item, hold, prepared) => this.show(item, hold, prepared),
+      wait: (error) => this.wait(error),
+      close: () => work.putDown(),
+      keep: (kind) => this.keepAnswer(kind),
+      isUntouched: () => !this.editor.isEdited && !this.editor.isDrawing && this.editor.polygon.length === 0,
+      giveBack,
+      news: () => this.itemNews,
+    };
+  }
+
   /** News of the region in hand; a prediction that comes late fills a region not yet touched. */
   hear(item) {
     const { work } = this;
-    const cameLate = item?.piece && !work.item.piece;
+    const isNew = item?.piece && !work.item.piece;
     work.hear(item);
-    if (!cameLate) return;
-    this.viewer.scene.piece = item.piece;
-    this.loadScores(item);
-    if (work.item.prefill?.from === "none" && !work.editor.isEdited && !work.editor.isDrawing) this.openAgain(item);
-  }
-
-  async openAgain(item) {
-    const turn = this.nextTurn();
-    const whole = await get(itemPath(item)).catch(() => null);
-    if (whole && turn === this.turn && !this.editor.isEdited) await this.open(whole, true);
+    if (!item) return;
+    if (isNew) {
+      this.viewer.scene.piece = item.piece;
+      this.loadScores(item);
+    }
+    if (item.piece?.prediction && work.item.prefill?.from === "none") this.opening.refill();
   }
 
   /** The view came to the front: go on where this tab was, else take the next region. */
@@ -92,6 +111,7 @@ export class LabelView {
     const { wanted } = this;
     this.wanted = null;
     if (wanted) return this.openPlace(wanted);
+    if (["opening", "answering"].includes(this.opening.state)) return undefined; // it goes on
     if (this.work.item) {
       this.takeFocus();
       return this.strip.setCurrent(this.work.item);
@@ -101,50 +121,32 @@ export class LabelView {
     return this.openNext(null);
   }
 
-  /** Open the next free region; the newest call wins. */
-  async openNext(after) {
-    const turn = this.nextTurn();
-    try {
-      const found = await this.upcoming.next(after);
-      if (turn !== this.turn) return;
-      if (found) await this.open(found.item, found.isHeld);
-      else this.wait(null);
-    } catch (error) {
-      if (turn === this.turn) this.wait(error);
-    }
+  /** Open the next free region. */
+  openNext(after) {
+    return this.opening.next(after);
   }
 
   /** Open one region of the strip, also an answered one. */
   async openPlace(place, { quietly = false } = {}) {
-    if (this.work.item && keyOf(place) === keyOf(this.work.item)) return;
-    const turn = this.nextTurn();
     try {
-      const item = await this.upcoming.take(place);
-      if (turn !== this.turn) return;
-      this.leave();
-      await this.open(item, await this.work.hold(item));
+      await this.opening.place(place);
     } catch (error) {
       if (!quietly) toast(error.message);
-      if (!this.work.item) await this.openNext(null);
+      if (this.opening.state === "none") await this.openNext(null);
     }
   }
 
-  /** Give back the region in hand, if there is one; its draft stays. */
+  /** Put the region in hand down, if there is one; its draft stays. */
   leave() {
-    if (!this.work.item) return;
-    this.work.leave();
-    this.work.close();
+    this.opening.leave();
   }
 
-  nextTurn() {
-    this.turn = (this.turn ?? 0) + 1;
-    return this.turn;
+  async prepare(item, hold) {
+    return { image: await this.imageOf(item), draft: await this.work.read(item, hold.isHeld) };
   }
 
-  async open(item, isHeld) {
-    const image = await this.imageOf(item);
-    await this.work.open(item, isHeld);
-    this.isWaiting = false;
+  show(item, hold, { image, draft }) {
+    this.work.open(item, draft, hold.isHeld);
     this.waiting.hide();
     this.keyboard.at = null;
     this.viewer.show(this.sceneOf(item, image));
@@ -202,8 +204,6 @@ export class LabelView {
   }
 
   wait(error) {
-    this.leave();
-    this.isWaiting = true;
     this.viewer.show(null);
     this.panel.update();
     this.info.show(null);
@@ -246,36 +246,32 @@ export class LabelView {
 
   /** Accept, unsure, artefact: kept here at once, sent, and on to the next. */
   async answer(kind) {
-    const { work } = this;
-    if (!work.item || this.isAnswering) return;
-    const item = work.item;
-    const obstacle = kind === "labels" ? work.obstacle() : null;
+    if (!this.work.item) return;
+    const obstacle = kind === "labels" ? this.work.obstacle() : null;
     if (obstacle) {
       toast(obstacle);
       return;
     }
-    this.isAnswering = true;
     try {
-      await this.giveAnswer(kind, item);
+      await this.opening.answer(kind);
     } catch (error) {
       toast(`The answer could not be kept in this browser (${error.message}). The region stays open.`);
-      return;
-    } finally {
-      this.isAnswering = false;
     }
-    await this.openNext(item);
   }
 
-  async giveAnswer(kind, item) {
-    const seconds = this.work.timer.seconds;
-    this.visited.push(item);
-    if (kind === "labels" && this.work.isRepeat) {
-      this.leave();
-      return;
+  async keepAnswer(kind) {
+    const { work } = this;
+    const { item } = work;
+    const { seconds } = work.timer;
+    if (kind === "labels" && work.isRepeat) {
+      work.putDown();
+      giveBack(item);
+    } else {
+      await work.answer(kind);
+      const names = { labels: "Accepted", unsure: "Marked unsure", artefact: "Marked as artefact" };
+      say(`${names[kind]}, ${duration(seconds)}.`);
     }
-    await this.work.answer(kind);
-    const names = { labels: "Accepted", unsure: "Marked unsure", artefact: "Marked as artefact" };
-    say(`${names[kind]}, ${duration(seconds)}.`);
+    this.visited.push(item);
   }
 }
 

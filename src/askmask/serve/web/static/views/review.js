@@ -20,6 +20,7 @@ export class ReviewView {
     this.app = app;
     this.actions = {};
     this.answers = [];
+    this.turn = 0;
     this.agree = new AgreePanel(app);
     this.conflicts = new ConflictPanel(app);
     this.build();
@@ -71,15 +72,18 @@ export class ReviewView {
     setOptions(this.author.select, [...names].sort(), "everybody");
   }
 
+  /** Fetch and show answers; of several lists under way the newest counts. */
   async fetch(before, limit) {
+    const turn = ++this.turn;
     const wanted = { round: this.round.select.value, kind: this.kind.select.value, author: this.author.select.value };
     try {
       const page = await get(`/answers${query({ ...wanted, before, limit: Math.min(limit, 200) })}`);
+      if (turn !== this.turn) return;
       this.answers = before === null ? page.answers : [...this.answers, ...page.answers];
       this.more.hidden = !page.more;
       this.draw();
     } catch (error) {
-      toast(error.message);
+      if (turn === this.turn) toast(error.message);
     }
   }
 

@@ -17,6 +17,7 @@ export class StatusView {
     this.app = app;
     this.actions = {};
     this.status = null;
+    this.turn = 0; // of several reports under way the newest counts
     this.control = new ControlPanel(app);
     this.metric = choice("Metric", [], { id: "status-metric", onchange: () => this.draw() });
     this.metric.select.setAttribute("aria-controls", "curve");
@@ -67,11 +68,15 @@ export class StatusView {
   }
 
   async load() {
+    const turn = ++this.turn;
     try {
-      this.status = await get("/status");
+      const status = await get("/status");
+      if (turn !== this.turn) return;
+      this.status = status;
       this.app.setWorker(this.status.worker);
       this.draw();
     } catch (error) {
+      if (turn !== this.turn) return;
       this.parts.notes.hidden = false;
       show(this.parts.notes, h("p", { class: "error" }, error.message));
     }
