@@ -193,10 +193,10 @@ class TestEndOfTheParent:
     def test_no_worker_outlives_its_parent(self, ending, tmp_path):
         script = tmp_path / "parent.py"
         script.write_text(textwrap.dedent(PARENT), encoding="utf-8")
-        tests = str(Path(jobs.__file__).parent)
+        paths = [str(Path(jobs.__file__).parent), os.environ.get("PYTHONPATH", "")]
         parent = subprocess.Popen(
             [sys.executable, str(script), str(tmp_path)],
-            env={**os.environ, "PYTHONPATH": tests},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             stderr=subprocess.PIPE,
         )
         pids = wait_until(lambda: len(worker_pids(tmp_path)) == 2 and worker_pids(tmp_path))

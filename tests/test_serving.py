@@ -127,16 +127,16 @@ def test_network_without_a_token_is_refused(root: Path) -> None:
 def test_port_that_is_taken_is_refused_before_a_worker_starts(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from askmask.serve.web import serving
+    from askmask.serve.web import server
 
-    monkeypatch.setattr(serving.WorkerKeeper, "start", lambda _: pytest.fail("a worker started"))
+    monkeypatch.setattr(server.WorkerKeeper, "start", lambda _: pytest.fail("a worker started"))
     port = free_port()
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
 
         with pytest.raises(ConfigError, match=f"{port}, but: Address already in use.*--port N"):
-            serving.serve(root, host="127.0.0.1", port=port)
+            server.serve(root, host="127.0.0.1", port=port)
 
 
 def test_address_of_another_machine_is_refused(root: Path) -> None:

@@ -291,13 +291,6 @@ def test_store_writes_nothing_but_its_database(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
-@pytest.mark.parametrize("module", ["store", "oracle", "labelled", "ledger", "database", "schema"])
-def test_import_loads_no_torch(module: str) -> None:
-    code = f"import sys, askmask.{module}; sys.exit('torch' in sys.modules)"
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_work_on_one_region_does_not_grow_with_the_regions_that_were_asked(tmp_path: Path) -> None:
     costs = [work_on_one_region(tmp_path / f"{count}.db", count) for count in (20, 1500)]
 
