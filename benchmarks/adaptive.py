@@ -45,10 +45,10 @@ class Drawn(logging.Handler):
 class Judge:
     """Scores regions by `samples` samples that come after the first T."""
 
-    def __init__(self, project: Project, round_: int, acquisition: str, samples: int) -> None:
-        self._project, self._round, self._acquisition = project, round_, acquisition
+    def __init__(self, project: Project, round: int, acquisition: str, samples: int) -> None:
+        self._project, self._round, self._acquisition = project, round, acquisition
         self._samples = range(1000, 1000 + samples)
-        self._sampler = load_sampler(project, round_ - 1, LIMIT, CPU)
+        self._sampler = load_sampler(project, round - 1, LIMIT, CPU)
         self._known: dict[Region, float] = {}
 
     def worth(self, items: Iterable[QueryItem]) -> float:
@@ -59,7 +59,7 @@ class Judge:
                 self._project.source.read_image(image_id),
                 self._samples,
                 seed=self._project.config.seed,
-                round_=self._round,
+                round=self._round,
                 image_id=image_id,
             )
             score = score_map(self._acquisition, sums).cpu().numpy().astype(float)
@@ -91,26 +91,26 @@ def drawn_project(folder: Path, *, small: bool) -> Project:
     return project
 
 
-def asked(project: Project, round_: int) -> tuple[QueryItem, ...]:
+def asked(project: Project, round: int) -> tuple[QueryItem, ...]:
     """What a round would ask; nothing is kept."""
-    return propose(project, round_, CPU).items
+    return propose(project, round, CPU).items
 
 
-def row(project: Project, round_: int, acquisition: str, turns: int, judged: int) -> Comparison:
+def row(project: Project, round: int, acquisition: str, turns: int, judged: int) -> Comparison:
     """Compare for one acquisition function."""
     shared = {"query.acquisition": acquisition, "sampling.samples": LIMIT}
     fixed = Project(project.root, with_overrides(project.config, shared), project.source)
     ours = {**shared, "sampling.adaptive": True}
     adaptive = Project(project.root, with_overrides(project.config, ours), project.source)
-    judge = Judge(fixed, round_, acquisition, judged)
+    judge = Judge(fixed, round, acquisition, judged)
     drawn = Drawn()
     logger = logging.getLogger("askmask.loop.ask")
     logger.setLevel(logging.INFO)
     logger.addHandler(drawn)
     found = compare(
         f"{acquisition}: adaptive against T = {LIMIT}; difference = share of the score lost",
-        partial(asked, fixed, round_),
-        partial(asked, adaptive, round_),
+        partial(asked, fixed, round),
+        partial(asked, adaptive, round),
         difference=lambda a, b: 1 - judge.worth(b) / judge.worth(a),
         turns=turns,
     )

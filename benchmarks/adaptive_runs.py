@@ -83,17 +83,17 @@ def main() -> None:
         print(f"| {name} | {drawn:.1f} | {mean:.2%} | +- {half_width:.2%} |")
 
 
-def draw(project: Project, round_: int, n_samples: int, folder: Path) -> None:
+def draw(project: Project, round: int, n_samples: int, folder: Path) -> None:
     """Write what is missing of the pool's samples, an image a file."""
     folder.mkdir(exist_ok=True)
-    sampler = load_sampler(project, round_ - 1, n_samples, configure(project.config))
+    sampler = load_sampler(project, round - 1, n_samples, configure(project.config))
     for image_id in project.pool_ids:
         path = folder / f"{image_id}.npz"
         available = ~project.store.asked(image_id)
         if path.exists() or not available.any():
             continue
         image = project.source.read_image(image_id)
-        started = sampler.start(image, seed=project.config.seed, round_=round_, image_id=image_id)
+        started = sampler.start(image, seed=project.config.seed, round=round, image_id=image_id)
         maps = np.empty((n_samples, *available.shape), np.uint16)
         for sample in range(n_samples):
             (sums,) = started.batches([range(sample, sample + 1)])

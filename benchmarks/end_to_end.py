@@ -79,7 +79,7 @@ def plain_round(
 ) -> list[Region]:
     """One round by the references."""
     clock.start()
-    make = BatchMaker(images, config, 2, True, seed=0, round_=0, attempt=0)
+    make = BatchMaker(images, config, 2, True, seed=0, round=0, attempt=0)
     PlainLoop(copy.deepcopy(model), config, [make(step) for step in range(config.steps)])()
     clock.phase()
     network = NaiveSampler(model)
@@ -97,14 +97,14 @@ def our_round(
 ) -> list[Region]:
     """One round by askmask."""
     clock.start()
-    train(copy.deepcopy(model), images, config, seed=0, round_=0)
+    train(copy.deepcopy(model), images, config, seed=0, round=0)
     clock.phase()
     maps = maps_of(images, engine(model, n_samples))
     clock.phase()
     regions = chosen_regions(maps, BUDGET)
     clock.phase()
     network = Deterministic(model)
-    key = dict(zip(("seed", "round_"), KEY, strict=True))
+    key = dict(zip(("seed", "round"), KEY, strict=True))
     judged(
         images,
         lambda item: network.predict(
@@ -119,7 +119,7 @@ def our_round(
 def engine(model: TwoDecoder, n_samples: int, precision: str = "auto") -> Score:
     """Scores by the sampling engine."""
     sampler = MonteCarloDropout(model, n_samples, precision=precision)
-    key = dict(zip(("seed", "round_"), KEY, strict=True))
+    key = dict(zip(("seed", "round"), KEY, strict=True))
     return lambda image, name: sampler.predict(image, **key, image_id=name, boundary=False).sums
 
 

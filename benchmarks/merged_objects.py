@@ -65,8 +65,8 @@ def measure(project: Project) -> Row:
     """Predict the test images of a trial with its newest model."""
     if len(project.source.classes) != 2:
         raise SystemExit(f"expected two classes, got {project.source.classes.names}.")
-    round_ = max(training.round for training in project.store.trainings())
-    models = load_models(project, round_, configure(project.config))
+    round = max(training.round for training in project.store.trainings())
+    models = load_models(project, round, configure(project.config))
     judge, config = judge_of(project.config, models), project.config.evaluation
     counts = np.zeros(4, int)
     contours, foregrounds = [], []
@@ -76,7 +76,7 @@ def measure(project: Project) -> Row:
             raise SystemExit(f"expected a mask with instances of test image {image_id!r}.")
         prediction = judge.predict(
             project.source.read_image(image_id),
-            seed=project.config.seed, round_=round_, image_id=image_id, boundary=True,
+            seed=project.config.seed, round=round, image_id=image_id, boundary=True,
         )  # fmt: skip
         if prediction.boundary_probs is None:
             raise SystemExit("expected a network that predicts contours.")
@@ -92,7 +92,7 @@ def measure(project: Project) -> Row:
         contours.append(contour[between])
         foregrounds.append(foreground[between])
     means = (float(np.concatenate(parts).mean()) for parts in (contours, foregrounds))
-    return Row(project.root.name, round_, *counts.tolist(), *means)
+    return Row(project.root.name, round, *counts.tolist(), *means)
 
 
 def merged(true: np.ndarray, found: np.ndarray) -> int:

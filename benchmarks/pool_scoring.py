@@ -26,7 +26,7 @@ from askmask.sampling.predictors import MonteCarloDropout
 from naive import NaiveSampler
 from pairing import Comparison, arguments, compare_several, parse, peak_mb, show
 
-KEY = {"seed": 0, "round_": 1, "image_id": "image"}
+KEY = {"seed": 0, "round": 1, "image_id": "image"}
 TOLERANCES = {"fp32": 1e-4, "bf16": 0.2}
 """Of a pixel's mean probability. bfloat16 keeps 8 bits: the largest of 400,000 pixels may move."""
 
@@ -112,7 +112,7 @@ def check(
     n_samples: int,
 ) -> dict[str, float]:
     """Largest difference of a mean probability under equal masks; ends the program if too large."""
-    key = (KEY["seed"], KEY["round_"], KEY["image_id"])
+    key = (KEY["seed"], KEY["round"], KEY["image_id"])
     expected = naive.sums(image, n_samples, key).mean_probs
     found = {}
     for name, (sampler, precision, _) in ways.items():

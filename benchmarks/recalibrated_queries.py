@@ -43,11 +43,11 @@ def main() -> None:
 
 def compare(project: Project, methods: list[str], acquisitions: list[str]) -> None:
     """Print a line per method, acquisition function and unit."""
-    device, round_ = configure(project.config), newest_round(project)
+    device, newest = configure(project.config), newest_round(project)
     print("method, acquisition, unit: items, the same items, shared pixels, shared by chance")
     for method in methods:
-        stored = fit_recalibration(project, round_, method, device)  # type: ignore[arg-type]
-        save_recalibration(recalibration_path(project, round_), stored)
+        stored = fit_recalibration(project, newest, method, device)  # type: ignore[arg-type]
+        save_recalibration(recalibration_path(project, newest), stored)
         if isinstance(stored.sampler, LogitScaling):
             shown = [
                 [round(v, 3) for v in own] for own in (stored.sampler.scale, stored.sampler.shift)
@@ -58,7 +58,7 @@ def compare(project: Project, methods: list[str], acquisitions: list[str]) -> No
         for acquisition, unit in product(acquisitions, UNITS):
             others = {"query.acquisition": acquisition, "query.unit": unit}
             asking = project.with_config(with_overrides(project.config, others))
-            found = compare_queries(asking, round_, device)
+            found = compare_queries(asking, newest, device)
             print(
                 f"{method}, {acquisition}, {unit}: {found.regions}, {found.same_regions}, "
                 f"{found.shared:.3f}, {found.shared_by_chance:.3f}",

@@ -38,14 +38,14 @@ def main() -> None:
 def compare(project: Project) -> None:
     """Print a line per split and method, then the strata of all test images."""
     device = configure(project.config)
-    round_ = newest_round(project)
+    round = newest_round(project)
     fits: dict[str, StoredRecalibration | None] = {"none": None}
     for method in METHODS:
         started = time.process_time()
-        fits[method] = stored = fit_recalibration(project, round_, method, device)
+        fits[method] = stored = fit_recalibration(project, round, method, device)
         seconds = time.process_time() - started
         print(f"{method}: fitted in {seconds:.1f} CPU s, {parameters(stored)}", flush=True)
-    rows = score(project, round_, fits, device)
+    rows = score(project, round, fits, device)
     print("split group method " + " ".join(SHOWN))
     for split, group in dict.fromkeys((r.split, r.group) for r in next(iter(rows.values()))):
         for method, own in rows.items():
@@ -63,12 +63,12 @@ def compare(project: Project) -> None:
 
 def score(
     project: Project,
-    round_: int,
+    round: int,
     fits: dict[str, StoredRecalibration | None],
     device: torch.device,
 ) -> dict[str, list[MetricRow]]:
     """Rows of every method on every split and on all test splits together."""
-    models = load_models(project, round_, device)
+    models = load_models(project, round, device)
     config, classes = project.config.evaluation, project.source.classes
     rows: dict[str, list[MetricRow]] = {name: [] for name in fits}
     together = {name: RecalibratedEvaluation(classes, config, "test") for name in fits}
@@ -82,7 +82,7 @@ def score(
                 prediction = judge_of(project.config, models, found).predict(
                     image,
                     seed=project.config.seed,
-                    round_=round_,
+                    round=round,
                     image_id=image_id,
                     boundary=False,
                 )

@@ -79,15 +79,15 @@ def large(rows: Iterable[ResultRow]) -> Iterator[ResultRow]:
     """The grid: each value of the template a little changed, costs growing with the rounds."""
     own, draw = list(rows), random.Random(0)
     for name, unit, seed in product(NAMES, ("region", "image"), range(SEEDS)):
-        for round_ in range(ROUNDS + 1):
-            share = (round_ + 1) / (ROUNDS + 1)
+        for number in range(ROUNDS + 1):
+            share = (number + 1) / (ROUNDS + 1)
             for row in own:
                 yield replace(
                     row, trial=f"{name}-{unit}-seed{seed}", acquisition=name, unit=unit, seed=seed,
-                    round=round_, labelled_fraction=share, labelled_pixels=round(1e6 * share),
+                    round=number, labelled_fraction=share, labelled_pixels=round(1e6 * share),
                     value=row.value if row.bin is not None else row.value * draw.uniform(0.9, 1.1),
                     boundary_length=round(1e5 * share), clicks=round(1e4 * share),
-                    regions=20 * round_, images=10 + round_,
+                    regions=20 * number, images=10 + number,
                 )  # fmt: skip
 
 

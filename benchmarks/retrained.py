@@ -46,43 +46,43 @@ def main() -> None:
         if not finished or (options.trials and folder.name not in options.trials):
             continue
         with Project.open(folder) as project:
-            round_ = rounds.get(str(project.config.query.unit))
-            if round_ is None or known(options.out, folder.name, round_, written):
+            round = rounds.get(str(project.config.query.unit))
+            if round is None or known(options.out, folder.name, round, written):
                 continue
-            if round_ not in {training.round for training in project.store.trainings()}:
-                print(f"{folder.name} has no round {round_}: left out", flush=True)
+            if round not in {training.round for training in project.store.trainings()}:
+                print(f"{folder.name} has no round {round}: left out", flush=True)
                 continue
             changed = project.with_config(with_overrides(project.config, changes))
-            fraction, values = measure(changed, round_)
+            fraction, values = measure(changed, round)
         shown = [values.get(name, math.nan) for name in METRICS]
-        row = [folder.name, round_, fraction, written, *shown]
+        row = [folder.name, round, fraction, written, *shown]
         print(*row, flush=True)
         with options.out.open("a", newline="") as file:
             csv.writer(file).writerow(row)
 
 
-def known(out: Path, trial: str, round_: int, changes: str) -> bool:
+def known(out: Path, trial: str, round: int, changes: str) -> bool:
     """Whether the table has this row; without a table, one with headings is begun."""
     if not out.exists():
         out.write_text(",".join(COLUMNS) + "\r\n", newline="")
     with out.open(newline="") as file:
         return any(
-            (row["trial"], row["round"], row["changes"]) == (trial, str(round_), changes)
+            (row["trial"], row["round"], row["changes"]) == (trial, str(round), changes)
             for row in csv.DictReader(file)
         )
 
 
-def measure(project: Project, round_: int) -> tuple[float, dict[str, float]]:
+def measure(project: Project, round: int) -> tuple[float, dict[str, float]]:
     """Labelled share, and the metrics of a model trained on a round's answers, all test images."""
     config, device = project.config, configure(project.config)
-    (until,) = {r.newest_answer for r in project.store.trainings() if r.round == round_}
+    (until,) = {r.newest_answer for r in project.store.trainings() if r.round == round}
     weights = derive_key(config.seed, "attempt", 0)  # those that the trial began with
     model = build_model(config.model, len(project.source.classes), weights).to(device)
     radius = config.training.boundary_radius if model.has_boundary else None
     images = LabelledSet(project.source, project.store, boundary_radius=radius, until=until)
-    result = train(model, images, config.training, seed=config.seed, round_=round_)
+    result = train(model, images, config.training, seed=config.seed, round=round)
     if result.status == "failed":
-        print(f"{project.root.name}, round {round_}: {result.reason}", flush=True)
+        print(f"{project.root.name}, round {round}: {result.reason}", flush=True)
         return math.nan, dict.fromkeys(METRICS, math.nan)
     judge = judge_of(config, [model])
     scores = Evaluation(project.source.classes, config.evaluation, "test")
@@ -90,7 +90,7 @@ def measure(project: Project, round_: int) -> tuple[float, dict[str, float]]:
         image, mask = project.source.read_image(image_id), project.source.read_mask(image_id)
         assert mask is not None
         prediction = judge.predict(
-            image, seed=config.seed, round_=round_, image_id=image_id, boundary=True
+            image, seed=config.seed, round=round, image_id=image_id, boundary=True
         )
         boundary = prediction.boundary_probs
         scores.update(

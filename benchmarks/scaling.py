@@ -77,7 +77,7 @@ def scoring(n_samples: int, size: tuple[int, int], images: int) -> Callable[[], 
         total = 0.0
         for number in range(images):
             prediction = sampler.predict(
-                image, seed=0, round_=1, image_id=str(number), boundary=False
+                image, seed=0, round=1, image_id=str(number), boundary=False
             )
             total += float(prediction.sums.sum_entropy.mean())
         return total

@@ -81,7 +81,7 @@ def sample(
 ) -> dict[str, SampleSums]:
     """Sums of an image's samples in each way."""
     image = source.read_image(image_id)
-    key = {"seed": 0, "round_": 1, "image_id": image_id}
+    key = {"seed": 0, "round": 1, "image_id": image_id}
     everything = range(n_samples)
     fp32 = MonteCarloDropout(model, n_samples, precision="fp32")
     bf16 = MonteCarloDropout(model, n_samples, precision="bf16")

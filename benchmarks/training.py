@@ -78,7 +78,7 @@ class OurLoop:
     def __call__(self) -> float:
         """Train for the config's steps; returns the last loss."""
         self.round += 1
-        result = train(self.model, self.images, self.config, seed=0, round_=self.round)
+        result = train(self.model, self.images, self.config, seed=0, round=self.round)
         self.waited_seconds.append(result.waiting_seconds)
         return result.loss
 
@@ -140,7 +140,7 @@ def measured(name: str, model: Model, config: TrainingConfig, turns: int) -> Com
     """Compare the two loops for one network."""
     side = config.crop
     images = drawn_images(8, side + 48, side + 304)
-    make = BatchMaker(images, config, 2, True, seed=0, round_=0, attempt=0)
+    make = BatchMaker(images, config, 2, True, seed=0, round=0, attempt=0)
     batches = [make(step) for step in range(config.steps)]
     difference = gradient_difference(model, batches[0])
     if not difference <= TOLERANCE:

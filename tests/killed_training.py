@@ -34,7 +34,7 @@ def run(checkpoint: Path | None, die_after: int | None) -> tuple[TinyModel, Trai
         drawn_training_set(3),
         CONFIG,
         seed=1,
-        round_=2,
+        round=2,
         checkpoint=checkpoint,
         on_step=die,
     )

@@ -47,7 +47,7 @@ class LabelsContract(OpenedStore):
         clock_set_back = "1999-01-01T00:00:00.000+00:00"
         numbers = [
             store.add_answer(filled(LEFT, 0)),
-            store.add_answer(filled(CORNER, 1, round_=2)),
+            store.add_answer(filled(CORNER, 1, round=2)),
             store.add_answer(filled(LEFT, 2, answered_at=clock_set_back)),
         ]
 
@@ -55,7 +55,7 @@ class LabelsContract(OpenedStore):
         assert store.newest_answer() == numbers[-1]
         assert [int(a.mask.labels[0, 0]) for a in store.answers()] == [0, 1, 2]
         assert [int(a.mask.labels[0, 0]) for a in store.answers(FIRST.image_id)] == [0, 2]
-        assert [int(a.mask.labels[0, 0]) for a in store.answers(round_=2)] == [1]
+        assert [int(a.mask.labels[0, 0]) for a in store.answers(round=2)] == [1]
         assert list(store.answers(FIRST.image_id, 2)) == []
 
     def test_newest_label_wins_whatever_the_clocks_say(self, store: Store) -> None:
@@ -135,7 +135,7 @@ class LabelsContract(OpenedStore):
 
     def test_answer_of_a_negative_round_is_refused(self, store: Store) -> None:
         with pytest.raises(StoreError, match="round"):
-            store.add_answer(filled(LEFT, 1, round_=-1))
+            store.add_answer(filled(LEFT, 1, round=-1))
 
         assert store.newest_answer() == 0
 
@@ -155,10 +155,10 @@ class LabelsContract(OpenedStore):
         assert store.labelled_pixels() == 24 + 2
 
     def test_costs_of_a_round_in_every_currency(self, store: Store) -> None:
-        store.add_answer(filled(LEFT, 0, round_=0, seconds=2.0))
-        store.add_answer(filled(CORNER, 1, round_=2, seconds=1.0))
-        store.add_answer(filled(RIGHT, 1, round_=2))
-        store.add_answer(filled(RIGHT, 0, round_=2))
+        store.add_answer(filled(LEFT, 0, round=0, seconds=2.0))
+        store.add_answer(filled(CORNER, 1, round=2, seconds=1.0))
+        store.add_answer(filled(RIGHT, 1, round=2))
+        store.add_answer(filled(RIGHT, 0, round=2))
 
         start, second = store.costs()
 
@@ -197,8 +197,8 @@ class LabelsContract(OpenedStore):
         (tmp_path / "other").mkdir()
         other = self.open_store(tmp_path / "other")
         other.add_images(reversed(IMAGES))
-        other.add_answer(filled(CORNER, 0, round_=0))
-        other.add_answer(filled(CORNER, 2, round_=2))
+        other.add_answer(filled(CORNER, 0, round=0))
+        other.add_answer(filled(CORNER, 2, round=2))
         other.add_answer(filled(FIRST.whole, 1, author="Grace"))
 
         assert store.labelled_digest() == other.labelled_digest()

@@ -165,7 +165,7 @@ class PeopleContract:
     def test_answers_told_without_a_receipt_are_in_the_history(self, store: Store) -> None:
         store.add_answer(filled(CORNER, 1, seconds=3.0))
 
-        (given,) = store.worklist.history(round_=1, rank=CORNER_RANK)
+        (given,) = store.worklist.history(round=1, rank=CORNER_RANK)
 
         assert (given.image, given.seconds, given.base, given.is_conflict) == (1, 3.0, None, False)
         assert given.new_pixels == 6
@@ -174,7 +174,7 @@ class PeopleContract:
         store.add_answer(filled(LEFT, 1))
         store.worklist.give(CORNER_RANK, mark(AnswerKind.UNSURE, "Grace"), client_id="a" * 8)
         store.add_answer(filled(LEFT, 0))
-        store.add_answer(filled(FIRST.whole, 0, round_=0))  # nobody asked: not in the history
+        store.add_answer(filled(FIRST.whole, 0, round=0))  # nobody asked: not in the history
 
         worklist = store.worklist
         assert [given.number for given in worklist.history()] == [3, 2, 1]
@@ -317,7 +317,7 @@ class PeopleContract:
         assert store.worklist.piece(1, CORNER_RANK) == (None, None)
 
     def test_people_are_counted_with_their_seconds(self, store: Store) -> None:
-        store.add_answer(filled(LEFT, 1, round_=0, author="simulated"))
+        store.add_answer(filled(LEFT, 1, round=0, author="simulated"))
         store.add_answer(filled(LEFT, 1, seconds=2.0))
         store.add_answer(filled(RIGHT, 1, author="Grace"))
         store.add_answer(filled(RIGHT, 1, seconds=1.5))

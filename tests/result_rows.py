@@ -38,15 +38,15 @@ def curves(scores: Mapping[str, Sequence[Sequence[float]]], **changes: Any) -> l
             acquisition=strategy.partition("-")[0],
             unit=strategy.partition("-")[2],
             seed=seed,
-            round=round_,
+            round=round,
             value=value,
-            labelled_fraction=(round_ + 1) / 10,
-            labelled_pixels=1000 * (round_ + 1),
+            labelled_fraction=(round + 1) / 10,
+            labelled_pixels=1000 * (round + 1),
             **changes,
         )
         for strategy, seeds in scores.items()
         for seed, values in enumerate(seeds)
-        for round_, value in enumerate(values)
+        for round, value in enumerate(values)
     ]
 
 

@@ -28,7 +28,7 @@ image = np.random.default_rng(0).integers(0, 256, (528, 784, 3)).astype(np.uint8
 Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
 before = status_bytes("VmRSS")
 prediction = MonteCarloDropout(model, int(sys.argv[1]), precision=sys.argv[2]).predict(
-    image, seed=0, round_=0, image_id="image", boundary=True
+    image, seed=0, round=0, image_id="image", boundary=True
 )
 assert prediction.sums.n_samples == int(sys.argv[1])
 print(status_bytes("VmHWM") - before)  # noqa: T201 - its result

@@ -26,32 +26,32 @@ URL = "http://127.0.0.1:8765"
 API = "/api/v1"
 
 
-def add_query(project: Project, round_: int = 1, count: int = 4) -> Query:
+def add_query(project: Project, round: int = 1, count: int = 4) -> Query:
     """Ask `count` regions of the first pool images, one in each."""
     ids = project.roles.pool
     items = tuple(
         QueryItem(
             rank,
-            Region(ids[rank % len(ids)], 4 * round_, 8 * (rank // len(ids)), SIDE, SIDE),
+            Region(ids[rank % len(ids)], 4 * round, 8 * (rank // len(ids)), SIDE, SIDE),
             2.0 - rank / 10,
             SIDE * SIDE,
         )
         for rank in range(count)
     )
-    query = Query(round_, "margin", Unit.REGION, items, f"round_{round_ - 1:03d}.safetensors", 1.0)
+    query = Query(round, "margin", Unit.REGION, items, f"round_{round - 1:03d}.safetensors", 1.0)
     project.store.add_query(query)
     return query
 
 
-def add_piece(project: Project, round_: int, rank: int, confidence: float = 0.9) -> None:
+def add_piece(project: Project, round: int, rank: int, confidence: float = 0.9) -> None:
     """Draw a piece: the region and 2 pixels around it, its left half predicted as class 1."""
-    region = project.store.worklist.item(round_, rank).item.region
+    region = project.store.worklist.item(round, rank).item.region
     window = Region(region.image_id, region.row - 2, region.col, SIDE + 4, SIDE + 2)
     labels = np.zeros((window.height, window.width), np.int16)
     labels[:, : SIDE // 2] = 1
     facts = PieceFacts(window, 0.0, 1.5, confidence, has_scores=True, has_prediction=True)
     png = encode_mask(labels)
-    project.store.worklist.add_pieces(round_, [DrawnPiece(rank, facts, png, png)])
+    project.store.worklist.add_pieces(round, [DrawnPiece(rank, facts, png, png)])
 
 
 def make_project(root: Path, config: Config, asked: int = 4) -> Project:

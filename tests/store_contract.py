@@ -70,11 +70,11 @@ ABSENT = MetricRow("testA", "benign", "gland", "dice", float("nan"), 0)
 BIN = MetricRow("testA", "all", "all", "reliability_accuracy", 1 / 3, 12, bin=9)
 
 
-def filled(region: Region, value: int, round_: int = 1, **others: object) -> Answer:
+def filled(region: Region, value: int, round: int = 1, **others: object) -> Answer:
     """Answer of one class all over a region."""
     mask = Mask(np.full((region.height, region.width), value, np.int16))
     provenance = {"author": "Ada", "tool": "brush", **others}
-    return Answer(region=region, mask=mask, round=round_, **provenance)
+    return Answer(region=region, mask=mask, round=round, **provenance)
 
 
 def assert_same_answer(one: Answer, other: Answer) -> None:
@@ -230,7 +230,7 @@ class StoreContract(OpenedStore):
     ) -> None:
         store.add_query(QUERY)
 
-        store.add_answer(filled(CORNER, 1, round_=0))
+        store.add_answer(filled(CORNER, 1, round=0))
         store.add_answer(filled(Region(SECOND.image_id, 0, 0, 5, 5), 1))
 
         assert QUERY.items[1] in store.unanswered(1)
@@ -238,8 +238,8 @@ class StoreContract(OpenedStore):
     def test_asked_pixels_are_those_labelled_pending_or_given_up(self, store: Store) -> None:
         store.add_query(QUERY)
         store.add_answer(filled(CORNER, UNLABELLED))
-        store.add_answer(filled(Region(SECOND.image_id, 0, 0, 1, 2), 1, round_=0))
-        store.add_answer(filled(Region(SECOND.image_id, 1, 0, 1, 2), UNLABELLED, round_=0))
+        store.add_answer(filled(Region(SECOND.image_id, 0, 0, 1, 2), 1, round=0))
+        store.add_answer(filled(Region(SECOND.image_id, 1, 0, 1, 2), UNLABELLED, round=0))
 
         expected = np.zeros((5, 5), bool)
         expected[3:, 2:] = True  # asked, and answered with "I do not know"

@@ -79,9 +79,9 @@ def test_penalties_compare_scores_at_equal_cost() -> None:
 
 def test_penalties_read_between_the_rounds_of_other_costs() -> None:
     rows = curves(TWO) + [
-        row(acquisition="margin", unit="image", seed=seed, round=round_, value=value,
-            labelled_fraction=0.1 + 0.2 * round_)
-        for seed in range(3) for round_, value in enumerate((0.1 * seed, 0.1 * seed + 0.4))
+        row(acquisition="margin", unit="image", seed=seed, round=round, value=value,
+            labelled_fraction=0.1 + 0.2 * round)
+        for seed in range(3) for round, value in enumerate((0.1 * seed, 0.1 * seed + 0.4))
     ]  # fmt: skip
     at_budgets = np.array(
         [
@@ -192,10 +192,10 @@ def large_grid() -> list[ResultRow]:
     measured += [(metric, "validation", None) for metric in METRICS]
     measured += [("dice", split, n) for split in ("test", "other") for n in range(22)]
     return [
-        row(acquisition=name, unit=unit, seed=seed, round=round_, metric=metric, split=split,
-            bin=place, value=float(value), labelled_fraction=0.1 + 0.02 * round_,
-            boundary_length=100 * (round_ + 1))
-        for name, unit, seed, round_ in itertools.product(names, ("region", "image"), range(10),
+        row(acquisition=name, unit=unit, seed=seed, round=round, metric=metric, split=split,
+            bin=place, value=float(value), labelled_fraction=0.1 + 0.02 * round,
+            boundary_length=100 * (round + 1))
+        for name, unit, seed, round in itertools.product(names, ("region", "image"), range(10),
                                                           range(21))
         for (metric, split, place), value in zip(measured, generator.normal(size=60), strict=True)
     ]  # fmt: skip

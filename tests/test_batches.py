@@ -18,7 +18,7 @@ CONFIG = TrainingConfig(batch_size=3, crop=32)
 
 
 def maker(images: TrainingSet, config: TrainingConfig = CONFIG, **changes: object) -> BatchMaker:
-    key = {"seed": 5, "round_": 2, "attempt": 0, "n_classes": 2, "boundary": True} | changes
+    key = {"seed": 5, "round": 2, "attempt": 0, "n_classes": 2, "boundary": True} | changes
     return BatchMaker(images, config, **key)
 
 
@@ -45,7 +45,7 @@ def test_batch_of_a_step_is_the_same_whenever_it_is_made() -> None:
     torch.testing.assert_close(one(7).images, two(7).images, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("change", [{"seed": 6}, {"round_": 3}, {"attempt": 1}])
+@pytest.mark.parametrize("change", [{"seed": 6}, {"round": 3}, {"attempt": 1}])
 def test_batch_depends_on_seed_round_and_attempt(change: dict[str, object]) -> None:
     images = drawn_training_set(1)
     assert not torch.equal(maker(images)(0).images, maker(images, **change)(0).images)

@@ -28,7 +28,7 @@ from fakes import TinyModel, draw_disc
 
 Build = Callable[..., Config]
 CPU = torch.device("cpu")
-NAMES = {"seed": 0, "round_": 0, "image_id": "a"}
+NAMES = {"seed": 0, "round": 0, "image_id": "a"}
 
 
 @pytest.fixture

@@ -44,8 +44,8 @@ def stop_after(step: int) -> Any:  # Any: a callback
 
 
 def fit(checkpoint: Path | None, **changes: Any) -> tuple[TinyModel, TrainingResult]:
-    names = ("model", "seed", "round_", "attempt", "labelled_digest", "on_step")
-    given = {"seed": 0, "round_": 0} | {k: v for k, v in changes.items() if k in names}
+    names = ("model", "seed", "round", "attempt", "labelled_digest", "on_step")
+    given = {"seed": 0, "round": 0} | {k: v for k, v in changes.items() if k in names}
     settings = {k: v for k, v in changes.items() if k not in names}
     small = {"steps": 6, "batch_size": 2, "crop": 32, "checkpoint_every": 2}
     model = given.pop("model", None) or TinyModel(2)
@@ -131,7 +131,7 @@ def fingerprint_of(checkpoint: Path) -> dict[str, Any]:
     ("change", "named"),
     [
         ({"seed": 1}, "seed"),
-        ({"round_": 1}, "round"),
+        ({"round": 1}, "round"),
         ({"attempt": 1}, "attempt"),
         ({"learning_rate": 0.5}, "config"),
         ({"labelled_digest": "more answers"}, "labels"),

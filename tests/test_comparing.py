@@ -75,7 +75,7 @@ def test_comparison_asks_as_the_loop_would_and_keeps_nothing(opened: Project) ->
 
 def test_asking_can_be_left_to_the_samples_as_they_are(opened: Project) -> None:
     image = opened.source.read_image(opened.roles.pool[0])
-    names = {"seed": 0, "round_": 0, "image_id": "a", "boundary": False}
+    names = {"seed": 0, "round": 0, "image_id": "a", "boundary": False}
     before = load_predictor(opened, 0, CPU).predict(image, **names).sums.sum_entropy
     recalibrate(opened, 5.0)
     assert not torch.equal(

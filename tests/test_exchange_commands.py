@@ -28,7 +28,7 @@ def test_a_query_that_went_out_with_predictions_comes_back_as_answers(
     back = call("import", project, out, "--format", name, "--author", "ada", "--json")
     assert [row["outcome"] for row in json.loads(back)] == ["kept", "kept"]
     with Project.open(project) as opened:
-        answers = list(opened.store.answers(round_=1))
+        answers = list(opened.store.answers(round=1))
         assert opened.store.unanswered(1) == ()
     assert {(a.author, a.tool, a.model) for a in answers} == {
         ("ada", name, "round_000.safetensors")
@@ -42,7 +42,7 @@ def test_the_same_file_twice_adds_nothing(project: Path, tmp_path: Path) -> None
     call("import", project, out, "--format", "coco")
     assert "Kept 0 answers of 2" in call("import", project, out, "--format", "coco")
     with Project.open(project) as opened:
-        assert len(list(opened.store.answers(round_=1))) == 2
+        assert len(list(opened.store.answers(round=1))) == 2
 
 
 def test_answers_come_out_as_they_were_labelled(project: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from askmask.query.scores import SampleSums, score_map
 from askmask.sampling.predictors import Deterministic, MonteCarloDropout
 from small_models import small_two_decoder, small_unet
 
-NAMES = {"seed": 5, "round_": 1, "image_id": "image"}
+NAMES = {"seed": 5, "round": 1, "image_id": "image"}
 
 
 def drawn_image(height: int = 41, width: int = 52, seed: int = 0) -> np.ndarray:

@@ -264,10 +264,10 @@ def test_worker_waits_for_room_and_then_trains(
         worker = Worker(project)
         train = worker._loop.train
 
-        def refused(round_: int) -> None:
+        def refused(round: int) -> None:
             if refusals:
                 raise refusals.pop(0)
-            train(round_)
+            train(round)
 
         monkeypatch.setattr(worker._loop, "train", refused)
         monkeypatch.setattr(worker_module, "DISK_SECONDS", 0.0)
@@ -289,8 +289,8 @@ def test_worker_tries_nothing_for_a_while_after_the_disk_was_full(
 ) -> None:
     tried = []
 
-    def refuse(round_: int) -> None:
-        tried.append(round_)
+    def refuse(round: int) -> None:
+        tried.append(round)
         raise DiskError("the disk is full")
 
     with make_project(tmp_path / "p", disc_config()) as project:

@@ -18,7 +18,7 @@ from askmask.runtime.kernel import SWITCH, Kernel, build_kernel, kernel_path, lo
 from askmask.sampling.predictors import MonteCarloDropout, Prediction
 from small_models import SMALL_LAYOUT, small_two_decoder
 
-NAMES = {"seed": 5, "round_": 1, "image_id": "image"}
+NAMES = {"seed": 5, "round": 1, "image_id": "image"}
 needs_compiler = pytest.mark.skipif(
     shutil.which("c++") is None and shutil.which("g++") is None, reason="needs a C++ compiler"
 )

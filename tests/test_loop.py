@@ -53,8 +53,8 @@ def test_regions_asked_never_overlap_each_other_or_what_was_known(
 ) -> None:
     with Project.create(tmp_path / "p", disc_config()) as project:
         run(project, 2)
-        for round_ in (1, 2):
-            query = project.store.query(round_)
+        for round in (1, 2):
+            query = project.store.query(round)
             assert query is not None
             regions = [item.region for item in query.items]
             assert not any(a.overlaps(b) for a in regions for b in regions if a is not b)

@@ -78,7 +78,7 @@ def test_masks_and_confidence_are_those_of_the_judge(
     assert list(lines) == ["a.png", "b.tif", "day2/a.bmp"]
     for number, name in enumerate(lines):
         image = draw_discs(50 + number)[0]
-        found = judge.predict(image, seed=0, round_=0, image_id=name, boundary=False)
+        found = judge.predict(image, seed=0, round=0, image_id=name, boundary=False)
         probs = found.sums.mean_probs.numpy()
         stem = name.rsplit(".", 1)[0]
         assert np.array_equal(raster(out / "masks" / f"{stem}.png"), probs.argmax(0))
@@ -196,7 +196,7 @@ def test_objects_are_split_by_the_contour(
     judge = Deterministic(TinyModel(2, seed=3))
     monkeypatch.setattr(predicting, "load_judge", lambda *_: judge)
     found = predict_files(project, 0, list_folder(images)[:1], tmp_path / "out", CPU)
-    prediction = judge.predict(draw_discs(50)[0], seed=0, round_=0, image_id="", boundary=True)
+    prediction = judge.predict(draw_discs(50)[0], seed=0, round=0, image_id="", boundary=True)
     expected = find_objects(
         prediction.sums.mean_probs.argmax(0).numpy() == 1,
         prediction.boundary_probs.numpy() >= 0.5,
@@ -223,7 +223,7 @@ def test_images_are_shrunk_as_the_data_set_was_and_masks_are_not(
         loop.train()
         call("predict", project.root, tmp_path / "large.png", tmp_path / "out")
         probs = load_judge(project, 0, CPU).predict(
-            draw_discs(9)[0], seed=0, round_=0, image_id="", boundary=False
+            draw_discs(9)[0], seed=0, round=0, image_id="", boundary=False
         )
     expected = np.kron(probs.sums.mean_probs.argmax(0).numpy(), np.ones((2, 2)))
     assert np.array_equal(raster(tmp_path / "out" / "masks" / "large.png"), expected)

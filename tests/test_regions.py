@@ -164,14 +164,12 @@ class TestRandomRegions:
     CONFIG = RegionConfig(size=(4, 4), stride=4)
 
     def test_same_key_gives_the_same_draw_and_another_key_another(self):
-        def draw(image_id="a", seed=0, round_=1):
-            found = random_region_candidates(
-                image_id, everywhere(16, 16), self.CONFIG, seed, round_
-            )
+        def draw(image_id="a", seed=0, round=1):
+            found = random_region_candidates(image_id, everywhere(16, 16), self.CONFIG, seed, round)
             return [(c.region.row, c.region.col, c.score) for c in found]
 
         assert draw() == draw()
-        assert len({tuple(d) for d in (draw(), draw("b"), draw(seed=1), draw(round_=2))}) == 4
+        assert len({tuple(d) for d in (draw(), draw("b"), draw(seed=1), draw(round=2))}) == 4
 
     def test_labelling_elsewhere_does_not_change_a_windows_draw(self):
         before = random_region_candidates("a", everywhere(16, 16), self.CONFIG, 0, 1)

@@ -91,9 +91,9 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
         row(metric="", status="failed", reason="loss <nan> at step 3", round=2, seed=7),
     ]
     gallery = tuple(
-        GalleryItem(round_, trial, f"image {round_}", picture())
+        GalleryItem(round, trial, f"image {round}", picture())
         for trial in ("margin-region-seed0", "random-region-seed0")
-        for round_ in (2, 1)
+        for round in (2, 1)
     )
     return write(tmp_path_factory.mktemp("run") / "report.html", rows, gallery)
 

@@ -164,7 +164,7 @@ def test_progress_of_a_trial_that_has_not_started_is_empty(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("round_", "phase"),
+    ("round", "phase"),
     [
         (0, "train"),
         (1, "ask"),
@@ -175,7 +175,7 @@ def test_progress_of_a_trial_that_has_not_started_is_empty(tmp_path: Path) -> No
     ],
 )
 def test_killed_run_resumed_equals_an_uninterrupted_one(
-    tmp_path: Path, disc_config: Build, uninterrupted: list[dict[str, str]], round_: int, phase: str
+    tmp_path: Path, disc_config: Build, uninterrupted: list[dict[str, str]], round: int, phase: str
 ) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump_config(killable(disc_config)), encoding="utf-8")
@@ -188,7 +188,7 @@ def test_killed_run_resumed_equals_an_uninterrupted_one(
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         report = read_progress(out, trial)
-        if (report.get("round"), report.get("phase")) == (round_, phase):
+        if (report.get("round"), report.get("phase")) == (round, phase):
             break
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
@@ -241,9 +241,9 @@ def test_bounds_are_trials_of_every_grid_and_share_the_first_round(
         if (row.metric, row.split, row.group, row.class_name) == ("nll", "test", "all", "all")
     }
     assert len(scores) == 4
-    fractions = {name: fraction for name, round_, fraction in scores if round_ == 0}
+    fractions = {name: fraction for name, round, fraction in scores if round == 0}
     assert fractions == {"all_data": 1.0, "start_set": 1 / 3, "mutual_information": 1 / 3}
-    start = [value for (name, round_, _), value in scores.items() if round_ == 0]
+    start = [value for (name, round, _), value in scores.items() if round == 0]
     assert start[1] == start[2] != start[0]
     assert len(list((tmp_path / "run" / "cache").glob("*.safetensors"))) == 3
 

@@ -40,7 +40,7 @@ def dropout(model: Model, n_samples: int, chunk: int | None = None) -> MonteCarl
 
 
 def predict(predictor: Predictor, image: np.ndarray, *, boundary: bool = True) -> Prediction:
-    return predictor.predict(image, seed=5, round_=1, image_id="image", boundary=boundary)
+    return predictor.predict(image, seed=5, round=1, image_id="image", boundary=boundary)
 
 
 def whole_passes(model: Model, image: np.ndarray, n_samples: int) -> tuple[Tensor, Tensor]:
@@ -134,15 +134,15 @@ def test_a_tie_goes_to_the_first_class() -> None:
 def test_an_image_does_not_depend_on_the_images_before_it() -> None:
     predictor = dropout(small_two_decoder(), 3)
     first = predict(predictor, drawn_image())
-    predictor.predict(drawn_image(seed=1), seed=5, round_=1, image_id="other", boundary=False)
+    predictor.predict(drawn_image(seed=1), seed=5, round=1, image_id="other", boundary=False)
     second = predict(predictor, drawn_image())
     assert torch.equal(first.sums.sum_probs, second.sums.sum_probs)
     assert torch.equal(first.boundary_probs, second.boundary_probs)
 
 
-@pytest.mark.parametrize("change", [{"seed": 6}, {"round_": 2}, {"image_id": "other"}])
+@pytest.mark.parametrize("change", [{"seed": 6}, {"round": 2}, {"image_id": "other"}])
 def test_seed_round_and_image_each_change_the_samples(change: dict[str, object]) -> None:
-    names = {"seed": 5, "round_": 1, "image_id": "image", "boundary": False}
+    names = {"seed": 5, "round": 1, "image_id": "image", "boundary": False}
     predictor = dropout(small_unet(), 2)
     first = predictor.predict(drawn_image(), **names)
     second = predictor.predict(drawn_image(), **{**names, **change})
@@ -167,7 +167,7 @@ def test_the_prefix_runs_once_and_the_suffix_in_chunks() -> None:
 
 def test_a_stream_gives_the_sums_of_the_first_samples_one_by_one() -> None:
     predictor = dropout(small_unet(), 4)
-    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    names = {"seed": 5, "round": 1, "image_id": "image"}
     sums = list(predictor.stream(drawn_image(), **names))
     probs, _ = whole_passes(small_unet(), drawn_image(), 4)
     assert [each.n_samples for each in sums] == [1, 2, 3, 4]
@@ -177,7 +177,7 @@ def test_a_stream_gives_the_sums_of_the_first_samples_one_by_one() -> None:
 
 def test_sums_of_parts_of_the_samples_add_up_to_the_sums_of_all() -> None:
     predictor = dropout(small_unet(), 5)
-    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    names = {"seed": 5, "round": 1, "image_id": "image"}
     parts = [predictor.sums(drawn_image(), part, **names) for part in (range(2), range(2, 5))]
     added = parts[0] + parts[1]
     whole = predict(predictor, drawn_image()).sums
@@ -190,7 +190,7 @@ def test_sums_of_parts_of_the_samples_add_up_to_the_sums_of_all() -> None:
 @pytest.mark.parametrize("name", MAKERS)
 def test_batches_are_the_sums_of_each_range(name: str) -> None:
     predictor = dropout(MAKERS[name](), 5)
-    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    names = {"seed": 5, "round": 1, "image_id": "image"}
     parts = [range(2), range(2, 5), range(7, 8)]
     started = predictor.start(drawn_image(), **names)
     assert started.nbytes > 0
@@ -207,7 +207,7 @@ def test_batches_are_the_sums_of_each_range(name: str) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 def test_images_that_were_started_do_not_disturb_each_other(name: str) -> None:
     predictor = dropout(MAKERS[name](), 5)
-    names = {"seed": 5, "round_": 1}
+    names = {"seed": 5, "round": 1}
     images = {k: drawn_image(*size) for k, size in (("a", (41, 52)), ("b", (64, 40)))}
     started = {k: predictor.start(image, **names, image_id=k) for k, image in images.items()}
     for part in (range(2), range(2, 5)):
@@ -219,21 +219,21 @@ def test_images_that_were_started_do_not_disturb_each_other(name: str) -> None:
 
 def test_samples_beyond_the_stated_number_can_be_asked_for() -> None:
     probs, _ = whole_passes(small_unet(), drawn_image(), 9)
-    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    names = {"seed": 5, "round": 1, "image_id": "image"}
     sums = dropout(small_unet(), 2).sums(drawn_image(), range(7, 9), **names)
     torch.testing.assert_close(sums.mean_probs, probs[7:].mean(0), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("samples", [range(0), range(-1, 2)])
 def test_no_sample_and_negative_ones_are_refused(samples: range) -> None:
-    names = {"seed": 5, "round_": 1, "image_id": "image"}
+    names = {"seed": 5, "round": 1, "image_id": "image"}
     with pytest.raises(ConfigError, match="one or more samples >= 0, got range"):
         dropout(small_unet(), 2).sums(drawn_image(), samples, **names)
 
 
 def test_between_the_steps_of_a_stream_model_and_gradients_are_as_before() -> None:
     model = small_unet().train()
-    for _ in dropout(model, 2).stream(drawn_image(), seed=5, round_=1, image_id="image"):
+    for _ in dropout(model, 2).stream(drawn_image(), seed=5, round=1, image_id="image"):
         assert model.training
         assert torch.is_grad_enabled()
 

@@ -47,9 +47,9 @@ def store(tmp_path: Path):
         yield store
 
 
-def answer_of(piece: Piece, round_: int) -> Answer:
+def answer_of(piece: Piece, round: int) -> Answer:
     tool = "mask" if piece.keeps_ids else "brush"
-    return Answer(piece.region, piece.mask, round_, author="Ada", tool=tool)
+    return Answer(piece.region, piece.mask, round, author="Ada", tool=tool)
 
 
 def raw(store: Store) -> sqlite3.Connection:
@@ -67,14 +67,14 @@ def test_counts_and_costs_equal_their_recomputation(
     older: list[Piece] = []
     with Store(path) as store:
         store.add_images([ImageInfo(IMAGE.image_id, IMAGE.height, IMAGE.width)])
-        for piece, round_ in given_pieces:
+        for piece, round in given_pieces:
             before, after = newest_labels(older), newest_labels([*older, piece])
             known = np.where(before == UNLABELLED, UNLABELLED, after)
-            cost = expected.setdefault(round_, [0, 0])
+            cost = expected.setdefault(round, [0, 0])
             cost[0] += int(((before == UNLABELLED) & (after != UNLABELLED)).sum())
             cost[1] += boundary_edges(after) - boundary_edges(known)
             older.append(piece)
-            store.add_answer(answer_of(piece, round_))
+            store.add_answer(answer_of(piece, round))
 
         found = {cost.round: [cost.new_pixels, cost.boundary_length] for cost in store.costs()}
         kept = store.labelled(IMAGE.image_id)
@@ -310,7 +310,7 @@ def work_on_one_region(path: Path, asked: int) -> int:
                 store.add_answer(filled(region, 1))
         connection.set_progress_handler(lambda: instructions.append(1), 100)
         store.worklist.item(1, 3)
-        store.worklist.history(round_=1, rank=3)
+        store.worklist.history(round=1, rank=3)
         store.worklist.history(limit=5)
         store.worklist.lease(1, asked - 1, "Ada")
         store.worklist.give(asked - 1, filled(regions[-1], 1), client_id="only-one")

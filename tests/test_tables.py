@@ -196,9 +196,9 @@ def test_two_classes_need_no_table_by_class() -> None:
 
 def test_dice_of_each_class_is_that_of_the_last_round() -> None:
     rows = [
-        row(metric="dice", class_name=name, round=round_, value=value + round_ / 10)
+        row(metric="dice", class_name=name, round=round, value=value + round / 10)
         for name, value in (("land", 0.5), ("water", 0.6), ("road", 0.1))
-        for round_ in (0, 1)
+        for round in (0, 1)
     ]
     rows.append(row(metric="dice", class_name="land", acquisition="margin"))
     table = class_dice(rows, "test")

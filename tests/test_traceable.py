@@ -16,7 +16,7 @@ from test_report import Page
 GENERATOR = np.random.default_rng(5)
 SCORES = {
     f"{name}-{unit}": [
-        [0.4 + gain + 0.03 * round_ + 0.004 * GENERATOR.normal() for round_ in range(3)]
+        [0.4 + gain + 0.03 * round + 0.004 * GENERATOR.normal() for round in range(3)]
         for _ in range(4)
     ]
     for (name, unit), gain in {
@@ -111,8 +111,8 @@ def test_curves_are_told_by_the_means_of_their_rows(
     table: list[ResultRow], page: Page, label: str
 ) -> None:
     first, last = (
-        mean(row.value for row in own_rows(table, label, metric="object_f1", round=round_))
-        for round_ in (0, 2)
+        mean(row.value for row in own_rows(table, label, metric="object_f1", round=round))
+        for round in (0, 2)
     )
     told = next(t for t in page.values("aria-label") if t.startswith("Object F1 against labelled"))
     assert f"{label}: {first:.3f} at 0.1 to {last:.3f} at 0.3" in told

@@ -32,7 +32,7 @@ def fit(
     config: TrainingConfig, *, model: TinyModel | None = None, images: int = 3, **key: object
 ) -> tuple[TinyModel, TrainingResult]:
     model = TinyModel(2) if model is None else model
-    arguments = {"seed": 0, "round_": 0} | key
+    arguments = {"seed": 0, "round": 0} | key
     return model, train(model, drawn_training_set(images), config, **arguments)
 
 
@@ -67,9 +67,9 @@ def test_training_learns_to_find_discs() -> None:
 
 def test_training_equals_a_loop_of_plain_torch() -> None:
     config = configured(l2=0.01, ema_decay=0.0, epsilon=1e-3, boundary_weight=0.7, precision="fp32")
-    trained, _ = fit(config, seed=3, round_=1, attempt=2)
+    trained, _ = fit(config, seed=3, round=1, attempt=2)
     model = TinyModel(2).train()
-    make = BatchMaker(drawn_training_set(3), config, 2, True, seed=3, round_=1, attempt=2)
+    make = BatchMaker(drawn_training_set(3), config, 2, True, seed=3, round=1, attempt=2)
     optimizer = torch.optim.Adam(model.parameters(), eps=1e-3, foreach=False, fused=False)
     for step in range(config.steps):
         batch = make(step)
@@ -91,7 +91,7 @@ def test_same_arguments_give_the_same_weights_bit_for_bit() -> None:
     assert same_weights(fit(configured())[0], fit(configured())[0])
 
 
-@pytest.mark.parametrize("key", [{"seed": 1}, {"round_": 1}, {"attempt": 1}])
+@pytest.mark.parametrize("key", [{"seed": 1}, {"round": 1}, {"attempt": 1}])
 def test_another_key_gives_other_weights(key: dict[str, int]) -> None:
     assert not same_weights(fit(configured())[0], fit(configured(), **key)[0])
 
@@ -122,7 +122,7 @@ def test_labels_of_weight_zero_change_nothing() -> None:
     for labels in (item.labels, other):
         models.append(TinyModel(2, boundary=False))
         images = MemoryTrainingSet({"a": TrainingImage(item.image, labels, None, weight)})
-        train(models[-1], images, configured(), seed=0, round_=0)
+        train(models[-1], images, configured(), seed=0, round=0)
     assert same_weights(*models)
 
 
@@ -141,7 +141,7 @@ def test_contour_decoder_of_weight_zero_is_not_trained_and_needs_no_target() -> 
     images = MemoryTrainingSet({"a": TrainingImage(item.image, item.labels, None, item.weight)})
     model = TinyModel(2)
     before = model.contour.weight.detach().clone()
-    result = train(model, images, configured(boundary_weight=0.0), seed=0, round_=0)
+    result = train(model, images, configured(boundary_weight=0.0), seed=0, round=0)
     assert result.status == "finished"
     torch.testing.assert_close(model.contour.weight.detach(), before, rtol=0, atol=1e-7)
 
@@ -260,7 +260,7 @@ def test_weights_that_overflow_in_the_last_step_fail_the_training() -> None:
 
 def test_training_without_images_is_refused() -> None:
     with pytest.raises(SourceError, match="expected at least one training image"):
-        train(TinyModel(2), MemoryTrainingSet({}), configured(), seed=0, round_=0)
+        train(TinyModel(2), MemoryTrainingSet({}), configured(), seed=0, round=0)
 
 
 def stop(report: StepReport) -> None:
@@ -285,7 +285,7 @@ def test_errors_reach_the_caller_and_leave_no_thread(
     images: MemoryTrainingSet, on_step: Callable[[StepReport], None] | None, message: str
 ) -> None:
     with pytest.raises((SourceError, InterruptedError), match=message):
-        train(TinyModel(2), images, configured(), seed=0, round_=0, on_step=on_step)
+        train(TinyModel(2), images, configured(), seed=0, round=0, on_step=on_step)
     assert not [t for t in threading.enumerate() if t.name.startswith("askmask")]
 
 

@@ -30,16 +30,16 @@ def ada(project: Project) -> TestClient:
     return client_of(project)
 
 
-def training(round_: int, status: str = "finished", newest_answer: int = 0) -> TrainingRecord:
+def training(round: int, status: str = "finished", newest_answer: int = 0) -> TrainingRecord:
     return TrainingRecord(
-        round=round_,
+        round=round,
         attempt=0,
         status=status,
         reason=None if status == "finished" else "loss nan",
         steps=100,
         loss=0.25 if status == "finished" else math.nan,
         elapsed_seconds=12.5,
-        model=f"round_{round_:03d}.safetensors",
+        model=f"round_{round:03d}.safetensors",
         labelled_digest="ab" * 16,
         started_at="2030-01-01T00:00:00.000+00:00",
         newest_answer=newest_answer,
@@ -82,9 +82,9 @@ def test_status_tells_rounds_curve_and_what_the_last_round_changed(
     project: Project, ada: TestClient
 ) -> None:
     ada.post(f"{API}/items/1/0/answers", json=answer_body(1, seconds=4.0))
-    for round_, dice in enumerate([0.5, 0.625]):
-        project.store.add_training(training(round_, newest_answer=round_))
-        project.store.add_metrics(round_, f"model {round_}", scores(dice))
+    for round, dice in enumerate([0.5, 0.625]):
+        project.store.add_training(training(round, newest_answer=round))
+        project.store.add_metrics(round, f"model {round}", scores(dice))
     project.store.add_training(training(2, "failed"))
 
     status = ada.get(f"{API}/status").json()

@@ -175,8 +175,8 @@ def test_failed_training_is_told_and_tried_again_after_the_next_answer(
     work(worker)
     train = worker._loop.train
 
-    def fail(round_: int) -> None:
-        raise TrainingFailed(f"loss nan in round {round_}")
+    def fail(round: int) -> None:
+        raise TrainingFailed(f"loss nan in round {round}")
 
     monkeypatch.setattr(worker._loop, "train", fail)
     answer(warm, 2)

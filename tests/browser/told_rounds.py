@@ -10,25 +10,25 @@ from askmask.store.store import TrainingRecord
 BINS = 10
 
 
-def tell_round(folder: Path, round_: int, *, dice: float, ece: float) -> None:
+def tell_round(folder: Path, round: int, *, dice: float, ece: float) -> None:
     """Write a finished training with its scores on the validation images, and tell the page."""
     with Project.open(folder) as project:
         store = project.store
-        store.add_training(_training(round_, store.newest_answer()))
-        store.add_metrics(round_, f"round_{round_:03d}.safetensors", _scores(dice, ece))
-        store.control.note("rounds", round_)
+        store.add_training(_training(round, store.newest_answer()))
+        store.add_metrics(round, f"round_{round:03d}.safetensors", _scores(dice, ece))
+        store.control.note("rounds", round)
 
 
-def _training(round_: int, newest_answer: int) -> TrainingRecord:
+def _training(round: int, newest_answer: int) -> TrainingRecord:
     return TrainingRecord(
-        round=round_,
+        round=round,
         attempt=1,
         status="finished",
         reason=None,
         steps=400,
         loss=0.25,
         elapsed_seconds=75.0,
-        model=f"round_{round_:03d}.safetensors",
+        model=f"round_{round:03d}.safetensors",
         labelled_digest="ab" * 16,
         started_at="2030-01-01T00:00:00.000+00:00",
         newest_answer=newest_answer,

@@ -163,15 +163,15 @@ def _predictor(project: Project) -> Predict:
     from askmask.runtime.compute import configure
 
     finished = [r.round for r in project.store.trainings() if r.status == "finished"]
-    round_ = max(finished)
-    judge = load_judge(project, round_, configure(project.config))
+    round = max(finished)
+    judge = load_judge(project, round, configure(project.config))
 
     @lru_cache(maxsize=1)
     def predict(image_id: str) -> tuple[Labels, npt.NDArray[np.float32]]:
         prediction = judge.predict(
             project.source.read_image(image_id),
             seed=project.config.seed,
-            round_=round_,
+            round=round,
             image_id=image_id,
             boundary=False,
         )
@@ -184,7 +184,7 @@ def _predictor(project: Project) -> Predict:
 def _queries(project: Project) -> list[Query]:
     newest = project.store.newest_query()
     last = 0 if newest is None else newest.round
-    found = [project.store.query(round_) for round_ in range(1, last + 1)]
+    found = [project.store.query(round) for round in range(1, last + 1)]
     return [query for query in found if query is not None]
 
 
@@ -201,9 +201,9 @@ def _take_in(project: Project, found: Found, queries: list[Query], tool: str, au
     is_new = (found.labels != UNLABELLED) & (found.labels != known)
     if region not in open_regions and not is_new.any():
         return "every label is known already"
-    round_, model = (asked[-1].round, asked[-1].model) if asked else (_present(queries), None)
+    round, model = (asked[-1].round, asked[-1].model) if asked else (_present(queries), None)
     mask = Mask(found.labels)
-    store.add_answer(Answer(region, mask, round_, author=author, tool=tool, model=model))
+    store.add_answer(Answer(region, mask, round, author=author, tool=tool, model=model))
     return "kept"
 
 

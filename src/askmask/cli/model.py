@@ -61,29 +61,29 @@ def calibrate(
     screen = progress_console(as_json=as_json)
     with Project.open(project) as opened, progress_bars(screen) as show:
         loop = Loop(opened, on_progress=show)
-        round_ = newest_round(opened)
+        round = newest_round(opened)
         chosen = _method(method, opened)
         stored = None
         if chosen == "none":
-            recalibration_path(opened, round_).unlink(missing_ok=True)
+            recalibration_path(opened, round).unlink(missing_ok=True)
         else:
-            stored = fit_recalibration(opened, round_, chosen, loop.device, report=show)  # type: ignore[arg-type]
-            save_recalibration(recalibration_path(opened, round_), stored)
-        rows = loop.evaluate(round_)
+            stored = fit_recalibration(opened, round, chosen, loop.device, report=show)  # type: ignore[arg-type]
+            save_recalibration(recalibration_path(opened, round), stored)
+        rows = loop.evaluate(round)
         queries = None
         if compare_query:
-            queries = compare_queries(opened, round_, loop.device, report=show)
+            queries = compare_queries(opened, round, loop.device, report=show)
     if as_json:
-        facts: dict[str, object] = {"round": round_, "method": chosen}
+        facts: dict[str, object] = {"round": round, "method": chosen}
         facts |= {} if stored is None else stored.facts()
         facts |= {} if queries is None else {"query": asdict(queries)}
         print_json(facts | {"rows": [asdict(row) for row in rows]})
         return
     console.print(comparison(rows))
     if stored is None:
-        console.print(f"Round {round_} is not recalibrated.")
+        console.print(f"Round {round} is not recalibrated.")
         return
-    console.print(f"Round {round_}: {stored.words()}")
+    console.print(f"Round {round}: {stored.words()}")
     if queries is not None:
         console.print(queries.words())
 
@@ -108,12 +108,12 @@ def predict(
     screen = progress_console(as_json=as_json)
     with Project.open(project) as opened, progress_bars(screen) as show:
         device = configure(opened.config)
-        round_ = newest_round(opened)
-        found = predict_files(opened, round_, files, out, device, scale=scale, report=show)
+        round = newest_round(opened)
+        found = predict_files(opened, round, files, out, device, scale=scale, report=show)
         names = opened.source.classes.names
     if as_json:
         lines = [asdict(line) for line in found.images]
-        facts = {"round": round_, "classes": names, "ignored": ignored}
+        facts = {"round": round, "classes": names, "ignored": ignored}
         print_json(facts | {"images": lines, "problems": found.problems})
     else:
         _show(found, names, out, ignored)
@@ -137,13 +137,13 @@ def samples(
     except ValueError:
         raise ConfigError(f"expected numbers by commas, like 1,5,30, got {counts!r}.") from None
     with Project.open(project) as opened, progress_bars(console):
-        round_ = newest_round(opened)
-        rows = study_sample_counts(opened, round_, numbers, configure(opened.config))
+        round = newest_round(opened)
+        rows = study_sample_counts(opened, round, numbers, configure(opened.config))
     if as_json:
         print_json([asdict(row) for row in rows])
         return
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    table = Table(title=f"Round {round_}: mean of T samples")
+    table = Table(title=f"Round {round}: mean of T samples")
     for heading in ("split", "T", *metrics):
         table.add_column(heading)
     for key in dict.fromkeys((row.split, row.samples) for row in rows):

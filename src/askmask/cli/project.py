@@ -193,18 +193,18 @@ def query_folder(project: Project, query: Query) -> Path:
 def _status(project: Project) -> dict[str, object]:
     store = project.store
     query = store.newest_query()
-    round_ = 0 if query is None else query.round
+    present = 0 if query is None else query.round
     trained = [r.round for r in store.trainings() if r.status == "finished"]
     pixels = store.labelled_pixels()
     facts: dict[str, object] = {
-        "round": round_,
+        "round": present,
         "images": len(project.images),
         "pool_images": len(project.roles.pool),
         "labelled_images": len(list(store.labelled_images())),
         "labelled_pixels": pixels,
         "labelled_fraction": round(pixels / project.pool_pixels, 4),
         "regions_asked": 0 if query is None else len(query.items),
-        "regions_open": len(store.unanswered(round_)) if query else 0,
+        "regions_open": len(store.unanswered(present)) if query else 0,
         "models": [project.model_path(number).name for number in sorted(set(trained))],
     }
     if trained:

@@ -132,6 +132,6 @@ def finished_share(report: dict[str, object], rounds: int) -> float:
     phase = report["phase"]
     if phase == "finished":
         return 1.0
-    round_, done, total = (int(str(report[key])) for key in ("round", "done", "total"))
+    round, done, total = (int(str(report[key])) for key in ("round", "done", "total"))
     within = PHASES.index(str(phase)) + done / max(total, 1)
-    return (round_ + within / len(PHASES)) / (rounds + 1)
+    return (round + within / len(PHASES)) / (rounds + 1)

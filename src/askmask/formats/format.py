@@ -160,9 +160,9 @@ def item_name(query: Query, item: QueryItem) -> str:
     return region_name(query.round, item)
 
 
-def region_name(round_: int, item: QueryItem) -> str:
+def region_name(round: int, item: QueryItem) -> str:
     """Name of an asked region: its round, its place in the order from 1, and its image."""
-    return f"r{round_:03d}_{item.rank + 1:03d}_{safe_name(item.region.image_id)}"
+    return f"r{round:03d}_{item.rank + 1:03d}_{safe_name(item.region.image_id)}"
 
 
 def query_names(queries: Iterable[Query]) -> dict[str, Region]:

@@ -76,7 +76,7 @@ class Proposal:
 
 def propose(
     project: Project,
-    round_: int,
+    round: int,
     device: torch.device,
     *,
     report: Listener = silent,
@@ -89,7 +89,7 @@ def propose(
     ----------
     project : Project
         Its config names the strategy.
-    round_ : int
+    round : int
         >= 1.
     device : torch.device
         Where the model runs.
@@ -107,8 +107,8 @@ def propose(
     ProjectError
         If the strategy needs a model and the round before has none.
     """
-    strategy, turn = strategy_turn(project.config, round_)
-    pool = _Pool(project, round_, device, report, model_round)
+    strategy, turn = strategy_turn(project.config, round)
+    pool = _Pool(project, round, device, report, model_round)
     kept: list[ImageUtilities] = []
 
     def read() -> Iterator[ScoredImage]:
@@ -129,7 +129,7 @@ def propose(
 def shown_score(
     project: Project,
     image_id: str,
-    round_: int,
+    round: int,
     device: torch.device,
     *,
     model_round: int | None = None,
@@ -140,7 +140,7 @@ def shown_score(
 
     None for strategies without one: those score regions, not pixels.
     """
-    maps = _Pool(project, round_, device, silent, model_round).maps(image_id)
+    maps = _Pool(project, round, device, silent, model_round).maps(image_id)
     return maps[0] if len(maps) else None
 
 
@@ -150,17 +150,17 @@ class _Pool:
     def __init__(
         self,
         project: Project,
-        round_: int,
+        round: int,
         device: torch.device,
         report: Listener,
         model_round: int | None,
     ) -> None:
         self._project = project
-        self._round = round_
-        self._model_round = round_ - 1 if model_round is None else model_round
+        self._round = round
+        self._model_round = round - 1 if model_round is None else model_round
         self._device = device
         self._report = report
-        self._strategy, self._turn = strategy_turn(project.config, round_)
+        self._strategy, self._turn = strategy_turn(project.config, round)
         self.tally = ScoreTally(len(project.source.classes))
         self._latest: Places | None = None
 
@@ -189,7 +189,7 @@ class _Pool:
         prediction = self._predictor.predict(
             image,
             seed=self._project.config.seed,
-            round_=self._round,
+            round=self._round,
             image_id=image_id,
             boundary=False,
         )
@@ -238,7 +238,7 @@ class _Pool:
         predictor = self._predictor
         assert isinstance(predictor, MonteCarloDropout), "a config with adaptive has dropout"
         image, seed = self._image(image_id), self._project.config.seed
-        return predictor.start(image, seed=seed, round_=self._round, image_id=image_id)
+        return predictor.start(image, seed=seed, round=self._round, image_id=image_id)
 
     def _utility(self, image_id: str, sums: SampleSums) -> tuple[Places, Float64[np.ndarray, " n"]]:
         places = self._places(image_id)

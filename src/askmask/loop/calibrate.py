@@ -68,7 +68,7 @@ class _Task:
 
 def fit_recalibration(
     project: Project,
-    round_: int,
+    round: int,
     method: Method,
     device: torch.device,
     *,
@@ -83,13 +83,13 @@ def fit_recalibration(
     ProjectError
         If the round has no model.
     """
-    task = _Task(project, round_, method, report)
+    task = _Task(project, round, method, report)
     if not task.image_ids:
         raise ConfigError(
             f"expected validation images to fit the recalibration {method!r} to, found none. "
             "Keep some with data.validation, or leave the model as it is: --method none."
         )
-    models = load_models(project, round_, device)
+    models = load_models(project, round, device)
     config = project.config
     if method in ("temperature", "vector"):
         # the members of an ensemble are one pass each
@@ -106,7 +106,7 @@ def fit_recalibration(
         judge=found,
         sampler=sampler,
         folds=folds,
-        weights=weights_of(project, round_),
+        weights=weights_of(project, round),
         judge_samples=judge_samples(config),
         sampler_samples=sampler_samples(config),
         image_ids=task.image_ids,
@@ -115,7 +115,7 @@ def fit_recalibration(
 
 
 def recalibrate_round(
-    project: Project, round_: int, device: torch.device
+    project: Project, round: int, device: torch.device
 ) -> StoredRecalibration | None:
     """Bring a round's stored recalibration in line with its weights and the config.
 
@@ -123,9 +123,9 @@ def recalibrate_round(
     is fitted, and only a file of weights that are no more is removed. Without validation images
     (a project that began without any mask) nothing is fitted either, and a warning is logged.
     """
-    path, method = recalibration_path(project, round_), project.config.calibration.method
+    path, method = recalibration_path(project, round), project.config.calibration.method
     try:
-        kept = load_recalibration(project, round_)
+        kept = load_recalibration(project, round)
     except ProjectError:
         path.unlink()
         kept = None
@@ -135,18 +135,18 @@ def recalibrate_round(
         _log.warning(
             "No image is kept for validation, so the model of round %d is not recalibrated "
             "(calibration.method %r). Keep some with data.validation.",
-            round_,
+            round,
             method,
         )
         return kept
-    stored = fit_recalibration(project, round_, method, device)
+    stored = fit_recalibration(project, round, method, device)
     save_recalibration(path, stored)
     return stored
 
 
-def recalibration_mark(project: Project, round_: int) -> str:
+def recalibration_mark(project: Project, round: int) -> str:
     """What tells a recalibrated model from the same one without; empty without."""
-    stored = load_recalibration(project, round_)
+    stored = load_recalibration(project, round)
     return "" if stored is None else f"+{stored.method}-{stored.digest}"
 
 
@@ -176,7 +176,7 @@ def _fit_cells(task: _Task, judge: Predictor) -> tuple[Recalibration, tuple[Fold
         prediction = judge.predict(
             task.project.source.read_image(image_id),
             seed=task.project.config.seed,
-            round_=task.round,
+            round=task.round,
             image_id=image_id,
             boundary=False,
         )
@@ -213,7 +213,7 @@ class _LogitImages:
             self._n_samples,
             project.source.read_image(image_id),
             seed=project.config.seed,
-            round_=self._task.round,
+            round=self._task.round,
             image_id=image_id,
         )
         logits = [chunk.flatten(2)[:, :, picked.to(chunk.device)].float().cpu() for chunk in chunks]

@@ -98,9 +98,9 @@ class StoredRecalibration:
         return next((fold.judge for fold in self.folds if image_id in fold.image_ids), None)
 
 
-def recalibration_path(project: Project, round_: int) -> Path:
+def recalibration_path(project: Project, round: int) -> Path:
     """File of a round's recalibration."""
-    return project.model_path(round_).with_suffix(".calibration.json")
+    return project.model_path(round).with_suffix(".calibration.json")
 
 
 def save_recalibration(path: Path, stored: StoredRecalibration) -> None:
@@ -110,7 +110,7 @@ def save_recalibration(path: Path, stored: StoredRecalibration) -> None:
     unfinished.replace(path)
 
 
-def load_recalibration(project: Project, round_: int) -> StoredRecalibration | None:
+def load_recalibration(project: Project, round: int) -> StoredRecalibration | None:
     """Recalibration of a round's model; None if there is none.
 
     Raises
@@ -119,14 +119,14 @@ def load_recalibration(project: Project, round_: int) -> StoredRecalibration | N
         If the file is damaged, belongs to other weights, or was fitted for judging by another
         number of samples than the config has now.
     """
-    path = recalibration_path(project, round_)
+    path = recalibration_path(project, round)
     if not path.is_file():
         return None
     stored = _read(path)
     cure = "Fit it again with `askmask calibrate`, or remove it with `--method none`."
-    if stored.weights != weights_of(project, round_):
+    if stored.weights != weights_of(project, round):
         raise ProjectError(
-            f"expected a recalibration of the present weights of round {round_} in {str(path)!r}, "
+            f"expected a recalibration of the present weights of round {round} in {str(path)!r}, "
             f"but it was fitted to others. {cure}"
         )
     samples = judge_samples(project.config)
@@ -150,9 +150,9 @@ def sampler_samples(config: Config) -> int:
     return sampling.members if sampling.method == "ensemble" else sampling.samples
 
 
-def weights_of(project: Project, round_: int) -> tuple[str, ...]:
+def weights_of(project: Project, round: int) -> tuple[str, ...]:
     """Digests of a round's model files."""
-    paths = project.model_paths(round_)
+    paths = project.model_paths(round)
     return tuple(file_digest(path) for path in paths if path.is_file())
 
 

@@ -55,7 +55,7 @@ class QueryComparison:
 
 
 def compare_queries(
-    project: Project, round_: int, device: torch.device, *, report: Listener = silent
+    project: Project, round: int, device: torch.device, *, report: Listener = silent
 ) -> QueryComparison:
     """Ask with the model of a round, with and without its recalibration; nothing is kept.
 
@@ -63,7 +63,7 @@ def compare_queries(
     ----------
     project : Project
         Its config names the strategy.
-    round_ : int
+    round : int
         Whose model asks, and so whose recalibration counts.
     device : torch.device
         Where the model runs.
@@ -77,20 +77,20 @@ def compare_queries(
         ask.
     """
     acquisition = project.config.query.acquisition
-    strategy, _ = strategy_turn(project.config, round_ + 1)
+    strategy, _ = strategy_turn(project.config, round + 1)
     if strategy.maps is None:
         raise ProjectError(
             f"expected a strategy that asks by probabilities, got {acquisition!r}, which no "
             "recalibration changes. Set query.acquisition."
         )
-    if load_recalibration(project, round_) is None:
+    if load_recalibration(project, round) is None:
         raise ProjectError(
-            f"expected a recalibration of round {round_}, found none. "
+            f"expected a recalibration of round {round}, found none. "
             "Fit one with `askmask calibrate`."
         )
     seed = project.config.seed
     asked = [
-        _asked(_with(project, changes), round_ + 1, device, report)
+        _asked(_with(project, changes), round + 1, device, report)
         for changes in (
             {"calibration.asking": False},
             {"calibration.asking": True},
@@ -125,9 +125,9 @@ def _with(project: Project, changes: Mapping[str, object]) -> Project:
 
 
 def _asked(
-    project: Project, round_: int, device: torch.device, report: Listener
+    project: Project, round: int, device: torch.device, report: Listener
 ) -> tuple[Region, ...]:
-    items = propose(project, round_, device, report=report).items
+    items = propose(project, round, device, report=report).items
     return tuple(item.region for item in items)
 
 

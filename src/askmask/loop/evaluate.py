@@ -27,7 +27,7 @@ ALL_TEST = "test"
 
 def judge_round(
     project: Project,
-    round_: int,
+    round: int,
     device: torch.device,
     *,
     cache: Cache | None,
@@ -41,19 +41,19 @@ def judge_round(
     validation image they come from a map that was fitted without that image.
     """
     if cache is None:
-        return _judge(project, round_, device, report)
+        return _judge(project, round, device, report)
 
     def make(path: Path) -> None:
-        rows = _judge(project, round_, device, report)
+        rows = _judge(project, round, device, report)
         path.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
 
-    stored = load_recalibration(project, round_)
+    stored = load_recalibration(project, round)
     key = {
-        "weights": file_digest(project.model_path(round_)),
+        "weights": file_digest(project.model_path(round)),
         "evaluation": project.config.evaluation.model_dump(mode="json"),
         "bf16": use_bf16(project.config.sampling.precision, device),
         "seed": project.config.seed,
-        "round": round_,
+        "round": round,
         "parts": evaluation_parts(project),
         "recalibration": None if stored is None else stored.digest,
     }
@@ -74,10 +74,10 @@ def evaluation_parts(project: Project) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _judge(
-    project: Project, round_: int, device: torch.device, report: Listener
+    project: Project, round: int, device: torch.device, report: Listener
 ) -> tuple[MetricRow, ...]:
     started = time.perf_counter()
-    judges = _Judges(project, round_, device)
+    judges = _Judges(project, round, device)
     parts = evaluation_parts(project)
     total = sum(len(ids) for _, ids in parts)
     tests = [split for split, _ in parts if split != "validation"]
@@ -89,7 +89,7 @@ def _judge(
         for image_id in image_ids:
             judges.judge(scores, image_id)
             done += 1
-            report(Progress(round_, "evaluate", done, total))
+            report(Progress(round, "evaluate", done, total))
         rows += scores.rows()
         if split in tests:
             together.merge(scores)
@@ -119,11 +119,11 @@ class _Scores:
 class _Judges:
     """A round's model, as it is and recalibrated."""
 
-    def __init__(self, project: Project, round_: int, device: torch.device) -> None:
+    def __init__(self, project: Project, round: int, device: torch.device) -> None:
         self._project = project
-        self._round = round_
-        self._stored = load_recalibration(project, round_)
-        self._models = load_models(project, round_, device)
+        self._round = round
+        self._stored = load_recalibration(project, round)
+        self._models = load_models(project, round, device)
         self._judge = judge_of(project.config, self._models)
 
     def new_scores(self, split: str) -> _Scores:
@@ -167,5 +167,5 @@ class _Judges:
     ) -> Prediction:
         seed = self._project.config.seed
         return judge.predict(
-            image, seed=seed, round_=self._round, image_id=image_id, boundary=boundary
+            image, seed=seed, round=self._round, image_id=image_id, boundary=boundary
         )

@@ -67,17 +67,17 @@ class Loop:
             Each round 0 ... `rounds`, once it is trained and evaluated.
         """
         self.tell_start(oracle)
-        for round_ in range(rounds + 1):
-            if round_ > 0:
-                self.ask(round_)
+        for round in range(rounds + 1):
+            if round > 0:
+                self.ask(round)
                 self.tell(
-                    oracle.answer(item.region, round_)
-                    for item in self.project.store.unanswered(round_)
+                    oracle.answer(item.region, round)
+                    for item in self.project.store.unanswered(round)
                 )
-            if round_ == self.round:  # an earlier one was finished before its successor was asked
-                self.train(round_)
-                self.evaluate(round_)
-            yield round_
+            if round == self.round:  # an earlier one was finished before its successor was asked
+                self.train(round)
+                self.evaluate(round)
+            yield round
 
     def tell(self, answers: Iterable[Answer]) -> int:
         """Keep answers, each in its own transaction; return how many.
@@ -96,7 +96,7 @@ class Loop:
         missing = [r for r in self.project.start_regions if r.image_id not in known]
         return self.tell(oracle.answer(region, 0) for region in missing)
 
-    def train(self, round_: int | None = None) -> TrainingRecord:
+    def train(self, round: int | None = None) -> TrainingRecord:
         """Fit the model of a round (by default the present one) to every answer so far.
 
         Then its recalibration, if the config wants one, to the validation images.
@@ -106,14 +106,14 @@ class Loop:
         TrainingFailed
             If every attempt that the config allows failed; each is recorded.
         """
-        number = self.round if round_ is None else round_
+        number = self.round if round is None else round
         record = fit_round(
             self.project, number, self.device, cache=self._cache, report=self._report
         )
         recalibrate_round(self.project, number, self.device)
         return record
 
-    def ask(self, round_: int | None = None, *, model_round: int | None = None) -> Query:
+    def ask(self, round: int | None = None, *, model_round: int | None = None) -> Query:
         """Choose what to label next with the newest model, and keep the query in the store.
 
         A query that still has unanswered regions is returned again. With its number a round is
@@ -128,7 +128,7 @@ class Loop:
             If everything is labelled or asked.
         """
         store, config = self.project.store, self.project.config
-        number = self._round_to_ask() if round_ is None else round_
+        number = self._round_to_ask() if round is None else round
         kept = store.query(number)
         if kept is not None:
             return kept
@@ -155,13 +155,13 @@ class Loop:
 
     def propose(
         self,
-        round_: int | None = None,
+        round: int | None = None,
         *,
         return_utilities: bool = False,
         model_round: int | None = None,
     ) -> Proposal:
         """Return what `ask` would ask, and the utilities of all places; nothing is kept."""
-        number = self._round_to_ask() if round_ is None else round_
+        number = self._round_to_ask() if round is None else round
         return propose(
             self.project,
             number,
@@ -171,7 +171,7 @@ class Loop:
             model_round=model_round,
         )
 
-    def evaluate(self, round_: int | None = None) -> tuple[MetricRow, ...]:
+    def evaluate(self, round: int | None = None) -> tuple[MetricRow, ...]:
         """Judge the model of a round on the validation and test images; keep the rows.
 
         Raises
@@ -179,7 +179,7 @@ class Loop:
         ProjectError
             If the round has no model.
         """
-        number = self.round if round_ is None else round_
+        number = self.round if round is None else round
         store = self.project.store
         trained = [r for r in store.trainings() if (r.round, r.status) == (number, "finished")]
         if not trained:
@@ -198,28 +198,28 @@ class Loop:
         store.add_metrics(number, model, rows)
         return rows
 
-    def score_map(self, image_id: str, round_: int) -> npt.NDArray[np.float32] | None:
-        """(H, W) acquisition scores of an image, as the query of `round_` saw them.
+    def score_map(self, image_id: str, round: int) -> npt.NDArray[np.float32] | None:
+        """(H, W) acquisition scores of an image, as the query of `round` saw them.
 
         None for strategies that score regions, not pixels.
         """
-        return shown_score(self.project, image_id, round_, self.device)
+        return shown_score(self.project, image_id, round, self.device)
 
-    def predicted_labels(self, image_id: str, round_: int) -> Labels:
+    def predicted_labels(self, image_id: str, round: int) -> Labels:
         """(H, W) int16 labels that the model of a round would give an image."""
-        judge = load_judge(self.project, round_, self.device)
+        judge = load_judge(self.project, round, self.device)
         prediction = judge.predict(
             self.project.source.read_image(image_id),
             seed=self.project.config.seed,
-            round_=round_,
+            round=round,
             image_id=image_id,
             boundary=False,
         )
         return prediction.sums.mean_probs.argmax(0).cpu().numpy().astype(np.int16)
 
-    def _shared(self, round_: int) -> Cache | None:
+    def _shared(self, round: int) -> Cache | None:
         """Cache of round 0, the one that trials of one seed have in common."""
-        return self._cache if round_ == 0 else None
+        return self._cache if round == 0 else None
 
     def _round_to_ask(self) -> int:
         """Present round while its query is not answered, else the next one."""

@@ -19,14 +19,14 @@ class Oracle(Protocol):
     same question has the same labels, whatever was asked before.
     """
 
-    def answer(self, region: Region, round_: int) -> Answer:
+    def answer(self, region: Region, round: int) -> Answer:
         """Label a region.
 
         Parameters
         ----------
         region : Region
             What is asked.
-        round_ : int
+        round : int
             The round that asks; 0 for the start set.
 
         Raises
@@ -52,7 +52,7 @@ class MaskOracle:
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def answer(self, region: Region, round_: int) -> Answer:
+    def answer(self, region: Region, round: int) -> Answer:
         """Labels of the mask inside a region, by author "simulated" with tool "mask".
 
         Raises
@@ -77,7 +77,7 @@ class MaskOracle:
         return Answer(
             region=region,
             mask=mask.crop(region),
-            round=round_,
+            round=round,
             author="simulated",
             tool="mask",
         )

@@ -49,7 +49,7 @@ _Value = TypeVar("_Value", bound=np.generic)
 
 def predict_files(
     project: Project,
-    round_: int,
+    round: int,
     files: Sequence[StoredFile],
     out: Path,
     device: torch.device,
@@ -68,7 +68,7 @@ def predict_files(
     ----------
     project : Project
         Of two classes, if objects are wanted.
-    round_ : int
+    round : int
         Whose model.
     files : sequence of StoredFile
         The images.
@@ -89,7 +89,7 @@ def predict_files(
         If `out` holds something.
     """
     check_out(out)
-    engine = _Engine(project, round_, device, scale)
+    engine = _Engine(project, round, device, scale)
     for folder in ("masks", "confidence", *(["instances"] if engine.has_objects else [])):
         (out / folder).mkdir(parents=True)
     facts = json.dumps(engine.facts(), indent=1) + "\n"
@@ -99,7 +99,7 @@ def predict_files(
         writer = csv.writer(table)
         writer.writerow(engine.headings())
         for done, file in enumerate(files):
-            report(Progress(round_, "predict", done, len(files)))
+            report(Progress(round, "predict", done, len(files)))
             try:
                 if file.stem in taken:
                     raise _same_name(file)
@@ -111,7 +111,7 @@ def predict_files(
             found.images.append(line)
             writer.writerow(engine.cells(line))
             table.flush()  # so that a killed run leaves the lines of the masks that are there
-    report(Progress(round_, "predict", len(files), len(files)))
+    report(Progress(round, "predict", len(files), len(files)))
     return found
 
 
@@ -119,13 +119,13 @@ class _Engine:
     """A loaded model and everything that a line of the table tells of it."""
 
     def __init__(
-        self, project: Project, round_: int, device: torch.device, scale: float | None
+        self, project: Project, round: int, device: torch.device, scale: float | None
     ) -> None:
         self._project = project
-        self._round = round_
-        self._judge = load_judge(project, round_, device)
-        self._recalibration = load_recalibration(project, round_)
-        self._weights = weights_of(project, round_)
+        self._round = round
+        self._judge = load_judge(project, round, device)
+        self._recalibration = load_recalibration(project, round)
+        self._weights = weights_of(project, round)
         source = project.source
         prepared = source if isinstance(source, PreparedSource) else None
         self._value_range = None if prepared is None else prepared.value_range
@@ -134,7 +134,7 @@ class _Engine:
         probe = self._judge.predict(
             np.zeros((_SMALLEST, _SMALLEST, 3), np.uint8),
             seed=project.config.seed,
-            round_=round_,
+            round=round,
             image_id="",
             boundary=True,
         )
@@ -210,7 +210,7 @@ class _Engine:
         prediction = self._judge.predict(
             image[tile.seen],
             seed=self._project.config.seed,
-            round_=self._round,
+            round=self._round,
             image_id=name if tile.is_whole else f"{name}@{tile.row},{tile.col}",
             boundary=self.has_objects,
         )

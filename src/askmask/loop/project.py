@@ -107,25 +107,25 @@ class Project:
         other.config = config
         return other
 
-    def model_path(self, round_: int, member: int = 0) -> Path:
+    def model_path(self, round: int, member: int = 0) -> Path:
         """File of a round's model; `member` counts the models of an ensemble."""
         suffix = f"_member_{member}" if member else ""
-        return self.root / "models" / f"round_{round_:03d}{suffix}.safetensors"
+        return self.root / "models" / f"round_{round:03d}{suffix}.safetensors"
 
-    def model_paths(self, round_: int) -> list[Path]:
+    def model_paths(self, round: int) -> list[Path]:
         """Files of a round's model: one, or one per member of an ensemble."""
         sampling = self.config.sampling
         members = sampling.members if sampling.method == "ensemble" else 1
-        return [self.model_path(round_, member) for member in range(members)]
+        return [self.model_path(round, member) for member in range(members)]
 
-    def scores_path(self, round_: int) -> Path:
+    def scores_path(self, round: int) -> Path:
         """File of the histograms of the scores that a round's query chose from."""
-        return self.root / "scores" / f"round_{round_:03d}.json"
+        return self.root / "scores" / f"round_{round:03d}.json"
 
-    def delete_models(self, round_: int) -> None:
+    def delete_models(self, round: int) -> None:
         """Delete the model files of a round and its recalibration; its metrics stay."""
         for ending in ("*.safetensors", ".calibration.json"):
-            for path in (self.root / "models").glob(f"round_{round_:03d}{ending}"):
+            for path in (self.root / "models").glob(f"round_{round:03d}{ending}"):
                 path.unlink()
 
     @property

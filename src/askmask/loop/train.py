@@ -48,7 +48,7 @@ class _Fit:
 
 def fit_round(
     project: Project,
-    round_: int,
+    round: int,
     device: torch.device,
     *,
     cache: Cache | None,
@@ -66,32 +66,28 @@ def fit_round(
     # Answers may come in while a model trains; it sees those that were there when it began.
     until = project.store.newest_answer()
     digest = project.store.labelled_digest(until=until)
-    past = [
-        r for r in project.store.trainings() if (r.round, r.labelled_digest) == (round_, digest)
-    ]
+    past = [r for r in project.store.trainings() if (r.round, r.labelled_digest) == (round, digest)]
     finished = [r for r in past if r.status == "finished"]
-    if finished and all(path.is_file() for path in project.model_paths(round_)):
+    if finished and all(path.is_file() for path in project.model_paths(round)):
         return finished[-1]
     allowed = project.config.training.restart.attempts
     for attempt in range(sum(r.status == "failed" for r in past), allowed):
         started_at = utc_now()
         results = [
-            _fit_member(
-                _Fit(project, round_, attempt, member, device, digest, until, report), cache
-            )
-            for member in range(len(project.model_paths(round_)))
+            _fit_member(_Fit(project, round, attempt, member, device, digest, until, report), cache)
+            for member in range(len(project.model_paths(round)))
         ]
         failed = [result for result in results if result.status == "failed"]
         worst = failed[0] if failed else results[0]
         record = TrainingRecord(
-            round=round_,
+            round=round,
             attempt=attempt,
             status=worst.status,
             reason=worst.reason,
             steps=worst.steps,
             loss=worst.loss,
             elapsed_seconds=sum(result.elapsed_seconds for result in results),
-            model=project.model_path(round_).name,
+            model=project.model_path(round).name,
             labelled_digest=digest,
             started_at=started_at,
             newest_answer=until,
@@ -99,14 +95,14 @@ def fit_round(
         project.store.add_training(record)
         if record.status == "finished":
             return record
-    reasons = [r.reason for r in project.store.trainings() if r.round == round_ and r.reason]
+    reasons = [r.reason for r in project.store.trainings() if r.round == round and r.reason]
     raise TrainingFailed(
-        f"expected a finished training in round {round_} within {allowed} attempt(s), but: "
+        f"expected a finished training in round {round} within {allowed} attempt(s), but: "
         f"{'; '.join(reasons)}. Lower training.learning_rate, or raise training.restart.attempts."
     )
 
 
-def load_predictor(project: Project, round_: int, device: torch.device) -> Predictor:
+def load_predictor(project: Project, round: int, device: torch.device) -> Predictor:
     """Sampler of a round's model, recalibrated if the model has been and the config wants it.
 
     Raises
@@ -114,28 +110,28 @@ def load_predictor(project: Project, round_: int, device: torch.device) -> Predi
     ProjectError
         If that round has no model, or a recalibration that is not of this model.
     """
-    stored = load_recalibration(project, round_) if project.config.calibration.asking else None
+    stored = load_recalibration(project, round) if project.config.calibration.asking else None
     scaling = None if stored is None else stored.sampler
-    return sampler_of(project.config, load_models(project, round_, device), scaling)
+    return sampler_of(project.config, load_models(project, round, device), scaling)
 
 
 def load_sampler(
-    project: Project, round_: int, n_samples: int, device: torch.device
+    project: Project, round: int, n_samples: int, device: torch.device
 ) -> MonteCarloDropout:
     """Dropout sampler of a round's model with another number of samples than the config's."""
     precision = project.config.sampling.precision
-    model = load_models(project, round_, device)[0]
+    model = load_models(project, round, device)[0]
     return MonteCarloDropout(model, n_samples, precision=precision)
 
 
-def load_encoder(project: Project, round_: int, device: torch.device) -> Model:
+def load_encoder(project: Project, round: int, device: torch.device) -> Model:
     """First model of a round, in eval mode, for its features; `START`: with starting weights."""
-    if round_ == START:
+    if round == START:
         return _build(project, project.config.seed).to(device).eval()
-    return load_models(project, round_, device)[0]
+    return load_models(project, round, device)[0]
 
 
-def load_judge(project: Project, round_: int, device: torch.device) -> Predictor:
+def load_judge(project: Project, round: int, device: torch.device) -> Predictor:
     """Predictor that a round's model is judged by, recalibrated if the model has been.
 
     Raises
@@ -143,9 +139,9 @@ def load_judge(project: Project, round_: int, device: torch.device) -> Predictor
     ProjectError
         As `load_predictor`.
     """
-    stored = load_recalibration(project, round_)
+    stored = load_recalibration(project, round)
     recalibration = None if stored is None else stored.judge
-    return judge_of(project.config, load_models(project, round_, device), recalibration)
+    return judge_of(project.config, load_models(project, round, device), recalibration)
 
 
 def sampler_of(
@@ -172,7 +168,7 @@ def judge_of(
     return MonteCarloDropout(models[0], samples, precision=precision, scaling=recalibration)
 
 
-def load_models(project: Project, round_: int, device: torch.device) -> list[Model]:
+def load_models(project: Project, round: int, device: torch.device) -> list[Model]:
     """Network of a round, or every member of an ensemble, in eval mode.
 
     Raises
@@ -181,10 +177,10 @@ def load_models(project: Project, round_: int, device: torch.device) -> list[Mod
         If the round has no model.
     """
     models = []
-    for path in project.model_paths(round_):
+    for path in project.model_paths(round):
         if not path.is_file():
             raise ProjectError(
-                f"expected a model of round {round_} at {str(path)!r}, found none. "
+                f"expected a model of round {round} at {str(path)!r}, found none. "
                 "Train it first: `askmask train`."
             )
         model = _build(project, 0, pretrained=False)
@@ -258,7 +254,7 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
         images,
         config.training,
         seed=seed,
-        round_=fit.round,
+        round=fit.round,
         checkpoint=target.with_suffix(".checkpoint"),
         on_step=lambda step: fit.report(Progress(fit.round, "train", step.step, step.steps)),
         attempt=fit.attempt,
@@ -281,10 +277,10 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
     return result
 
 
-def _round_before(project: Project, round_: int) -> int | None:
+def _round_before(project: Project, round: int) -> int | None:
     """Last trained round before one; with queries asked ahead it need not be the one before."""
     return max(
-        (r.round for r in project.store.trainings() if r.status == "finished" and r.round < round_),
+        (r.round for r in project.store.trainings() if r.status == "finished" and r.round < round),
         default=None,
     )
 
@@ -308,7 +304,7 @@ def _pseudo_labels(fit: _Fit) -> dict[str, Labels]:
     if project.config.training.pseudo_label_weight == 0 or previous is None:
         return {}
     judge = load_judge(project, previous, fit.device)
-    predict = partial(judge.predict, seed=project.config.seed, round_=fit.round, boundary=False)
+    predict = partial(judge.predict, seed=project.config.seed, round=fit.round, boundary=False)
     labels: dict[str, Labels] = {}
     for image_id in project.store.labelled_images(until=fit.until):
         mask = project.store.labelled(image_id, until=fit.until)

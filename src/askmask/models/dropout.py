@@ -91,14 +91,14 @@ class KeyedNoise:
 
     Parameters
     ----------
-    seed, round_, image_id
+    seed, round, image_id
         Name the image's draws; see `askmask.seeds`.
     samples : sequence of int
         Index of the Monte Carlo sample at each place of the batch.
     """
 
-    def __init__(self, seed: int, round_: int, image_id: str, samples: Sequence[int]) -> None:
-        self._keys = [derive_key(seed, "dropout", round_, image_id, sample) for sample in samples]
+    def __init__(self, seed: int, round: int, image_id: str, samples: Sequence[int]) -> None:
+        self._keys = [derive_key(seed, "dropout", round, image_id, sample) for sample in samples]
 
     def dropout(self, x: Tensor, p: float, layer: str) -> Tensor:
         """Return `x` with dropout; see `Noise.dropout`.

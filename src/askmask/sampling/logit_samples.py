@@ -19,7 +19,7 @@ def sample_logits(
     image: Image,
     *,
     seed: int,
-    round_: int,
+    round: int,
     image_id: str,
 ) -> Iterator[Tensor]:
     """Logits of the samples whose softmax predictors add up, in float32, chunk by chunk.
@@ -32,7 +32,7 @@ def sample_logits(
         Dropout samples of the only model; 0 for one pass without dropout of every model.
     image : (H, W, 3) uint8 array
         RGB.
-    seed, round_, image_id
+    seed, round, image_id
         Name the draws, see `askmask.seeds`: the same as of `Predictor.predict`.
 
     Yields
@@ -53,7 +53,7 @@ def sample_logits(
         for start in range(0, n_samples, _CHUNK):
             samples = range(start, min(start + _CHUNK, n_samples))
             repeated = tuple(part.expand(len(samples), *part.shape[1:]) for part in features)
-            noise = KeyedNoise(seed, round_, image_id, samples)
+            noise = KeyedNoise(seed, round, image_id, samples)
             with torch.no_grad():
                 outputs = model.suffix(repeated, noise, boundary=False)
             yield outputs.foreground

@@ -31,11 +31,11 @@ class MappedMean:
         return self._predictor.n_samples
 
     def predict(
-        self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
+        self, image: Image, *, seed: int, round: int, image_id: str, boundary: bool
     ) -> Prediction:
         """Predict by the predictor inside, then map; see `Predictor.predict`."""
         prediction = self._predictor.predict(
-            image, seed=seed, round_=round_, image_id=image_id, boundary=boundary
+            image, seed=seed, round=round, image_id=image_id, boundary=boundary
         )
         mapped = self._mapping(prediction.sums.mean_probs) * prediction.sums.n_samples
         return replace(prediction, sums=replace(prediction.sums, sum_probs=mapped))

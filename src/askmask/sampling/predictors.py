@@ -61,7 +61,7 @@ class Predictor(Protocol):
         ...
 
     def predict(
-        self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
+        self, image: Image, *, seed: int, round: int, image_id: str, boundary: bool
     ) -> Prediction:
         """Predict an image.
 
@@ -69,7 +69,7 @@ class Predictor(Protocol):
         ----------
         image : (H, W, 3) uint8 array
             RGB, H and W >= 32.
-        seed, round_, image_id
+        seed, round, image_id
             Name the draws, see `askmask.seeds`.
         boundary : bool
             Whether to compute the boundary head, too; false is faster.
@@ -123,16 +123,16 @@ class MonteCarloDropout:
         return self._n_samples
 
     def predict(
-        self, image: Image, *, seed: int, round_: int, image_id: str, boundary: bool
+        self, image: Image, *, seed: int, round: int, image_id: str, boundary: bool
     ) -> Prediction:
         """Predict an image from S dropout masks; see `Predictor.predict`."""
         samples = self._network.start(image, boundary=boundary)
         chunk = self._chunk or self._network.samples_at_a_time(image)
-        _draw(samples, range(self._n_samples), chunk, (seed, round_, image_id))
+        _draw(samples, range(self._n_samples), chunk, (seed, round, image_id))
         return Prediction(*samples.result())
 
     def sums(
-        self, image: Image, samples: range, *, seed: int, round_: int, image_id: str
+        self, image: Image, samples: range, *, seed: int, round: int, image_id: str
     ) -> SampleSums:
         """Sums of some of the samples of an image, to be added to those of others.
 
@@ -145,7 +145,7 @@ class MonteCarloDropout:
             RGB, H and W >= 32.
         samples : range
             Which samples; at least one, none negative.
-        seed, round_, image_id
+        seed, round, image_id
             Name the draws, see `askmask.seeds`.
 
         Raises
@@ -155,29 +155,27 @@ class MonteCarloDropout:
         ShapeError
             If the image is no such array.
         """
-        started = self.start(image, seed=seed, round_=round_, image_id=image_id)
+        started = self.start(image, seed=seed, round=round, image_id=image_id)
         (sums,) = started.batches([samples])
         return sums
 
-    def start(self, image: Image, *, seed: int, round_: int, image_id: str) -> "StartedImage":
+    def start(self, image: Image, *, seed: int, round: int, image_id: str) -> "StartedImage":
         """Compute what no dropout touches, for samples that are drawn a few at a time.
 
         Arguments and errors as of `sums`.
         """
         samples = self._network.start(image, boundary=False)
         chunk = self._chunk or self._network.samples_at_a_time(image)
-        return StartedImage(samples, chunk, (seed, round_, image_id))
+        return StartedImage(samples, chunk, (seed, round, image_id))
 
-    def stream(
-        self, image: Image, *, seed: int, round_: int, image_id: str
-    ) -> Iterator[SampleSums]:
+    def stream(self, image: Image, *, seed: int, round: int, image_id: str) -> Iterator[SampleSums]:
         """Sums of the first 1, 2, ..., S samples of an image, as they are drawn.
 
         Arguments as in `predict`; the last sums are those of `predict`, up to rounding.
         """
         samples = self._network.start(image, boundary=False)
         for sample in range(self._n_samples):
-            samples.draw(KeyedNoise(seed, round_, image_id, [sample]), 1)
+            samples.draw(KeyedNoise(seed, round, image_id, [sample]), 1)
             yield samples.result()[0]
 
 
@@ -282,7 +280,7 @@ class Deterministic:
         image: Image,
         *,
         seed: int,  # noqa: ARG002 - the contract; nothing is drawn
-        round_: int,  # noqa: ARG002
+        round: int,  # noqa: ARG002
         image_id: str,  # noqa: ARG002
         boundary: bool,
     ) -> Prediction:
@@ -332,7 +330,7 @@ class Ensemble:
         image: Image,
         *,
         seed: int,  # noqa: ARG002 - the contract; nothing is drawn
-        round_: int,  # noqa: ARG002
+        round: int,  # noqa: ARG002
         image_id: str,  # noqa: ARG002
         boundary: bool,
     ) -> Prediction:

@@ -101,18 +101,18 @@ def _with_maps(
     report: Listener,
 ) -> list[_Drawn]:
     """Fill in the maps, one image after another; only the windows are held."""
-    round_ = drawn[0].item.round
+    round = drawn[0].item.round
     judge = load_judge(project, model_round, device)
     by_image: dict[str, list[_Drawn]] = {}
     for part in drawn:
         by_image.setdefault(part.window.image_id, []).append(part)
     filled = []
     for done, (image_id, parts) in enumerate(by_image.items()):
-        report(Progress(round_, "draw", done, len(by_image)))
-        scores = shown_score(project, image_id, round_, device, model_round=model_round)
+        report(Progress(round, "draw", done, len(by_image)))
+        scores = shown_score(project, image_id, round, device, model_round=model_round)
         probs = _mean_probs(project, judge, image_id, model_round)
         filled += [_filled(part, scores, probs) for part in parts]
-    report(Progress(round_, "draw", len(by_image), len(by_image)))
+    report(Progress(round, "draw", len(by_image), len(by_image)))
     return filled
 
 
@@ -123,7 +123,7 @@ def _mean_probs(
     prediction = judge.predict(
         project.source.read_image(image_id),
         seed=project.config.seed,
-        round_=model_round,
+        round=model_round,
         image_id=image_id,
         boundary=False,
     )

@@ -218,17 +218,17 @@ class Worker:
 
     def _train(self) -> bool:
         """Train and judge if enough answers came, or the newest model was not judged."""
-        round_ = max(self._store.answered_rounds(), default=0)
+        round = max(self._store.answered_rounds(), default=0)
         if self._is_training_due():
             was_asked, self._train_now = self._train_now, False
             try:
                 with self._noting_failure("train"):
-                    self._loop.train(round_)
+                    self._loop.train(round)
             except (_Stopped, StoreBusy):
                 self._train_now |= was_asked  # whoever starts again wants it still
                 raise
-            self._store.control.note("rounds", round_)
-            self._evaluate(round_)
+            self._store.control.note("rounds", round)
+            self._evaluate(round)
             return True
         model_round = self._asking_round()
         if model_round is None or model_round == START or self._is_judged():
@@ -236,12 +236,12 @@ class Worker:
         self._evaluate(model_round)
         return True
 
-    def _evaluate(self, round_: int) -> None:
+    def _evaluate(self, round: int) -> None:
         """Judge a model, unless that was done before."""
         newest = self._newest_training()
-        self._loop.evaluate(round_)
+        self._loop.evaluate(round)
         self._judged = newest
-        self._store.control.note("rounds", round_)
+        self._store.control.note("rounds", round)
 
     def _is_judged(self) -> bool:
         return self._judged is not None and self._judged == self._newest_training()

@@ -73,16 +73,16 @@ def answer(database: Database, number: int) -> Answer | None:
     )
     if not rows:
         return None
-    *place, labels, instances, round_, author, tool, when, seconds, model, kind = rows[0]
+    *place, labels, instances, round, author, tool, when, seconds, model, kind = rows[0]
     region = Region(*place)
     mask = unlabelled_mask(region) if labels is None else _mask(region, labels, instances)
-    return Answer(region, mask, round_, author, tool, when, seconds, model, AnswerKind(kind))
+    return Answer(region, mask, round, author, tool, when, seconds, model, AnswerKind(kind))
 
 
 def items(
     database: Database,
     *,
-    round_: int | None = None,
+    round: int | None = None,
     image_id: str | None = None,
     open_only: bool = False,
     standing_only: bool = False,
@@ -103,7 +103,7 @@ def items(
         " FROM query_items AS item WHERE ifnull(round = ?, 1) AND ifnull(image_id = ?, 1)"
         ") WHERE NOT (? AND is_answered) AND NOT (? AND is_withdrawn AND NOT is_answered)"
         " ORDER BY round, rank",
-        *(round_, image_id, open_only, open_only or standing_only),
+        *(round, image_id, open_only, open_only or standing_only),
     )
     return tuple(QueryItem(row[0], Region(*row[3:]), *row[1:3]) for row in rows)
 

@@ -137,9 +137,9 @@ class Control:
         rows = self._database.rows("SELECT value FROM facts WHERE name = ?", name)
         return json.loads(rows[0][0]) if rows else None
 
-    def note(self, kind: str, round_: int, rank: int | None = None) -> None:
+    def note(self, kind: str, round: int, rank: int | None = None) -> None:
         """Append an event of kind ``"item"``, ``"query"`` or ``"rounds"``."""
-        note(self._database, kind, round_, rank)
+        note(self._database, kind, round, rank)
 
     def newest_event(self) -> int:
         """Return the number of the newest event; 0 before the first."""

@@ -103,18 +103,18 @@ def newest_model(database: Database) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def add_metrics(database: Database, round_: int, model: str, rows: Sequence[MetricRow]) -> None:
+def add_metrics(database: Database, round: int, model: str, rows: Sequence[MetricRow]) -> None:
     """Keep the metrics of a round's model, unless its newest training has some."""
     with database.writing() as connection:
-        if _evaluation(database, round_, model) is not None:
+        if _evaluation(database, round, model) is not None:
             return
         newest = connection.execute(
             "SELECT max(id) FROM trainings WHERE status = 'finished' AND round = ? AND model = ?",
-            (round_, model),
+            (round, model),
         ).fetchone()
         cursor = connection.execute(
             "INSERT INTO evaluations (round, model, training, evaluated_at) VALUES (?, ?, ?, ?)",
-            (round_, model, *newest, utc_now()),
+            (round, model, *newest, utc_now()),
         )
         connection.executemany(
             "INSERT INTO metrics (evaluation, position, split, stratum, class_name, metric, value,"
@@ -123,12 +123,12 @@ def add_metrics(database: Database, round_: int, model: str, rows: Sequence[Metr
         )
 
 
-def metrics(database: Database, round_: int, model: str | None) -> tuple[MetricRow, ...]:
+def metrics(database: Database, round: int, model: str | None) -> tuple[MetricRow, ...]:
     """Metrics of the newest training of a round's model, in the order they were given."""
     rows = database.rows(
         "SELECT split, stratum, class_name, metric, value, count, bin FROM metrics"
         " WHERE evaluation = ? ORDER BY position",
-        _evaluation(database, round_, model),
+        _evaluation(database, round, model),
     )
     return tuple(MetricRow(*_with_nan(row, 4)) for row in rows)
 
@@ -136,19 +136,19 @@ def metrics(database: Database, round_: int, model: str | None) -> tuple[MetricR
 def costs(database: Database) -> tuple[RoundCost, ...]:
     """Cost of each round that has answers, in order."""
     rounds: dict[int, list[Row]] = {}
-    for round_, *row in database.rows(
+    for round, *row in database.rows(
         "SELECT round, image_id, row, col, height, width, new_pixels, new_boundary, seconds"
         " FROM answers ORDER BY round"
     ):
-        rounds.setdefault(round_, []).append(tuple(row))
+        rounds.setdefault(round, []).append(tuple(row))
     so_far: set[str] = set()
     found = []
-    for round_, rows in rounds.items():
+    for round, rows in rounds.items():
         images = {row[0] for row in rows}
         so_far |= images
         found.append(
             RoundCost(
-                round=round_,
+                round=round,
                 new_pixels=sum(row[5] for row in rows),
                 regions=len({Region(*row[:5]) for row in rows}),
                 images=len(images),
@@ -160,14 +160,14 @@ def costs(database: Database) -> tuple[RoundCost, ...]:
     return tuple(found)
 
 
-def _evaluation(database: Database, round_: int, model: str | None) -> int | None:
+def _evaluation(database: Database, round: int, model: str | None) -> int | None:
     """Newest evaluation of a round, if nothing was trained anew since; of any model if None."""
     rows = database.rows(
         "SELECT id FROM evaluations WHERE round = ? AND ifnull(model = ?, 1) AND training IS ("
         " SELECT max(id) FROM trainings WHERE status = 'finished' AND"
         " (trainings.round, trainings.model) = (evaluations.round, evaluations.model)"
         ") ORDER BY id DESC LIMIT 1",
-        round_,
+        round,
         model,
     )
     return int(rows[0][0]) if rows else None

@@ -155,28 +155,28 @@ class Store:
                     (query.round, item.rank, *astuple(item.region), item.score, item.new_pixels),
                 )
 
-    def query(self, round_: int) -> Query | None:
+    def query(self, round: int) -> Query | None:
         """Query of a round; None if nothing was asked in it."""
         rows = self._database.rows(
-            "SELECT acquisition, unit, model, elapsed_seconds FROM queries WHERE round = ?", round_
+            "SELECT acquisition, unit, model, elapsed_seconds FROM queries WHERE round = ?", round
         )
         if not rows:
             return None
         acquisition, unit, model, elapsed_seconds = rows[0]
-        items = answers.items(self._database, round_=round_)
-        return Query(round_, acquisition, Unit(unit), items, model, elapsed_seconds)
+        items = answers.items(self._database, round=round)
+        return Query(round, acquisition, Unit(unit), items, model, elapsed_seconds)
 
     def newest_query(self) -> Query | None:
         """Query of the last round that has one; None before the first."""
         ((newest,),) = self._database.rows("SELECT max(round) FROM queries")
         return None if newest is None else self.query(newest)
 
-    def unanswered(self, round_: int) -> tuple[QueryItem, ...]:
+    def unanswered(self, round: int) -> tuple[QueryItem, ...]:
         """Items of a round's query, best first, without an answer of that round to that region.
 
         Withdrawn ones are left out.
         """
-        return answers.items(self._database, round_=round_, open_only=True)
+        return answers.items(self._database, round=round, open_only=True)
 
     def pending(self, image_id: str) -> tuple[Region, ...]:
         """Regions of an image that were asked in any round, not answered in it, not withdrawn."""
@@ -211,7 +211,7 @@ class Store:
         return answers.add_answer(self._database, answer)
 
     def answers(
-        self, image_id: str | None = None, round_: int | None = None, *, all_kinds: bool = False
+        self, image_id: str | None = None, round: int | None = None, *, all_kinds: bool = False
     ) -> Iterator[Answer]:
         """Answers, oldest first, of one image or round if given; read one at a time.
 
@@ -220,7 +220,7 @@ class Store:
         numbers = self._database.rows(
             "SELECT id FROM answers WHERE (? OR kind = 'labels') AND ifnull(image_id = ?, 1)"
             " AND ifnull(round = ?, 1) ORDER BY id",
-            *(all_kinds, image_id, round_),
+            *(all_kinds, image_id, round),
         )
         for (number,) in numbers:
             answer = answers.answer(self._database, number)
@@ -296,7 +296,7 @@ class Store:
     def answered_rounds(self) -> tuple[int, ...]:
         """Rounds with at least one answer, in order."""
         rows = self._database.rows("SELECT DISTINCT round FROM answers ORDER BY round")
-        return tuple(round_ for (round_,) in rows)
+        return tuple(round for (round,) in rows)
 
     def costs(self) -> tuple[RoundCost, ...]:
         """Return the cost of each round that has answers, in order."""
@@ -318,17 +318,17 @@ class Store:
         """File name of the newest model whose training finished; None before the first."""
         return ledger.newest_model(self._database)
 
-    def add_metrics(self, round_: int, model: str, rows: Sequence[MetricRow]) -> None:
+    def add_metrics(self, round: int, model: str, rows: Sequence[MetricRow]) -> None:
         """Keep the metrics of a round's model in one transaction; a second time does nothing.
 
         They belong to the newest finished training of that model in that round: when it has been
         trained anew, `metrics` is empty until it is evaluated anew.
         """
-        ledger.add_metrics(self._database, round_, model, rows)
+        ledger.add_metrics(self._database, round, model, rows)
 
-    def metrics(self, round_: int, model: str | None = None) -> tuple[MetricRow, ...]:
+    def metrics(self, round: int, model: str | None = None) -> tuple[MetricRow, ...]:
         """Metrics of a round's model, by default the one evaluated last; may be empty."""
-        return ledger.metrics(self._database, round_, model)
+        return ledger.metrics(self._database, round, model)
 
     def close(self) -> None:
         """Close the database; may be called again."""

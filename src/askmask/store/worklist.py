@@ -80,12 +80,12 @@ class Worklist:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def items(self, round_: int | None = None, rank: int | None = None) -> tuple[WorkItem, ...]:
+    def items(self, round: int | None = None, rank: int | None = None) -> tuple[WorkItem, ...]:
         """Every asked region, or those of a round, or one, by round and rank."""
         newest: dict[tuple[int, int], GivenAnswer] = {}
-        for given in self.history(round_=round_, rank=rank):
+        for given in self.history(round=round, rank=rank):
             newest.setdefault((given.round, given.rank), given)
-        where, values = _conditions(("item.round = ?", round_), ("item.rank = ?", rank))
+        where, values = _conditions(("item.round = ?", round), ("item.rank = ?", rank))
         sql = f"{_ITEM}{where} ORDER BY item.round, item.rank"
         rows = self._database.rows(sql, time.time(), *values)
         return tuple(_work_item(row, newest.get((row[0], row[1]))) for row in rows)
@@ -95,7 +95,7 @@ class Worklist:
         sql = f"{_ITEM} WHERE {_IS_OPEN} ORDER BY item.round, item.rank"
         return tuple(_work_item(row, None) for row in self._database.rows(sql, time.time()))
 
-    def item(self, round_: int, rank: int) -> WorkItem:
+    def item(self, round: int, rank: int) -> WorkItem:
         """One asked region.
 
         Raises
@@ -103,10 +103,10 @@ class Worklist:
         UnknownItem
             If the round did not ask it.
         """
-        found = self.items(round_, rank)
+        found = self.items(round, rank)
         if not found:
             raise UnknownItem(
-                f"expected an asked region, got number {rank!r} of round {round_!r}, which does "
+                f"expected an asked region, got number {rank!r} of round {round!r}, which does "
                 "not exist. Take round and rank from the list of items."
             )
         return found[0]
@@ -114,7 +114,7 @@ class Worklist:
     def history(
         self,
         *,
-        round_: int | None = None,
+        round: int | None = None,
         rank: int | None = None,
         author: str | None = None,
         kind: str | None = None,
@@ -123,13 +123,13 @@ class Worklist:
     ) -> tuple[GivenAnswer, ...]:
         """Answers to asked regions, newest first; at most `limit`, numbered below `before`."""
         where, values = _conditions(
-            ("item.round = ?", round_),
+            ("item.round = ?", round),
             ("item.rank = ?", rank),
             ("answer.author = ?", author),
             ("answer.kind = ?", kind),
             ("answer.id < ?", before),
         )
-        given = _GIVEN.format(tables=_OF_ALL if round_ is None else _OF_FEW)
+        given = _GIVEN.format(tables=_OF_ALL if round is None else _OF_FEW)
         sql = f"{given}{where} ORDER BY answer.id DESC LIMIT ?"
         rows = self._database.rows(sql, *values, limit)
         return tuple(GivenAnswer(*row[:-1], bool(row[-1])) for row in rows)  # type: ignore[call-arg]
@@ -163,9 +163,9 @@ class Worklist:
         StoreError
             If `base` is no answer to this region.
         """
-        round_ = answer.round
+        round = answer.round
         with self._database.writing() as connection:
-            item = self.item(round_, rank)
+            item = self.item(round, rank)
             if item.item.region != answer.region:
                 raise UnknownItem(
                     f"expected an answer for {item.item.region!r}, got one for {answer.region!r}."
@@ -173,7 +173,7 @@ class Worklist:
             repeated = self._repeated(answer, client_id)
             if repeated is not None:
                 return repeated
-            known = {given.number for given in self.history(round_=round_, rank=rank)}
+            known = {given.number for given in self.history(round=round, rank=rank)}
             if base is not None and base not in known:
                 raise StoreError(
                     f"expected base as the number of an answer to this region, one of "
@@ -184,35 +184,35 @@ class Worklist:
             connection.execute(
                 "INSERT INTO receipts VALUES (?, ?, ?, ?)", (number, client_id, base, is_conflict)
             )
-            self._release(round_, rank, answer.author)
-            note(self._database, "item", round_, rank)
+            self._release(round, rank, answer.author)
+            note(self._database, "item", round, rank)
         return Receipt(number, is_new=True, is_conflict=is_conflict)
 
-    def lease(self, round_: int, rank: int, holder: str, seconds: float = LEASE_SECONDS) -> Lease:
+    def lease(self, round: int, rank: int, holder: str, seconds: float = LEASE_SECONDS) -> Lease:
         """Take or renew a region; return the lease that holds now, which may be another's."""
         with self._database.writing() as connection:
-            standing = self.item(round_, rank).lease
+            standing = self.item(round, rank).lease
             if standing is not None and standing.holder != holder:
                 return standing
             lease = Lease(holder, time.time() + seconds)
             connection.execute(
                 "INSERT INTO leases VALUES (?, ?, ?, ?) ON CONFLICT (round, rank)"
                 " DO UPDATE SET holder = excluded.holder, until = excluded.until",
-                (round_, rank, holder, lease.until),
+                (round, rank, holder, lease.until),
             )
             if standing is None:
-                note(self._database, "item", round_, rank)
+                note(self._database, "item", round, rank)
         return lease
 
     def is_anybody_at_work(self) -> bool:
         """Whether a lease holds now, be the region open or answered."""
         return bool(self._database.rows("SELECT 1 FROM leases WHERE until > ?", time.time()))
 
-    def release(self, round_: int, rank: int, holder: str) -> None:
+    def release(self, round: int, rank: int, holder: str) -> None:
         """Give a region back; nothing happens if `holder` does not hold it."""
         with self._database.writing():
-            if self._release(round_, rank, holder):
-                note(self._database, "item", round_, rank)
+            if self._release(round, rank, holder):
+                note(self._database, "item", round, rank)
 
     def lease_next(
         self, holder: str, after: tuple[int, int] | None = None, seconds: float = LEASE_SECONDS
@@ -226,9 +226,9 @@ class Worklist:
             free = self._database.rows(_FREE, time.time(), holder)
             if not free:
                 return None
-            round_, rank, _ = min(free, key=lambda row: _turn(row, after))
-            self.lease(round_, rank, holder, seconds)
-            return self.item(round_, rank)
+            round, rank, _ = min(free, key=lambda row: _turn(row, after))
+            self.lease(round, rank, holder, seconds)
+            return self.item(round, rank)
 
     def withdraw(self, by: str) -> int:
         """Ask the open regions that nobody holds no more; return how many there were."""
@@ -238,11 +238,11 @@ class Worklist:
                 "INSERT INTO withdrawals VALUES (?, ?, ?, ?)",
                 [(item.round, item.item.rank, by, utc_now()) for item in gone],
             )
-            for round_ in sorted({item.round for item in gone}):
-                note(self._database, "query", round_)
+            for round in sorted({item.round for item in gone}):
+                note(self._database, "query", round)
         return len(gone)
 
-    def add_pieces(self, round_: int, pieces: Iterable[DrawnPiece]) -> None:
+    def add_pieces(self, round: int, pieces: Iterable[DrawnPiece]) -> None:
         """Keep what is shown of some regions of a round, all or none; again nothing happens.
 
         People's answers wait for it, so only few should be given at once, and already drawn.
@@ -254,18 +254,18 @@ class Worklist:
                     "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT (round, rank) DO NOTHING",
                     (
-                        *(round_, piece.rank),
+                        *(round, piece.rank),
                         *(window.row, window.col, window.height, window.width),
                         *(facts.low, facts.high, facts.confidence),
                         *(piece.scores, piece.prediction),
                     ),
                 )
-                note(self._database, "item", round_, piece.rank)
+                note(self._database, "item", round, piece.rank)
 
-    def piece(self, round_: int, rank: int) -> tuple[bytes | None, bytes | None] | None:
+    def piece(self, round: int, rank: int) -> tuple[bytes | None, bytes | None] | None:
         """Score map and prediction of a region as PNG; None if nothing was drawn yet."""
         rows = self._database.rows(
-            "SELECT scores, prediction FROM pieces WHERE (round, rank) = (?, ?)", round_, rank
+            "SELECT scores, prediction FROM pieces WHERE (round, rank) = (?, ?)", round, rank
         )
         return (rows[0][0], rows[0][1]) if rows else None
 
@@ -300,20 +300,20 @@ class Worklist:
             )
         return Receipt(number, is_new=False, is_conflict=bool(is_conflict))
 
-    def _release(self, round_: int, rank: int, holder: str) -> bool:
+    def _release(self, round: int, rank: int, holder: str) -> bool:
         with self._database.writing() as connection:
             cursor = connection.execute(
                 "DELETE FROM leases WHERE (round, rank, holder) = (?, ?, ?)",
-                (round_, rank, holder),
+                (round, rank, holder),
             )
             return cursor.rowcount > 0
 
 
-def note(database: Database, kind: str, round_: int, rank: int | None = None) -> None:
+def note(database: Database, kind: str, round: int, rank: int | None = None) -> None:
     """Append an event, in the transaction that is open or in one of its own."""
     with database.writing() as connection:
         connection.execute(
-            "INSERT INTO events (kind, round, rank) VALUES (?, ?, ?)", (kind, round_, rank)
+            "INSERT INTO events (kind, round, rank) VALUES (?, ?, ?)", (kind, round, rank)
         )
 
 
@@ -330,7 +330,7 @@ def _turn(row: Row, after: tuple[int, int] | None) -> tuple[bool, bool, bool, tu
 
 
 def _work_item(row: Row, newest: GivenAnswer | None) -> WorkItem:
-    round_, rank, score, new_pixels, *place = row[:9]
+    round, rank, score, new_pixels, *place = row[:9]
     image, acquisition, model, is_gone, holder, until = row[9:15]
     region = Region(*place)
     if newest is not None:
@@ -338,7 +338,7 @@ def _work_item(row: Row, newest: GivenAnswer | None) -> WorkItem:
     else:
         state = ItemState.WITHDRAWN if is_gone else ItemState.OPEN
     return WorkItem(
-        round=round_,
+        round=round,
         item=QueryItem(rank, region, score, new_pixels),
         image=image,
         acquisition=acquisition,

@@ -81,7 +81,7 @@ class BatchMaker:
         Labels are below it.
     boundary : bool
         Whether batches hold contour targets; then every image needs one.
-    seed, round_, attempt : int
+    seed, round, attempt : int
         Key of every draw, with the step and the place in the batch.
     """
 
@@ -90,7 +90,7 @@ class BatchMaker:
     n_classes: int
     boundary: bool
     seed: int
-    round_: int
+    round: int
     attempt: int
 
     _ends: npt.NDArray[np.float64] = field(init=False, repr=False)
@@ -112,7 +112,7 @@ class BatchMaker:
         """
         n_images = len(self.images.image_ids)
         epoch, place = divmod(position, n_images)
-        generator = numpy_generator(self.seed, "order", self.round_, self.attempt, epoch)
+        generator = numpy_generator(self.seed, "order", self.round, self.attempt, epoch)
         stratum = int(generator.permutation(n_images)[place])
         point = (stratum + generator.uniform(0.01, 0.99)) / n_images  # clear of rounded borders
         return self.images.image_ids[int(np.searchsorted(self._ends, point, side="right"))]
@@ -139,7 +139,7 @@ class BatchMaker:
 
     def _crop(self, step: int, index: int, position: int) -> Crop:
         image_id = self.image_id(position)
-        key = (self.seed, "crop", self.round_, self.attempt, step, index)
+        key = (self.seed, "crop", self.round, self.attempt, step, index)
         item = self.images.read(image_id)
         try:
             crop = draw_crop(item, self.config, numpy_generator(*key))

@@ -83,7 +83,7 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     config: TrainingConfig,
     *,
     seed: int,
-    round_: int,
+    round: int,
     checkpoint: Path | None = None,
     on_step: Callable[[StepReport], None] | None = None,
     attempt: int = 0,
@@ -102,7 +102,7 @@ def train(  # noqa: PLR0913 - all that a training is a function of
         Read by several threads.
     config : TrainingConfig
         Everything but `start_from`, `restart` and `pseudo_label_weight`, which are the caller's.
-    seed, round_, attempt : int
+    seed, round, attempt : int
         Key of every random draw.
     checkpoint : Path, optional
         Where the state is kept every `checkpoint_every` steps; removed at the end. One that is
@@ -126,11 +126,11 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     if not images.image_ids:
         raise SourceError("expected at least one training image, got none. Label an image first.")
     started = time.perf_counter()
-    fit = _Fit(model, config, (seed, round_, attempt))
+    fit = _Fit(model, config, (seed, round, attempt))
     fingerprint = {
         "config": config.model_dump(mode="json"),
         "seed": seed,
-        "round": round_,
+        "round": round,
         "attempt": attempt,
         "images": list(images.image_ids),
         "labels": labelled_digest,
@@ -139,7 +139,7 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     first, seconds_before = fit.take_up(checkpoint, fingerprint)
     started -= seconds_before
     make = BatchMaker(
-        images, config, model.n_classes, fit.boundary, seed=seed, round_=round_, attempt=attempt
+        images, config, model.n_classes, fit.boundary, seed=seed, round=round, attempt=attempt
     )
     steps = range(first, config.steps)
     with prefetched(make, steps, depth=PREFETCH, workers=fit.workers) as made:
@@ -271,8 +271,8 @@ class _Fit:
         return loss.item()  # last: the only wait for the device
 
     def _loss(self, step: int, batch: Batch) -> Tensor:
-        seed, round_, attempt = self._key
-        noise = GeneratorNoise(torch_generator(seed, "training dropout", round_, attempt, step))
+        seed, round, attempt = self._key
+        noise = GeneratorNoise(torch_generator(seed, "training dropout", round, attempt, step))
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             outputs = self._model(batch.images, noise, boundary=self.boundary)
         return segmentation_loss(

@@ -126,8 +126,8 @@ def _asked_by_round(store: Store) -> Iterator[Asked]:
     sizes = {info.image_id: (info.height, info.width) for info in store.images()}
     newest = store.newest_query()
     asked: Asked = {}
-    for round_ in range(1, (newest.round if newest else 0) + 1):
-        query = store.query(round_)
+    for round in range(1, (newest.round if newest else 0) + 1):
+        query = store.query(round)
         asked = {name: pixels.copy() for name, pixels in asked.items()}
         for item in query.items if query else ():
             region = item.region

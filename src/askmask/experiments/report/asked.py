@@ -11,14 +11,14 @@ MAX_IMAGES = 2
 _FOLDER = "gallery"
 
 
-def draw_asked(loop: Loop, round_: int, max_images: int = MAX_IMAGES) -> None:
+def draw_asked(loop: Loop, round: int, max_images: int = MAX_IMAGES) -> None:
     """Draw the best asked regions of a round, on at most `max_images` images; once.
 
     Parameters
     ----------
     loop : Loop
         Of the project; the model that asked must still be there.
-    round_ : int
+    round : int
         A round with a query.
 
     Raises
@@ -27,20 +27,20 @@ def draw_asked(loop: Loop, round_: int, max_images: int = MAX_IMAGES) -> None:
         If nothing was asked in that round, or the model that asked is gone.
     """
     project = loop.project
-    query = project.store.query(round_)
+    query = project.store.query(round)
     if query is None:
-        raise ProjectError(f"expected a query in round {round_}, found none. Ask first.")
+        raise ProjectError(f"expected a query in round {round}, found none. Ask first.")
     folder = project.root / _FOLDER
     folder.mkdir(exist_ok=True)
     image_ids = list(dict.fromkeys(item.region.image_id for item in query.items))
     for place, image_id in enumerate(image_ids[:max_images]):
         name = image_id.replace("/", "__")  # an id may name a folder
-        path = folder / f"round_{round_:03d}_{place}_{name}.png"
+        path = folder / f"round_{round:03d}_{place}_{name}.png"
         if path.exists():
             continue
         picture = gallery_png(
             project.source.read_image(image_id),
-            loop.score_map(image_id, round_),
+            loop.score_map(image_id, round),
             [item.region for item in query.items if item.region.image_id == image_id],
             project.store.labelled(image_id).labels,
         )
@@ -53,6 +53,6 @@ def pictures(root: Path, title: str) -> list[GalleryItem]:
     """Pictures drawn so far in a project's folder, in order, for a report."""
     items = []
     for path in sorted((root / _FOLDER).glob("round_*.png")):
-        _, round_, _, image_id = path.stem.split("_", 3)
-        items.append(GalleryItem(int(round_), title, image_id, path.read_bytes()))
+        _, round, _, image_id = path.stem.split("_", 3)
+        items.append(GalleryItem(int(round), title, image_id, path.read_bytes()))
     return items

@@ -51,8 +51,8 @@ def write_project_report(root: Path) -> Path:
         trial = Trial(query.acquisition, query.unit, project.config.seed)
         rows = collect_trial(project, trial, project.config)
         loop = Loop(project)
-        for round_ in range(1, loop.round + 1):
-            draw_asked(loop, round_)
+        for round in range(1, loop.round + 1):
+            draw_asked(loop, round)
         report = root / "reports" / "report.html"
         write_report(
             report,

@@ -37,15 +37,15 @@ def collect_trial(project: Project, trial: Trial, config: Config) -> list[Result
     pixels = regions = boundary = 0
     work, seconds = Effort(), []
     rows: list[ResultRow] = []
-    for round_, cost in sorted(costs.items()):
+    for round, cost in sorted(costs.items()):
         pixels += cost.new_pixels
         regions += cost.regions
         boundary += cost.boundary_length
-        work += efforts[round_]
-        seconds += [cost.seconds] if round_ > 0 else []
+        work += efforts[round]
+        seconds += [cost.seconds] if round > 0 else []
         so_far = replace(
             _empty(trial, config),
-            round=round_,
+            round=round,
             labelled_pixels=pixels,
             labelled_fraction=pixels / project.pool_pixels,
             regions=regions,
@@ -59,25 +59,25 @@ def collect_trial(project: Project, trial: Trial, config: Config) -> list[Result
         rows += [
             replace(so_far, status=FAILED, reason=record.reason or "", metric="")
             for record in store.trainings()
-            if (record.round, record.status) == (round_, FAILED)
+            if (record.round, record.status) == (round, FAILED)
         ]
-        if round_ in finished:
-            query = store.query(round_)
+        if round in finished:
+            query = store.query(round)
             scoring = None if query is None else query.elapsed_seconds
             timed = replace(
                 so_far,
-                training_seconds=finished[round_].elapsed_seconds,
+                training_seconds=finished[round].elapsed_seconds,
                 scoring_seconds=math.nan if scoring is None else scoring,
             )
-            counts = read_counts(project.scores_path(round_))
+            counts = read_counts(project.scores_path(round))
             scores = [] if counts is None else counts.rows()
-            rows += _measured(timed, (*store.metrics(round_), *scores))
+            rows += _measured(timed, (*store.metrics(round), *scores))
     return rows
 
 
-def failure_row(trial: Trial, config: Config, round_: int, reason: str) -> ResultRow:
+def failure_row(trial: Trial, config: Config, round: int, reason: str) -> ResultRow:
     """Row of a trial that ended before its last round."""
-    return replace(_empty(trial, config), round=round_, status=FAILED, reason=reason)
+    return replace(_empty(trial, config), round=round, status=FAILED, reason=reason)
 
 
 def _efforts(project: Project) -> dict[int, Effort]:
@@ -89,12 +89,12 @@ def _efforts(project: Project) -> dict[int, Effort]:
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["newest_answer"] == newest:
-            return {int(round_): Effort(*values) for round_, values in kept["rounds"].items()}
+            return {int(round): Effort(*values) for round, values in kept["rounds"].items()}
     efforts = {
-        round_: total(effort_of(answer.mask) for answer in project.store.answers(round_=round_))
-        for round_ in project.store.answered_rounds()
+        round: total(effort_of(answer.mask) for answer in project.store.answers(round=round))
+        for round in project.store.answered_rounds()
     }
-    rounds = {str(round_): astuple(effort) for round_, effort in efforts.items()}
+    rounds = {str(round): astuple(effort) for round, effort in efforts.items()}
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps({"newest_answer": newest, "rounds": rounds}), "utf-8")
     unfinished.replace(path)

@@ -108,13 +108,13 @@ def run_trial(job: Job) -> None:
         project = Project.create(job.root, job.trial.config(job.config))
     with project:
         loop = Loop(project, on_progress=_Recorder(job.root), cache=Cache(job.cache))
-        for round_ in loop.run(MaskOracle(project.source), job.trial.rounds(job.config)):
-            if round_ == 0 or round_ < loop.round:
+        for round in loop.run(MaskOracle(project.source), job.trial.rounds(job.config)):
+            if round == 0 or round < loop.round:
                 continue
             if job.gallery:
-                draw_asked(loop, round_)
+                draw_asked(loop, round)
             if not job.config.grid.keep_models:
-                project.delete_models(round_ - 1)
+                project.delete_models(round - 1)
         _write_json(job.root / PROGRESS_NAME, {"phase": "finished"})
 
 

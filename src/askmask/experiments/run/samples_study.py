@@ -36,7 +36,7 @@ class SamplesRow:
 
 def study_sample_counts(
     project: Project,
-    round_: int,
+    round: int,
     counts: Sequence[int],
     device: torch.device,
     acquisition: str = "mutual_information",
@@ -49,7 +49,7 @@ def study_sample_counts(
     ----------
     project : Project
         With a trained model.
-    round_ : int
+    round : int
         Whose model.
     counts : sequence of int
         The numbers of samples T, each >= 1.
@@ -72,7 +72,7 @@ def study_sample_counts(
             "expected validation or test images to judge samples on, found none. "
             "Set data.validation or data.test."
         )
-    sampler = load_sampler(project, round_, ordered[-1], device)
+    sampler = load_sampler(project, round, ordered[-1], device)
     rows: list[SamplesRow] = []
     for split, image_ids in parts:
         judges = {
@@ -87,7 +87,7 @@ def study_sample_counts(
             image = project.source.read_image(image_id)
             started = time.perf_counter()
             for sums in sampler.stream(
-                image, seed=project.config.seed, round_=round_, image_id=image_id
+                image, seed=project.config.seed, round=round, image_id=image_id
             ):
                 if sums.n_samples in judges:
                     seconds[sums.n_samples] += time.perf_counter() - started

@@ -199,7 +199,7 @@ def mean_curve(
     by_round: dict[int, list[ResultRow]] = {}
     for row in sorted(_of(measured, strategy), key=attrgetter("seed")):
         by_round.setdefault(row.round, []).append(row)
-    return tuple(_point(round_, by_round[round_], read) for round_ in sorted(by_round))
+    return tuple(_point(round, by_round[round], read) for round in sorted(by_round))
 
 
 def complete_seeds(measured: Sequence[ResultRow], strategy: Arm) -> tuple[int, ...]:
@@ -313,12 +313,12 @@ def _of(rows: Iterable[ResultRow], strategy: Arm) -> list[ResultRow]:
 def _scores(rows: Iterable[ResultRow], key: tuple[str, str, str, str]) -> tuple[ResultRow, ...]:
     found = tuple(row for row in _with_key(rows, key) if not row.is_failure and row.bin is None)
     places = Counter(map(_PLACE, found))
-    for (trial, round_, *_), count in places.most_common(1):
+    for (trial, round, *_), count in places.most_common(1):
         if count > 1:
             metric, split, group, _ = key
             raise ProjectError(
                 f"expected one {metric!r} of split {split!r}, group {group!r} for trial "
-                f"{trial!r}, round {round_}, got {count}. Write the table again."
+                f"{trial!r}, round {round}, got {count}. Write the table again."
             )
     return found
 
@@ -341,12 +341,12 @@ def _with_key(rows: Iterable[ResultRow], key: tuple[str, str, str, str]) -> Iter
     return (row for row in rows if (row.metric, row.split, row.group, row.class_name) == key)
 
 
-def _point(round_: int, rows: Sequence[ResultRow], cost: "attrgetter[float]") -> Point:
+def _point(round: int, rows: Sequence[ResultRow], cost: "attrgetter[float]") -> Point:
     values = tuple(row.value for row in rows)
     costs = tuple(float(cost(row)) for row in rows)
     mean, half_width = t_interval(values, CONFIDENCE)
     seeds = tuple(row.seed for row in rows)
-    return Point(round_, sum(costs) / len(costs), mean, half_width, seeds, costs, values)
+    return Point(round, sum(costs) / len(costs), mean, half_width, seeds, costs, values)
 
 
 def _pooled(rows: Iterable[ResultRow], metric: str, index: int) -> tuple[float, int]:

@@ -116,7 +116,7 @@ def region_candidates(
 
 
 def random_region_candidates(
-    image_id: str, available: Available, config: RegionConfig, seed: int, round_: int
+    image_id: str, available: Available, config: RegionConfig, seed: int, round: int
 ) -> list[Candidate]:
     """Windows of one image in random order, weighted by the share of available pixels.
 
@@ -128,7 +128,7 @@ def random_region_candidates(
     ----------
     image_id, available, config
         As for `region_candidates`.
-    seed, round_ : int
+    seed, round : int
         With the image id and the window's place they determine u, whatever else is in the pool.
 
     Returns
@@ -145,11 +145,11 @@ def random_region_candidates(
     --------
     >>> available = np.ones((4, 4), dtype=bool)
     >>> config = RegionConfig(size=(2, 2), stride=2)
-    >>> len(random_region_candidates("a", available, config, seed=0, round_=1))
+    >>> len(random_region_candidates("a", available, config, seed=0, round=1))
     4
     """
     places = places_of(image_id, available, config)
-    return ranked(places, random_keys(places, seed, round_), limit_of(config))
+    return ranked(places, random_keys(places, seed, round), limit_of(config))
 
 
 def image_candidates(
@@ -189,7 +189,7 @@ def image_candidates(
 
 
 def random_image_candidate(
-    image_id: str, available: Available, seed: int, round_: int
+    image_id: str, available: Available, seed: int, round: int
 ) -> list[Candidate]:
     """Turn the whole image into one candidate with a uniform random score in [0, 1).
 
@@ -197,7 +197,7 @@ def random_image_candidate(
     ----------
     image_id, available
         As for `region_candidates`.
-    seed, round_ : int
+    seed, round : int
         With the image id they determine the score, whatever else is in the pool.
 
     Returns
@@ -207,11 +207,11 @@ def random_image_candidate(
 
     Examples
     --------
-    >>> random_image_candidate("a", np.zeros((2, 2), dtype=bool), seed=0, round_=1)
+    >>> random_image_candidate("a", np.zeros((2, 2), dtype=bool), seed=0, round=1)
     []
     """
     places = places_of(image_id, available, ImageConfig())
-    return ranked(places, random_keys(places, seed, round_))
+    return ranked(places, random_keys(places, seed, round))
 
 
 def ranked(
@@ -283,7 +283,7 @@ def candidate_at(places: Places, index: int, score: float) -> Candidate:
     return Candidate(region_at(places, index), score, int(places.new_pixels[index]), available)
 
 
-def random_keys(places: Places, seed: int, round_: int) -> Float64[np.ndarray, " n"]:
+def random_keys(places: Places, seed: int, round: int) -> Float64[np.ndarray, " n"]:
     """Keys that order the places of a pool, largest first, as drawing them one by one does.
 
     Windows by their share of new pixels, see `random_region_candidates` (-inf without one), whole
@@ -293,12 +293,12 @@ def random_keys(places: Places, seed: int, round_: int) -> Float64[np.ndarray, "
     --------
     >>> available = np.array([[True, True, False, False]])
     >>> places = places_of("a", available, RegionConfig(size=(1, 2), stride=2))
-    >>> random_keys(places, seed=0, round_=1).tolist()[1]
+    >>> random_keys(places, seed=0, round=1).tolist()[1]
     -inf
     """
     if isinstance(places, WholeImage):
-        return numpy_generator(seed, "random image", round_, places.image_id).random(1)
-    generator = numpy_generator(seed, "random region", round_, places.image_id)
+        return numpy_generator(seed, "random image", round, places.image_id).random(1)
+    generator = numpy_generator(seed, "random region", round, places.image_id)
     minus_log = generator.standard_exponential(len(places.new_pixels))  # -log u
     area = places.boxes[:, 2] * places.boxes[:, 3]
     with np.errstate(divide="ignore"):

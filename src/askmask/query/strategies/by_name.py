@@ -277,7 +277,7 @@ def find_strategy(name: str) -> Strategy:
     )
 
 
-def strategy_turn(config: Config, round_: int) -> tuple[Strategy, Turn]:
+def strategy_turn(config: Config, round: int) -> tuple[Strategy, Turn]:
     """Strategy of a config and what it is told for a round.
 
     Raises
@@ -301,7 +301,7 @@ def strategy_turn(config: Config, round_: int) -> tuple[Strategy, Turn]:
         _check_number(strategy, rule)
     turn = Turn(
         seed=config.seed,
-        round=round_,
+        round=round,
         rounds=max(config.grid.rounds, 1),
         rule=rule,
         options=options,

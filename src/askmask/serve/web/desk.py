@@ -116,7 +116,7 @@ class Desk:
         labels = self.region_labels(item.item.region)
         was_labelled = any(
             given.kind == "labels"
-            for given in self.project.store.worklist.history(round_=item.round, rank=item.item.rank)
+            for given in self.project.store.worklist.history(round=item.round, rank=item.item.rank)
         )
         origin = "answer" if was_labelled else "none"
         predicted = None if was_labelled else self.prediction(item)

@@ -138,7 +138,7 @@ def summed_up(events: Iterable[Event]) -> list[tuple[str, dict[str, object]]]:
     if items:
         messages.append(("items", {"items": [list(place) for place in items]}))
     queries = sorted({event.round for event in known if event.kind == "query"})
-    messages += [("query", {"round": round_}) for round_ in queries]
+    messages += [("query", {"round": round}) for round in queries]
     if any(event.kind == "rounds" for event in known):
         messages.append(("rounds", {}))
     return messages

@@ -46,12 +46,12 @@ _DONE = frozenset({ItemState.LABELS, ItemState.UNSURE, ItemState.ARTEFACT})
 
 @router.get("")
 def list_items(
-    person: Somebody, desk: TheDesk, round_: MaybeRound = None, state: StateFilter = None
+    person: Somebody, desk: TheDesk, round: MaybeRound = None, state: StateFilter = None
 ) -> ItemsReply:
     """List asked regions by round and rank."""
     store = desk.project.store
     change = store.control.newest_event()  # read first: what comes meanwhile is told again
-    items = store.worklist.items(round_)
+    items = store.worklist.items(round)
     return ItemsReply(
         items=[item_reply(item, person) for item in items if _is_wanted(item, state)],
         rounds=_round_counts(desk, items),
@@ -70,17 +70,17 @@ def take_next(asked: NextItem, person: Somebody, desk: TheDesk) -> ItemWithPrefi
 
 
 @router.get("/{round}/{rank}")
-def read_item(round_: Round, rank: Rank, person: Somebody, desk: TheDesk) -> ItemWithPrefill:
+def read_item(round: Round, rank: Rank, person: Somebody, desk: TheDesk) -> ItemWithPrefill:
     """Tell everything of one region, with labels to start from."""
-    return item_with_prefill(desk, desk.project.store.worklist.item(round_, rank), person)
+    return item_with_prefill(desk, desk.project.store.worklist.item(round, rank), person)
 
 
 @router.post("/{round}/{rank}/lease")
-def take_lease(round_: Round, rank: Rank, person: Somebody, desk: TheDesk) -> ItemWithPrefill:
+def take_lease(round: Round, rank: Rank, person: Somebody, desk: TheDesk) -> ItemWithPrefill:
     """Take or renew a region; 409 if another person holds it."""
     worklist = desk.project.store.worklist
-    lease = worklist.lease(round_, rank, person.name, _lease_seconds(desk))
-    item = worklist.item(round_, rank)
+    lease = worklist.lease(round, rank, person.name, _lease_seconds(desk))
+    item = worklist.item(round, rank)
     if lease.holder != person.name:
         shown = lease_reply(item, person)
         raise Problem(
@@ -93,16 +93,16 @@ def take_lease(round_: Round, rank: Rank, person: Somebody, desk: TheDesk) -> It
 
 
 @router.delete("/{round}/{rank}/lease", status_code=204)
-def give_lease_back(round_: Round, rank: Rank, person: Somebody, desk: TheDesk) -> None:
+def give_lease_back(round: Round, rank: Rank, person: Somebody, desk: TheDesk) -> None:
     """Give a region back."""
     worklist = desk.project.store.worklist
-    worklist.item(round_, rank)
-    worklist.release(round_, rank, person.name)
+    worklist.item(round, rank)
+    worklist.release(round, rank, person.name)
 
 
 @router.post("/{round}/{rank}/answers", status_code=201)
 def give_answer(
-    round_: Round,
+    round: Round,
     rank: Rank,
     asked: NewAnswer,
     person: Somebody,
@@ -111,15 +111,15 @@ def give_answer(
 ) -> GivenReply:
     """Keep an answer; it is durable when the reply comes. 200 for a repetition."""
     worklist = desk.project.store.worklist
-    item = worklist.item(round_, rank)
+    item = worklist.item(round, rank)
     answer = _answer(desk, item, asked, person)
     receipt = worklist.give(rank, answer, client_id=asked.id, base=asked.base)
     if not receipt.is_new:
         response.status_code = 200
-    item = worklist.item(round_, rank)
+    item = worklist.item(round, rank)
     kept = next(
         given
-        for given in worklist.history(round_=round_, rank=rank)
+        for given in worklist.history(round=round, rank=rank)
         if given.number == receipt.number
     )
     return GivenReply(
@@ -130,24 +130,24 @@ def give_answer(
 
 
 @router.get("/{round}/{rank}/answers")
-def list_answers(round_: Round, rank: Rank, _: Somebody, desk: TheDesk) -> HistoryReply:
+def list_answers(round: Round, rank: Rank, _: Somebody, desk: TheDesk) -> HistoryReply:
     """List every answer to a region, oldest first."""
     worklist = desk.project.store.worklist
-    worklist.item(round_, rank)
-    history = reversed(worklist.history(round_=round_, rank=rank))
+    worklist.item(round, rank)
+    history = reversed(worklist.history(round=round, rank=rank))
     return HistoryReply(answers=[with_runs(desk, given) for given in history])
 
 
 @router.get("/{round}/{rank}/thumbnail", response_class=Response)
 def draw_thumbnail(
-    round_: Round,
+    round: Round,
     rank: Rank,
     _: Somebody,
     desk: TheDesk,
     size: Annotated[int, Query(ge=16, le=512)] = 160,
 ) -> Response:
     """Draw a region small, as JPEG."""
-    region = desk.project.store.worklist.item(round_, rank).item.region
+    region = desk.project.store.worklist.item(round, rank).item.region
     factor = 1
     while max(region.height, region.width) // (2 * factor) >= 2 * size:
         factor *= 2
@@ -162,15 +162,15 @@ def draw_thumbnail(
 
 
 @router.get("/{round}/{rank}/scores.png", response_class=Response)
-def read_scores(round_: Round, rank: Rank, _: Somebody, desk: TheDesk) -> Response:
+def read_scores(round: Round, rank: Rank, _: Somebody, desk: TheDesk) -> Response:
     """Score map of a region and around it, 0 to 255."""
-    return _piece(desk, round_, rank, 0, "score map")
+    return _piece(desk, round, rank, 0, "score map")
 
 
 @router.get("/{round}/{rank}/prediction.png", response_class=Response)
-def read_prediction(round_: Round, rank: Rank, _: Somebody, desk: TheDesk) -> Response:
+def read_prediction(round: Round, rank: Rank, _: Somebody, desk: TheDesk) -> Response:
     """Predicted classes of a region and around it."""
-    return _piece(desk, round_, rank, 1, "prediction")
+    return _piece(desk, round, rank, 1, "prediction")
 
 
 def with_runs(desk: Desk, given: GivenAnswer) -> AnswerWithRuns:
@@ -234,27 +234,27 @@ def _round_counts(desk: Desk, items: Iterable[WorkItem]) -> list[RoundCount]:
     when = desk.project.store.worklist.asked_at()
     return [
         RoundCount(
-            round=round_,
+            round=round,
             acquisition=of_round[0].acquisition,
             model=of_round[0].model,
-            asked_at=when[round_],
+            asked_at=when[round],
             asked=len(of_round),
             conflicts=sum(item.is_conflict for item in of_round),
             **{state.value: sum(item.state is state for item in of_round) for state in ItemState},
         )
-        for round_, of_round in by_round.items()
+        for round, of_round in by_round.items()
     ]
 
 
-def _piece(desk: Desk, round_: int, rank: int, which: Literal[0, 1], name: str) -> Response:
-    desk.project.store.worklist.item(round_, rank)
-    pieces = desk.project.store.worklist.piece(round_, rank)
+def _piece(desk: Desk, round: int, rank: int, which: Literal[0, 1], name: str) -> Response:
+    desk.project.store.worklist.item(round, rank)
+    pieces = desk.project.store.worklist.piece(round, rank)
     content = None if pieces is None else pieces[which]
     if content is None:
         raise Problem(
             404,
             "not_found",
-            f"expected a {name} of region {rank} of round {round_}, but the worker drew none"
+            f"expected a {name} of region {rank} of round {round}, but the worker drew none"
             f"{' yet' if pieces is None else ''}.",
         )
     headers = {"Cache-Control": "private, max-age=3600"}

@@ -30,7 +30,7 @@ AGREE_TOOL = "agree"
 def list_all_answers(
     _: Somebody,
     desk: TheDesk,
-    round_: MaybeRound = None,
+    round: MaybeRound = None,
     author: MaybeText = None,
     kind: Annotated[Kind | None, Query()] = None,
     before: MaybeIndex = None,
@@ -38,7 +38,7 @@ def list_all_answers(
 ) -> AnswersReply:
     """List answers to asked regions, newest first."""
     found = desk.project.store.worklist.history(
-        round_=round_, author=author, kind=kind, before=before, limit=limit + 1
+        round=round, author=author, kind=kind, before=before, limit=limit + 1
     )
     return AnswersReply(
         answers=[answer_reply(given) for given in found[:limit]], more=len(found) > limit
