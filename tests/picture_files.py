@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from askmask.data.rasters import MAX_PIXELS
+from askmask.data.pictures.picture import MAX_PIXELS
 
 
 def save(path: Path, values: object, dtype: type = np.uint8) -> Path:

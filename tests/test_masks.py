@@ -6,13 +6,15 @@ import pytest
 from PIL import Image
 
 from askmask.data.masks import MaskKind, MaskRule
-from askmask.data.prepare.class_file import ClassFile, check_classes, read_classes
+from askmask.data.prepare.class_file import ClassFile, Colour, check_classes, read_classes
 from askmask.data.prepare.kinds import Survey, guess_kind, survey_masks
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.errors import SourceError
 from askmask.records import UNLABELLED
 
 RED, BLUE, GREY = (255, 0, 0), (0, 0, 255), (155, 155, 155)
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+COLOURS = {RED: 0, BLUE: 1}
 PALETTE = MaskRule(MaskKind.PALETTE, 2, colours={RED: 0, BLUE: 1, GREY: UNLABELLED})
 
 
@@ -157,38 +159,65 @@ def test_kind_is_found_where_only_one_fits(
 
 
 @pytest.mark.parametrize(
-    ("survey", "n_classes", "has_colours", "reason"),
+    ("survey", "n_classes", "colours", "reason"),
     [
-        (Survey(frozenset({0, 1}), 0, 3, 0), None, False, "hold 2 values up to 1, and no classes"),
-        (Survey(frozenset({0, 7}), 0, 3, 0), 2, False, "hold 2 values up to 7, and 2 classes are"),
-        (Survey(frozenset(), 3, 0, 0), 2, False, "no colours of the classes are given"),
-        (Survey(frozenset({0}), 3, 1, 0), 2, True, "3 masks are in colours and 1 are not"),
-        (Survey(frozenset({0, 1}), 0, 3, 2), 2, True, "2 masks store indices with a colour table"),
+        (Survey(frozenset({0, 1}), 0, 3, 0), None, None, "hold 2 values up to 1, and no classes"),
+        (Survey(frozenset({0, 7}), 0, 3, 0), 2, None, "hold 2 values up to 7, and 2 classes are"),
+        (Survey(frozenset(), 3, 0, 0), 2, None, "no colours of the classes are given"),
+        (Survey(frozenset({0}), 3, 1, 0), 2, COLOURS, "3 masks are in colours and 1 are not"),
+        (
+            Survey(frozenset({0, 1}), 0, 3, 2, frozenset({(0, BLUE), (1, RED)})),
+            2,
+            COLOURS,
+            "2 masks store indices with a colour table",
+        ),
+        (
+            Survey(frozenset({0, 1}), 0, 3, 3, frozenset({(0, WHITE), (1, BLACK)})),
+            2,
+            None,
+            "store 0 shown white and 1 shown black",
+        ),
+        (
+            Survey(frozenset({0, 64, 128, 255}), 0, 3, 0),
+            2,
+            None,
+            "soft edges, say --kind binary --threshold 128",
+        ),
     ],
 )
 def test_kind_is_asked_for_where_several_fit(
-    survey: Survey, n_classes: int | None, has_colours: bool, reason: str
+    survey: Survey, n_classes: int | None, colours: dict[Colour, int] | None, reason: str
 ) -> None:
     with pytest.raises(
         SourceError, match=f"{reason}.*Say which it is: index, palette, binary, instances"
     ):
-        guess_kind(survey, n_classes, has_colours=has_colours)
+        guess_kind(survey, n_classes, colours=colours)
 
 
 def test_coloured_masks_with_colours_given_are_palette_masks() -> None:
-    assert guess_kind(Survey(frozenset(), 3, 0, 0), 2, has_colours=True) is MaskKind.PALETTE
+    assert guess_kind(Survey(frozenset(), 3, 0, 0), 2, colours=COLOURS) is MaskKind.PALETTE
 
 
 def test_grey_masks_with_colours_given_are_still_indices() -> None:
     survey = Survey(frozenset({0, 1, 255}), 0, 3, 0)
-    assert guess_kind(survey, 2, has_colours=True) is MaskKind.INDEX
+    assert guess_kind(survey, 2, colours=COLOURS) is MaskKind.INDEX
 
 
 def test_survey_looks_at_every_readable_mask() -> None:
     contents = [png([[0, 3]]), png([[7, 0]]), png([[RED, BLUE]]), with_palette([[0, 1]]), b"no"]
-    assert survey_masks(map(file, contents)) == Survey(
-        frozenset({0, 1, 3, 7}), in_colour=1, in_grey=3, with_palette=1
-    )
+    survey = survey_masks(map(file, contents))
+    assert survey.values == {0, 1, 3, 7}
+    assert (survey.in_colour, survey.in_grey, survey.with_palette) == (1, 3, 1)
+    assert survey.table == {(0, RED), (1, BLUE)}
+    assert survey.colours == {RED, BLUE}
+    (problem,) = survey.problems
+    assert "cannot read 'x.png' as an image" in problem
+
+
+def test_indices_whose_colours_agree_with_the_classes_are_clear() -> None:
+    table = frozenset({(0, RED), (1, BLUE)})
+    survey = Survey(frozenset({0, 1}), 0, 3, 3, table)
+    assert guess_kind(survey, 2, colours=COLOURS) is MaskKind.INDEX
 
 
 # Names and colours

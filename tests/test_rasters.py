@@ -1,5 +1,6 @@
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from askmask.data import rasters
+from askmask.data.pictures import picture
 from askmask.data.rasters import (
     decode_image,
     decode_instances,
@@ -145,17 +146,17 @@ def test_palette_with_a_transparent_colour_is_refused_where_it_is_used() -> None
 
 
 @pytest.mark.parametrize(
-    ("image", "form", "mode"),
+    ("image", "form", "stored_as"),
     [
-        (Image.new("CMYK", (2, 2)), "JPEG", "CMYK"),
-        (Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF", "F"),
-        (Image.fromarray(np.zeros((2, 2), np.int32)), "TIFF", "I"),
+        (Image.new("CMYK", (2, 2)), "JPEG", "'CMYK'"),
+        (Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF", "32-bit floats"),
+        (Image.fromarray(np.zeros((2, 2), np.int32)), "TIFF", "32-bit signed integers"),
     ],
 )
 def test_other_colour_spaces_and_depths_are_refused(
-    image: Image.Image, form: str, mode: str
+    image: Image.Image, form: str, stored_as: str
 ) -> None:
-    with pytest.raises(SourceError, match=f"stored as '{mode}', expected grey, RGB"):
+    with pytest.raises(SourceError, match=f"stored as {stored_as}, expected grey, RGB"):
         decode_image(stored(image, form), "x")
 
 
@@ -177,14 +178,15 @@ def test_deep_rgb_tiff_keeps_every_bit(planar: str) -> None:
     np.testing.assert_array_equal(found, colours)
 
 
-def test_deep_rgb_png_is_refused_because_pillow_would_halve_its_depth() -> None:
-    content = png(1, 1, 16, 2, b"\0" + b"\x12\x34" * 3)
-    with pytest.raises(SourceError, match=r"PNG with 16 bits per channel .*Save it as TIFF"):
-        decode_image(content, "x")
+def test_deep_rgb_png_keeps_every_bit() -> None:
+    content = png(1, 1, 16, 2, b"\0" + b"\x12\x34\x56\x78\x9a\xbc")
+    assert decode_raw(content, "x").tolist() == [[[0x1234, 0x5678, 0x9ABC]]]
 
 
 def test_signed_deep_pixels_are_refused() -> None:
-    with pytest.raises(SourceError, match="unsigned 16-bit values in 'x'.*smallest value -5"):
+    with pytest.raises(
+        SourceError, match="unsigned values in 'x'.*16-bit signed.*smallest value -5"
+    ):
         decode_raw(tiff(np.array([[-5, 3]], np.int16)), "x")
 
 
@@ -296,15 +298,20 @@ def test_deep_tiff_with_damaged_pixels_is_refused() -> None:
         decode_raw(bytes(content), "x")
 
 
-def test_deep_tiff_in_a_compression_that_cannot_be_unpacked_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(1, 1, 16, 2, b"\0" + b"\x12\x34" * 3),
+        tiff(np.zeros((4, 5, 3), np.uint16), photometric="rgb", compression="lzw"),
+        tiff(np.zeros((4, 5, 3), np.uint16), photometric="rgb", compression="zstd"),
+    ],
+    ids=["PNG", "LZW", "ZSTD"],
+)
+def test_deep_colours_that_need_another_package_name_it(
+    monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    def refuse(_: object) -> None:
-        raise ValueError("LZW requires another package")
-
-    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
-    content = tiff(np.zeros((4, 5, 3), np.uint16), photometric="rgb")
-    with pytest.raises(SourceError, match=r"16 bits .* of 'x' \(LZW requires.*without compression"):
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(SourceError, match=r"'x' is a .*pip install 'askmask\[codecs\]'"):
         decode_raw(content, "x")
 
 
@@ -331,6 +338,6 @@ def test_bombs_are_refused_before_they_are_unpacked(side: int) -> None:
 
 
 def test_limit_holds_where_pillow_only_warns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rasters, "MAX_PIXELS", 5)
+    monkeypatch.setattr(picture, "MAX_PIXELS", 5)
     with pytest.raises(SourceError, match="more than 5 pixels"):
         decode_raw(encode_image(RGB), "x")

@@ -7,9 +7,13 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from askmask.data.pictures.opening import open_picture
+from askmask.data.pictures.picture import AS_STORED, Reading
+from askmask.data.pictures.shown import colour_codes
 from askmask.data.prepare.class_file import Colour
-from askmask.data.rasters import decode_raw, decode_values
-from askmask.errors import SourceError
+from askmask.data.prepare.pairing import Item
+from askmask.data.rasters import decode_values
+from askmask.errors import PrepareError, SourceError
 from askmask.records import UNLABELLED, Instances, Labels, Mask
 
 IGNORE_INDEX = 255
@@ -28,9 +32,20 @@ class MaskKind(StrEnum):
     PALETTE = "palette"
     """One colour per class."""
     BINARY = "binary"
-    """0 is the first class, 255 the second."""
+    """0 is the first class, 255 the second; or what is below a threshold, and from it on."""
     INSTANCES = "instances"
     """0 is the background, any other value an object of the second class."""
+    INSTANCE_FILES = "instance-files"
+    """Several files per image: in each, whatever is not 0 is one object of the second class."""
+
+
+class Overlaps(StrEnum):
+    """Which object a pixel belongs to that lies in several files of one image."""
+
+    FIRST = "first"
+    """To the file that comes first by name."""
+    LAST = "last"
+    """To the file that comes last by name."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +59,37 @@ class MaskRule:
     n_classes : int
         Number of classes; two for binary and instance masks.
     ignore_value : int, optional
-        Value of unlabelled pixels. None means 255 for indices, and no such value otherwise.
+        Value of unlabelled pixels. None means 255 for indices, and no such value otherwise. In
+        masks of indices, 0 makes the classes count from 1.
     colours : mapping of colour to label, optional
         For palette masks: every colour that may occur; `UNLABELLED` for the one to ignore.
+    threshold : int, optional
+        For binary masks: this value and larger ones are the second class.
+    overlaps : Overlaps, optional
+        For objects in files of their own: who gets a pixel of several. Refused if nobody said.
+    reading : Reading
+        What the owner says of the files.
     """
 
     kind: MaskKind
     n_classes: int
     ignore_value: int | None = None
     colours: Mapping[Colour, int] | None = None
+    threshold: int | None = None
+    overlaps: Overlaps | None = None
+    reading: Reading = AS_STORED
+
+    def read(self, item: Item) -> Mask:
+        """Labels of an image: of its mask file, or of the files of its objects.
+
+        Raises
+        ------
+        SourceError
+            As `decode`; a PrepareError with all of them, if several files have problems.
+        """
+        if item.mask is not None:
+            return self.decode(item.mask.read(), item.mask.name)
+        return self._collect(item)
 
     def decode(self, content: bytes, where: str) -> Mask:
         """Labels (and objects, if the kind knows them) of a mask file.
@@ -75,11 +112,20 @@ class MaskRule:
             says how many pixels have it and where the first is.
         """
         if self.kind is MaskKind.PALETTE:
-            return Mask(_translate(decode_colours(content, where), self._table(), where, self))
-        binary = self.kind is MaskKind.BINARY
-        values = decode_values(content, where, may_be_stretched=binary)
-        if self.kind is MaskKind.INSTANCES:
+            codes = decode_colours(content, where, self.reading)
+            return Mask(_translate(codes, self._table(), where, self))
+        values = decode_values(
+            content,
+            where,
+            may_be_stretched=self.kind in (MaskKind.BINARY, MaskKind.INSTANCE_FILES),
+            may_be_lossy=self.threshold is not None,
+            reading=self.reading,
+            ignored=self.ignore_value,
+        )
+        if self.kind in (MaskKind.INSTANCES, MaskKind.INSTANCE_FILES):
             return self._objects(values, where)
+        if self.threshold is not None:
+            return Mask(self._cut(values, self.threshold))
         return Mask(_translate(values, self._table(), where, self))
 
     def expected(self) -> str:
@@ -89,7 +135,12 @@ class MaskRule:
             return f"the {len(self.colours or {})} colours of the classes"
         if self.kind is MaskKind.BINARY:
             return f"0 and {_WHITE}{ignored}"
-        return f"0 to {self.n_classes - 1}{ignored}"
+        return f"{self._first} to {self._first + self.n_classes - 1}{ignored}"
+
+    @property
+    def _first(self) -> int:
+        """Value of the first class in masks of indices."""
+        return 1 if self.ignore_value == 0 else 0
 
     def _ignored(self) -> int | None:
         if self.ignore_value is None and self.kind is MaskKind.INDEX:
@@ -104,9 +155,16 @@ class MaskRule:
         if self.kind is MaskKind.BINARY:
             table = {0: 0, _WHITE: 1}
         else:
-            table = {index: index for index in range(self.n_classes)}
+            table = {self._first + index: index for index in range(self.n_classes)}
         ignored = self._ignored()
         return table if ignored is None else {**table, ignored: UNLABELLED}
+
+    def _cut(self, values: Instances, threshold: int) -> Labels:
+        """Labels of a black and white mask with shades between."""
+        labels = (values >= threshold).astype(np.int16)
+        if self.ignore_value is not None:
+            labels[values == self.ignore_value] = UNLABELLED
+        return labels
 
     def _objects(self, values: Instances, where: str) -> Mask:
         ignored = values == (-1 if self.ignore_value is None else self.ignore_value)
@@ -119,8 +177,64 @@ class MaskRule:
         labels = np.where(ignored, UNLABELLED, instances > 0).astype(np.int16)
         return Mask(labels, instances)
 
+    def _collect(self, item: Item) -> Mask:
+        """One raster from the files of an image's objects, numbered by name from 1."""
+        problems: list[str] = []
+        instances: Instances | None = None
+        shared, first = 0, ""
+        for number, file in enumerate(item.objects, start=1):
+            try:
+                inside = self._inside(file.read(), file.name)
+            except SourceError as error:
+                problems.append(str(error))
+                continue
+            if instances is None:
+                instances = np.zeros(inside.shape, np.int32)
+            if inside.shape != instances.shape:
+                problems.append(
+                    f"{file.name!r} is {inside.shape} but {item.objects[0].name!r} is "
+                    f"{instances.shape} (rows, columns): objects of one image. Save them alike."
+                )
+                continue
+            taken = inside & (instances > 0)
+            shared, first = shared + int(taken.sum()), first or (file.name if taken.any() else "")
+            instances[inside & ~taken if self.overlaps is not Overlaps.LAST else inside] = number
+        if shared and self.overlaps is None:
+            problems.append(
+                f"{shared:,} pixels of {item.image.name!r} belong to several objects, first in "
+                f"{first!r}. Correct the files, or say which object gets them: --overlaps first or "
+                "--overlaps last, by the order of their names."
+            )
+        if problems:
+            raise PrepareError(problems)
+        assert instances is not None, "an item with objects has a file"
+        return Mask((instances > 0).astype(np.int16), instances)
 
-def decode_colours(content: bytes, where: str) -> npt.NDArray[np.int32]:
+    def _inside(self, content: bytes, where: str) -> npt.NDArray[np.bool_]:
+        """Where the object of a file is."""
+        values = decode_values(
+            content,
+            where,
+            may_be_stretched=True,
+            may_be_lossy=self.threshold is not None,
+            reading=self.reading,
+        )
+        found = np.unique(values)
+        if self.threshold is None and len(found[found > 0]) > 1:
+            raise SourceError(
+                f"expected one object in {where!r}, got the values {_some(found.tolist())}. If its "
+                "edges are soft, say where to cut: --threshold 128; if it holds several objects, "
+                "its kind is instances."
+            )
+        inside: npt.NDArray[np.bool_] = values >= (self.threshold or 1)
+        if not inside.any():
+            raise SourceError(f"{where!r} holds no object: every pixel is 0. Remove the file.")
+        return inside
+
+
+def decode_colours(
+    content: bytes, where: str, reading: Reading = AS_STORED
+) -> npt.NDArray[np.int32]:
     """Colours of a mask file, each as one number, (H, W) int32.
 
     Raises
@@ -128,17 +242,12 @@ def decode_colours(content: bytes, where: str) -> npt.NDArray[np.int32]:
     SourceError
         If the file cannot be read, or is a JPEG, whose colours are not those that were painted.
     """
-    if content[:2] == b"\xff\xd8":
+    picture = open_picture(content, where)
+    if picture.is_lossy:
         raise SourceError(
-            f"{where!r} is a JPEG, which changes the colours of a mask. Save it as PNG."
+            f"{where!r} is a {picture.form}, which changes the colours of a mask. Save it as PNG."
         )
-    raw = decode_raw(content, where).astype(np.int32)
-    if raw.ndim == 2:
-        raw = np.repeat(raw[:, :, None], 3, axis=2)
-    if raw.max() > _WHITE:
-        raise SourceError(f"{where!r} has 16 bits per channel, colours have 8. Save it with 8.")
-    codes: npt.NDArray[np.int32] = (raw[:, :, 0] << 16) | (raw[:, :, 1] << 8) | raw[:, :, 2]
-    return codes
+    return colour_codes(picture, where, reading)
 
 
 def _code(colour: Colour) -> int:
@@ -146,8 +255,14 @@ def _code(colour: Colour) -> int:
     return red << 16 | green << 8 | blue
 
 
-def _colour(code: int) -> Colour:
+def colour_of(code: int) -> Colour:
+    """Red, green and blue of a colour as one number."""
     return code >> 16, code >> 8 & 255, code & 255
+
+
+def _some(values: list[int]) -> str:
+    shown = ", ".join(map(str, values[:5]))
+    return shown if len(values) <= 5 else f"{shown} ... {values[-1]}"
 
 
 def _translate(
@@ -172,13 +287,18 @@ def _explain(
     listed = []
     for index in np.argsort(-counts, kind="stable")[:_LISTED]:
         row, col = np.argwhere(codes == values[index])[0]
-        value = _colour(int(values[index])) if in_colour else int(values[index])
+        value = colour_of(int(values[index])) if in_colour else int(values[index])
         listed.append(
             f"{value} in {int(counts[index]):,} pixels, first at (row, col) = ({row}, {col})"
         )
     more = f"; and {len(values) - _LISTED} more" if len(values) > _LISTED else ""
     noun = "colours" if in_colour else "values"
+    cut = (
+        " If edges are soft (anti-aliased), say where to cut: --threshold 128."
+        if rule.kind is MaskKind.BINARY
+        else ""
+    )
     return (
         f"{where!r} holds {noun} that no class has: {'; '.join(listed)}{more}. "
-        f"Expected {rule.expected()}. Correct the mask, or the classes."
+        f"Expected {rule.expected()}. Correct the mask, or the classes.{cut}"
     )

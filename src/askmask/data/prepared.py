@@ -17,10 +17,9 @@ import secrets
 import shutil
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
+from askmask.data.description import DESCRIPTION_NAME, Description, Entry, read_description
+from askmask.data.ranges import Percentiles, RangeRule
 from askmask.data.rasters import (
     decode_image,
     decode_instances,
@@ -30,38 +29,11 @@ from askmask.data.rasters import (
     encode_mask,
 )
 from askmask.data.source import Pixels, check_item
-from askmask.errors import AskmaskError, SourceError
+from askmask.errors import SourceError
 from askmask.records import ClassMap, ImageInfo, Mask
 
-DESCRIPTION_NAME = "dataset.json"
-FORMAT_VERSION = 1
 _MAX_CLASSES = 255  # an 8-bit raster, one value of which says "unlabelled"
 _FORBIDDEN = frozenset('\\:*?"<>|')  # in a file name, on one system or another
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Entry(_Part):
-    id: str
-    image: str
-    mask: str | None = None
-    instances: str | None = None
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
-    split: str = "train"
-    group: str | None = None
-    role: Literal["start", "pool", "validation", "test"] | None = None
-
-
-class _Description(_Part):
-    format: Literal["askmask-dataset"] = "askmask-dataset"
-    version: Literal[1] = 1
-    classes: tuple[str, ...]
-    made_from: str
-    value_range: tuple[float, float] | None = None
-    images: tuple[_Entry, ...]
 
 
 class PreparedSource:
@@ -80,10 +52,12 @@ class PreparedSource:
 
     def __init__(self, path: Path) -> None:
         self._root = path
-        description = _read_description(path)
+        description = read_description(path)
         self._classes = ClassMap.of(description.classes)
         self._made_from = description.made_from
-        self._value_range = description.value_range
+        self._value_range: RangeRule | None = description.value_range
+        if description.range_percentiles is not None:
+            self._value_range = Percentiles(*description.range_percentiles)
         self._entries = {entry.id: entry for entry in description.images}
         self._check_entries(description)
 
@@ -98,8 +72,11 @@ class PreparedSource:
         return self._made_from
 
     @property
-    def value_range(self) -> tuple[float, float] | None:
-        """Values that became 0 and 255 in images with 16 bits; None if there were none."""
+    def value_range(self) -> RangeRule | None:
+        """Values that became 0 and 255 in images with 16 bits; None if there were none.
+
+        Percentiles, if each image has a range of its own.
+        """
         return self._value_range
 
     @property
@@ -152,7 +129,7 @@ class PreparedSource:
         _check_size(entry, entry.instances, instances.shape)
         return Mask(labels, instances)
 
-    def _entry(self, image_id: str) -> _Entry:
+    def _entry(self, image_id: str) -> Entry:
         if image_id not in self._entries:
             raise SourceError(
                 f"no image {image_id!r} among the {len(self._entries)} images of "
@@ -169,7 +146,7 @@ class PreparedSource:
                 "Prepare the data set again."
             ) from error
 
-    def _check_entries(self, description: _Description) -> None:
+    def _check_entries(self, description: Description) -> None:
         if len(self._entries) != len(description.images):
             raise SourceError(
                 f"expected distinct image ids in {str(self._root / DESCRIPTION_NAME)!r}, "
@@ -202,7 +179,7 @@ class DatasetWriter:
         The classes that the labels index, at most 255.
     made_from : str
         What the data set is prepared from, in words; kept in the description.
-    value_range : (low, high), optional
+    value_range : (low, high) or Percentiles, optional
         The linear range by which 16-bit images were mapped to 8 bits; kept in the description.
 
     Raises
@@ -217,7 +194,7 @@ class DatasetWriter:
         classes: ClassMap,
         made_from: str,
         *,
-        value_range: tuple[float, float] | None = None,
+        value_range: RangeRule | None = None,
     ) -> None:
         check_out(out)
         if len(classes) > _MAX_CLASSES:
@@ -228,7 +205,7 @@ class DatasetWriter:
         self._classes = classes
         self._made_from = made_from
         self._value_range = value_range
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._folder: Path | None = None
 
     def __enter__(self) -> "DatasetWriter":  # noqa: PYI034 (beartype refuses Self in a method)
@@ -285,18 +262,23 @@ class DatasetWriter:
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        self._entries[info.image_id] = _Entry.model_validate(_record(info, rasters))
+        self._entries[info.image_id] = Entry.model_validate(_record(info, rasters))
 
     def _publish(self, folder: Path) -> None:
         if not self._entries:
             raise SourceError(f"no image was added to the data set {str(self._out)!r}.")
-        description = _Description(
+        rule = self._value_range
+        own = (rule.low, rule.high) if isinstance(rule, Percentiles) else None
+        description = Description(
             classes=self._classes.names,
             made_from=self._made_from,
-            value_range=self._value_range,
+            value_range=None if isinstance(rule, Percentiles) else rule,
+            range_percentiles=own,
             images=tuple(self._entries.values()),
         )
-        text = json.dumps(description.model_dump(), indent=1, ensure_ascii=False)
+        # Left out where it says nothing: older versions do not know it.
+        unsaid = {"range_percentiles"} if own is None else set()
+        text = json.dumps(description.model_dump(exclude=unsaid), indent=1, ensure_ascii=False)
         with (folder / DESCRIPTION_NAME).open("w", encoding="utf-8") as file:
             file.write(text + "\n")
             file.flush()
@@ -337,38 +319,7 @@ def _record(info: ImageInfo, rasters: dict[str, bytes]) -> dict[str, object]:
     }
 
 
-def _read_description(path: Path) -> _Description:
-    file = path / DESCRIPTION_NAME
-    if not file.is_file():
-        raise SourceError(
-            f"expected a prepared data set in {str(path)!r}, found no {DESCRIPTION_NAME}. "
-            "Make one with `askmask prepare`."
-        )
-    try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
-        version = tree.get("version") if isinstance(tree, dict) else None
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise SourceError(
-                f"{str(file)!r} has version {version}, this askmask reads {FORMAT_VERSION}. "
-                "Update askmask."
-            )
-        return _Description.model_validate(tree)
-    except AskmaskError:
-        raise
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise SourceError(
-            f"{str(file)!r} is no valid description: {key}: {first['msg']}, "
-            f"got {first['input']!r}. Prepare the data set again."
-        ) from None
-    except ValueError as error:
-        raise SourceError(
-            f"{str(file)!r} is no valid JSON ({error}). Prepare the data set again."
-        ) from error
-
-
-def _check_size(entry: _Entry, name: str, size: tuple[int, ...]) -> None:
+def _check_size(entry: Entry, name: str, size: tuple[int, ...]) -> None:
     if size != (entry.height, entry.width):
         raise SourceError(
             f"{name!r} is {tuple(size)} but was recorded as {(entry.height, entry.width)}. "

@@ -1,48 +1,33 @@
 """Rasters as bytes: PNG of masks and instances, and any image file as an array of its pixels.
 
 Everything here takes and returns bytes, so that a folder, a zip archive and a database are read
-alike. What a file means (classes, colours) is decided elsewhere.
+alike. Files are opened in `askmask.data.pictures`; what they mean (classes, colours) is decided
+in `askmask.data.masks`.
 """
 
 import io
-import struct
-import warnings
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import tifffile
 from PIL import Image
 
+from askmask.data.pictures.opening import open_picture
+from askmask.data.pictures.picture import AS_STORED, Reading
+from askmask.data.pictures.shown import Shades, as_numbers, as_shown
+from askmask.data.ranges import RangeRule, scaled_to_bytes
 from askmask.data.source import Pixels
 from askmask.errors import ShapeError, SourceError
 from askmask.records import UNLABELLED, Instances, Labels
 
-Raw = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""Pixels as they are stored: (H, W) or (H, W, 3), 8 or 16 bit."""
+Raw = Shades
+"""Pixels before their range is scaled: (H, W) or (H, W, 3), 8 or 16 bit."""
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-"""Endings of the files that count as images or masks, in lower case."""
-
-MAX_PIXELS = 89_478_485
-"""Largest image that is opened: Pillow's own limit against decompression bombs. An image above it
-would also not fit through a network in one piece, so it is refused rather than the limit raised."""
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".bmp", ".tif", ".tiff", ".webp"}
+)
+"""Endings of the files that count as images or masks, in lower case. What is in such a file, its
+first bytes say."""
 
 _UNLABELLED_VALUE = 255  # how UNLABELLED is written in an 8-bit raster
-_OPAQUE = 255
-_ORIENTATION = 0x0112  # EXIF tag
-_BITS_PER_SAMPLE = 258  # TIFF tag
-_UNREADABLE = (
-    OSError,
-    SyntaxError,  # what Pillow raises for a broken PNG
-    ValueError,
-    EOFError,
-    KeyError,
-    IndexError,
-    TypeError,
-    struct.error,
-    Warning,  # where the caller has turned warnings into errors
-)
 
 
 def encode_image(image: Pixels) -> bytes:
@@ -139,18 +124,25 @@ def decode_instances(content: bytes, where: str = "instances") -> Instances:
 
 
 def decode_image(
-    content: bytes, where: str, value_range: tuple[float, float] | None = None
+    content: bytes,
+    where: str,
+    value_range: RangeRule | None = None,
+    *,
+    reading: Reading = AS_STORED,
 ) -> Pixels:
     """Any supported image file as RGB.
 
     Parameters
     ----------
     content : bytes
-        JPEG, PNG, BMP or TIFF, grey or RGB; 16 bit only together with `value_range`.
+        JPEG, PNG, BMP, TIFF or WebP, grey or RGB; more than 8 bits only together with
+        `value_range`.
     where : str
         What to call the file in messages.
-    value_range : (low, high), optional
+    value_range : (low, high) or Percentiles, optional
         Values that become 0 and 255; see `to_rgb`.
+    reading : Reading
+        What the owner says of the file.
 
     Returns
     -------
@@ -161,7 +153,7 @@ def decode_image(
     SourceError
         If the file cannot be read as it is; the message names the cure.
     """
-    raw = decode_raw(content, where)
+    raw = decode_raw(content, where, reading)
     if raw.dtype == np.uint16 and value_range is None:
         raise SourceError(
             f"{where!r} has 16 bits per channel, and no value range was given. "
@@ -170,37 +162,38 @@ def decode_image(
     return to_rgb(raw, value_range)
 
 
-def to_rgb(raw: Raw, value_range: tuple[float, float] | None) -> Pixels:
+def to_rgb(raw: Raw, value_range: RangeRule | None) -> Pixels:
     """RGB of stored pixels; 16-bit values are mapped linearly.
 
     Parameters
     ----------
     raw : (H, W) or (H, W, 3) uint8 or uint16
         Grey is repeated in all three channels.
-    value_range : (low, high), optional
-        For uint16 only: `low` becomes 0 and `high` 255, values outside saturate. Must be one range
-        for a whole data set, or brightness would mean something else in each image.
+    value_range : (low, high) or Percentiles, optional
+        For uint16 only: `low` becomes 0 and `high` 255, values outside saturate. One range for a
+        whole data set keeps brightness comparable between images; percentiles are taken of each
+        image by itself.
     """
     if raw.dtype == np.uint16:
         if value_range is None:
             raise SourceError("expected a value range for 16-bit pixels, got None.")
-        low, high = value_range
-        scaled = (raw.astype(np.float32) - low) * np.float32(255 / max(high - low, 1e-9))
-        values: Pixels = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+        values: Pixels = scaled_to_bytes(raw.astype(np.uint16, copy=False), value_range)
     else:
         values = raw.astype(np.uint8)  # a copy, so that the caller's array stays his own
     return values if values.ndim == 3 else np.repeat(values[:, :, None], 3, axis=2)
 
 
-def decode_raw(content: bytes, where: str) -> Raw:
-    """Pixels of an image file as they are stored, alpha left out if it hides nothing.
+def decode_raw(content: bytes, where: str, reading: Reading = AS_STORED) -> Raw:
+    """Pixels of an image file as they look, alpha left out if it hides nothing.
 
     Parameters
     ----------
     content : bytes
-        JPEG, PNG, BMP or TIFF; one page; 8 or 16 bit; grey, RGB or palette.
+        JPEG, PNG, BMP, TIFF or WebP; one page; 1 to 16 bits; grey, RGB or palette.
     where : str
         What to call the file in messages.
+    reading : Reading
+        What the owner says of the file.
 
     Returns
     -------
@@ -210,74 +203,65 @@ def decode_raw(content: bytes, where: str) -> Raw:
     ------
     SourceError
         If the file is damaged, too large, has several pages, transparent pixels, a rotation in its
-        EXIF record, or a depth or colour space that would have to be guessed.
+        EXIF record that nobody spoke of, or a depth or colour space that would have to be guessed.
     """
-    image = _open(content, where)
-    if _bits(image, content) == 16:
-        return _decode_deep(image, content, where)
-    if image.mode in ("1", "L"):
-        return np.array(image.convert("L"))
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("RGBA", "LA", "PA"):
-        image = _without_alpha(image, where)
-    if image.mode not in ("L", "RGB"):
-        raise SourceError(
-            f"{where!r} is stored as {image.mode!r}, expected grey, RGB or a palette with 8 or "
-            "16 bits. Convert it."
-        )
-    return np.array(image)
+    return as_shown(open_picture(content, where), where, reading)
 
 
-def decode_values(content: bytes, where: str, *, may_be_stretched: bool = False) -> Instances:
+def decode_values(
+    content: bytes,
+    where: str,
+    *,
+    may_be_stretched: bool = False,
+    may_be_lossy: bool = False,
+    reading: Reading = AS_STORED,
+    ignored: int | None = None,
+) -> Instances:
     """Values of a one-channel raster such as a mask.
 
     Parameters
     ----------
     content : bytes
-        PNG, BMP or TIFF; grey, palette (its indices count), or RGB with three equal channels.
+        PNG, BMP, TIFF or lossless WebP; grey, palette (its indices count), or RGB with three equal
+        channels; integers of any size, or floats that are whole numbers.
     where : str
         What to call the file in messages.
     may_be_stretched : bool
         Grey files of 1, 2 or 4 bits are defined to span black to white, so their 1, 3 or 15 reads
         as 255. That is right for a black and white mask, and wrong for class indices: by default
         such a file is refused.
+    may_be_lossy : bool
+        Whether a JPEG will do, because values are cut at a threshold anyway.
+    reading : Reading
+        What the owner says of the file.
+    ignored : int, optional
+        The one value that may be negative.
 
     Returns
     -------
     (H, W) int32
-        Values >= 0.
+        Values >= 0, but for `ignored`.
 
     Raises
     ------
     SourceError
         If the file cannot be read, is lossy, in colours, or its values would have to be guessed.
     """
-    image = _open(content, where)
-    if image.format == "JPEG":
+    picture = open_picture(content, where)
+    if picture.is_lossy and not may_be_lossy:
+        form = "JPEG" if picture.form == "JPEG" else f"lossy {picture.form}"
         raise SourceError(
-            f"{where!r} is a JPEG, which changes the values of a mask. Save it as PNG."
+            f"{where!r} is a {form}, which changes the values of a mask. Save it as PNG; or, if it "
+            "is black and white, say --kind binary --threshold 128."
         )
-    bits = _bits(image, content)
-    if image.mode in ("1", "L") and bits < 8:
-        if not may_be_stretched:
-            raise SourceError(
-                f"{where!r} is a grey image of {bits} bit, whose values are shades and no indices. "
-                "Save it with 8 bits."
-            )
-        return np.array(image.convert("L")).astype(np.int32)
-    if image.mode in ("L", "P") or image.mode.startswith("I"):
-        values = np.array(image).astype(np.int32)
-        if values.min() < 0:
-            raise SourceError(f"expected values >= 0 in {where!r}, got {int(values.min())}.")
-        return values
-    colours = decode_raw(content, where).astype(np.int32)
-    if colours.ndim == 3 and (colours != colours[:, :, :1]).any():
+    values = as_numbers(picture, where, reading, allows_few_bits=may_be_stretched)
+    negative = values[(values < 0) & (values != (0 if ignored is None else ignored))]
+    if negative.size:
         raise SourceError(
-            f"{where!r} is in colours, expected one value per pixel. "
-            "Give the palette of the classes, or save indices."
+            f"expected values >= 0 in {where!r}, got {int(negative.min())}. If it marks pixels "
+            f"without a label, say --ignore-value {int(negative.min())}."
         )
-    return colours[:, :, 0] if colours.ndim == 3 else colours
+    return values
 
 
 def has_palette(content: bytes, where: str) -> bool:
@@ -288,112 +272,10 @@ def has_palette(content: bytes, where: str) -> bool:
     SourceError
         If the file cannot be read.
     """
-    return _open(content, where).mode in ("P", "PA")
+    return open_picture(content, where).palette is not None
 
 
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", compress_level=1)  # 0.6 of the time of 6, 8 % larger
     return buffer.getvalue()
-
-
-def _open(content: bytes, where: str) -> Image.Image:
-    """Open and decode a file of one page and moderate size."""
-    try:
-        # Pillow only warns up to twice its limit. It is refused below, from the same header.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content))
-    except Image.DecompressionBombError:
-        raise _too_large(where) from None
-    except _UNREADABLE as error:
-        raise _unreadable(where, error) from error
-    _check_header(image, where)
-    try:
-        image.load()
-        orientation = image.getexif().get(_ORIENTATION, 1)
-    except _UNREADABLE as error:
-        raise _unreadable(where, error) from error
-    if orientation not in (0, 1):
-        raise SourceError(
-            f"{where!r} is stored turned (EXIF orientation {orientation}), so its rows may not be "
-            "the mask's rows. Save it upright."
-        )
-    return image
-
-
-def _check_header(image: Image.Image, where: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(where)
-    pages = getattr(image, "n_frames", 1)
-    if pages != 1:
-        raise SourceError(
-            f"{where!r} holds {pages} pages, expected one. Save each as its own file."
-        )
-
-
-def _too_large(where: str) -> SourceError:
-    return SourceError(
-        f"{where!r} has more than {MAX_PIXELS:,} pixels. Cut it into tiles of some 1000 x 1000, or "
-        "save it smaller."
-    )
-
-
-def _unreadable(where: str, error: Exception) -> SourceError:
-    return SourceError(
-        f"cannot read {where!r} as an image ({error}). It may be damaged or cut short: copy it "
-        "again, or save it anew as PNG."
-    )
-
-
-def _bits(image: Image.Image, content: bytes) -> int:
-    """Bits per channel in the file, which Pillow hides where it converts."""
-    if image.format == "PNG":
-        return content[24]  # IHDR: 8 signature, 8 chunk head, 4 width, 4 height
-    tags: Any = getattr(image, "tag_v2", None)  # Any: only TIFF images have it
-    if tags is not None:
-        return int(tags.get(_BITS_PER_SAMPLE, (1,))[0])
-    return 1 if image.mode == "1" else 8
-
-
-def _decode_deep(image: Image.Image, content: bytes, where: str) -> npt.NDArray[np.uint16]:
-    """Decode 16 bits per channel; Pillow would drop the lower 8 of colours without a word."""
-    if len(image.getbands()) == 1:
-        values = np.array(image).astype(np.int32)
-    elif image.format == "TIFF":
-        values = _decode_deep_tiff(content, where)
-    else:
-        raise SourceError(
-            f"{where!r} is a {image.format} with 16 bits per channel and several channels, which "
-            "cannot be read in full depth. Save it as TIFF, or with 8 bits."
-        )
-    if values.min() < 0 or (values.ndim == 3 and values.shape[2] != 3):
-        raise SourceError(
-            f"expected one or three channels of unsigned 16-bit values in {where!r}, "
-            f"got shape {values.shape}, smallest value {int(values.min())}."
-        )
-    return values.astype(np.uint16)
-
-
-def _decode_deep_tiff(content: bytes, where: str) -> npt.NDArray[np.int32]:
-    try:
-        with tifffile.TiffFile(io.BytesIO(content)) as file:
-            page = file.pages[0]
-            values: npt.NDArray[np.int32] = np.asarray(page.asarray()).astype(np.int32)
-            planar = page.axes.startswith("S")
-    except (*_UNREADABLE, tifffile.TiffFileError) as error:
-        raise SourceError(
-            f"cannot read the 16 bits per channel of {where!r} ({error}). "
-            "Save it as TIFF without compression, or with 8 bits."
-        ) from error
-    return np.moveaxis(values, 0, 2) if planar else values
-
-
-def _without_alpha(image: Image.Image, where: str) -> Image.Image:
-    alpha = np.asarray(image.convert("RGBA").getchannel("A"))
-    if (alpha != _OPAQUE).any():
-        raise SourceError(
-            f"{where!r} has {int((alpha != _OPAQUE).sum()):,} transparent pixels, whose colour "
-            "is undefined. Flatten it onto a background."
-        )
-    return image.convert("L" if image.mode == "LA" else "RGB")

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from askmask.data.masks import MaskRule
+from askmask.data.pictures.picture import AS_STORED, Orientation, Reading
 from askmask.data.prepare.pairing import Item
+from askmask.data.ranges import ValueCounts
 from askmask.data.rasters import Raw, decode_raw
-from askmask.data.scaling import shrink_mask
+from askmask.data.scaling import scaled_size, shrink_mask
 from askmask.errors import SourceError
 from askmask.records import Mask
 
@@ -20,22 +22,38 @@ ProgressCallback = Callable[[int, int], None]
 class Findings:
     """What the check found; `problems` one line each, empty if all is well.
 
-    `deep` and `shallow` name the first image with 16 and with 8 bits per channel. `lowest` and
-    `highest` are the extremes of all 16-bit images, the range that maps them to 8 bits.
+    `deep` and `shallow` name the first image with more than 8 bits per channel and with 8;
+    `values` counts those of all deep images, for the range that maps them to 8 bits.
     """
 
     problems: list[str] = field(default_factory=list)
     deep: str | None = None
     shallow: str | None = None
-    lowest: int = 65_535
-    highest: int = 0
+    values: ValueCounts = field(default_factory=ValueCounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What is asked of the files beyond that they can be read.
+
+    Parameters
+    ----------
+    scale : float
+        The scale to be applied: a mask must have a labelled pixel after it.
+    smallest_side : int
+        Rows and columns that every image must have after scaling.
+    """
+
+    scale: float = 1.0
+    smallest_side: int = 1
 
 
 def check_items(
     items: Sequence[Item],
     rule: MaskRule | None,
     *,
-    scale: float = 1.0,
+    reading: Reading = AS_STORED,
+    demands: Demands | None = None,
     on_item: Callable[[], None] = lambda: None,
 ) -> Findings:
     """Open every image and mask; holds one of each at a time.
@@ -46,8 +64,10 @@ def check_items(
         What to check.
     rule : MaskRule, optional
         How to read the masks; None leaves them out.
-    scale : float
-        The scale to be applied: a mask must have a labelled pixel after it.
+    reading : Reading, optional
+        What the owner says of the image files.
+    demands : Demands, optional
+        What else they must be.
     on_item : callable
         Called after each image.
 
@@ -58,11 +78,11 @@ def check_items(
         value that means nothing, sizes that differ, masks without a labelled pixel, and images of
         different depth.
     """
-    findings = Findings()
+    findings, demands = Findings(), demands or Demands()
     for item in items:
-        size = _check_image(item, findings)
-        if rule is not None and item.mask is not None:
-            _check_mask(item, rule, size, scale, findings)
+        size = _check_image(item, reading, demands, findings)
+        if rule is not None and item.has_mask:
+            _check_mask(item, rule, size, demands.scale, findings)
         on_item()
     if findings.deep is not None and findings.shallow is not None:
         findings.problems.append(
@@ -72,15 +92,33 @@ def check_items(
     return findings
 
 
-def _check_image(item: Item, findings: Findings) -> tuple[int, ...] | None:
+def reading_of(item: Item, reading: Reading) -> Reading:
+    """How to read the image of an item: turned as it is shown, if no mask could disagree."""
+    if item.has_mask or reading.orientation is not None:
+        return reading
+    return Reading(Orientation.APPLY, reading.channels, reading.white_is_zero)
+
+
+def _check_image(
+    item: Item, reading: Reading, demands: Demands, findings: Findings
+) -> tuple[int, ...] | None:
     """Size of the image; None if it cannot be read."""
     try:
-        raw = decode_raw(item.image.read(), item.image.name)
+        raw = decode_raw(item.image.read(), item.image.name, reading_of(item, reading))
     except SourceError as error:
         findings.problems.append(str(error))
         return None
     _note_depth(raw, item.image.name, findings)
-    return raw.shape[:2]
+    size = raw.shape[0], raw.shape[1]
+    small = scaled_size(*size, demands.scale)
+    if min(small) < demands.smallest_side:
+        scaled = "" if demands.scale == 1 else f", {small} at scale {demands.scale}"
+        findings.problems.append(
+            f"{item.image.name!r} is {size} (rows, columns){scaled}: expected at least "
+            f"{demands.smallest_side} x {demands.smallest_side} pixels, or a network has nothing "
+            "to look at. Remove it, or join small images into larger ones."
+        )
+    return size
 
 
 def _note_depth(raw: Raw, name: str, findings: Findings) -> None:
@@ -88,28 +126,26 @@ def _note_depth(raw: Raw, name: str, findings: Findings) -> None:
         findings.shallow = findings.shallow or name
         return
     findings.deep = findings.deep or name
-    findings.lowest = min(findings.lowest, int(raw.min()))
-    findings.highest = max(findings.highest, int(raw.max()))
+    findings.values.add(raw.astype(np.uint16, copy=False))
 
 
 def _check_mask(
     item: Item, rule: MaskRule, size: tuple[int, ...] | None, scale: float, findings: Findings
 ) -> None:
-    assert item.mask is not None
     try:
-        mask = rule.decode(item.mask.read(), item.mask.name)
+        mask = rule.read(item)
     except SourceError as error:
-        findings.problems.append(str(error))
+        findings.problems.extend(getattr(error, "problems", (str(error),)))
         return
+    name = item.mask_name
     if size is not None and mask.labels.shape != size:
         findings.problems.append(
-            f"image {item.image.name!r} is {size} but its mask {item.mask.name!r} is "
+            f"image {item.image.name!r} is {size} but its mask {name!r} is "
             f"{mask.labels.shape} (rows, columns). Fix the mask, or remove both."
         )
     if not _keeps_a_label(mask, scale):
         findings.problems.append(
-            f"{item.mask.name!r} has no labelled pixel"
-            f"{'' if scale == 1 else f' at scale {scale}'}. "
+            f"{name!r} has no labelled pixel{'' if scale == 1 else f' at scale {scale}'}. "
             "Label some, or remove the mask and allow images without masks."
         )
 

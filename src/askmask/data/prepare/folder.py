@@ -3,27 +3,23 @@
 Everything is checked before anything is written, and all problems are reported at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from askmask.data.masks import MaskKind, MaskRule
+from askmask.data.masks import MaskKind, MaskRule, Overlaps
+from askmask.data.pictures.picture import AS_STORED, Reading
 from askmask.data.prepare.checks import ProgressCallback
-from askmask.data.prepare.class_file import CLASSES_NAME, Colour, check_classes, read_classes
-from askmask.data.prepare.kinds import guess_kind, survey_masks
+from askmask.data.prepare.class_file import CLASSES_NAME, Colour, read_classes
+from askmask.data.prepare.mask_options import AUTO, MaskOptions, choose_rule
+from askmask.data.prepare.object_files import assign_objects, is_in_mask_folder, pair_objects
 from askmask.data.prepare.pairing import Item, apply_table, index_by_stem, pair, read_table
 from askmask.data.prepare.stored_files import StoredFile, list_folder
-from askmask.data.prepare.writing import Plan, PrepareSummary, ValueRange, write_dataset
+from askmask.data.prepare.writing import Plan, PrepareSummary, write_dataset
 from askmask.data.prepared import check_out
+from askmask.data.ranges import PERCENTILES, Percentiles, RangeChoice, ValueRange
 from askmask.data.scaling import check_scale
-from askmask.errors import SourceError, unknown_name
-from askmask.records import UNLABELLED
-
-AUTO = "auto"
-TWO_CLASSES = ("background", "foreground")
-"""Names of the classes of binary and instance masks, unless others are given."""
-
-_TWO_CLASS_KINDS = (MaskKind.BINARY, MaskKind.INSTANCES)
+from askmask.errors import PrepareError, SourceError
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,8 @@ class PrepareOptions:
     Parameters
     ----------
     kind : str
-        ``"index"``, ``"palette"``, ``"binary"`` or ``"instances"``: what the masks hold;
-        ``"auto"`` finds out where there is no doubt.
+        ``"index"``, ``"palette"``, ``"binary"``, ``"instances"`` or ``"instance-files"``: what the
+        masks hold; ``"auto"`` finds out where there is no doubt.
     classes : tuple of str, optional
         Names in index order.
     palette : mapping of str to colour, optional
@@ -43,7 +39,12 @@ class PrepareOptions:
         A ``classes.json`` with names and colours; by default the one in the folder of masks or in
         its parent. What is given here goes before what the file says.
     ignore_value : int, optional
-        Value of pixels without a label. By default 255 in masks of indices, none in others.
+        Value of pixels without a label. By default 255 in masks of indices, none in others; 0 lets
+        the classes of masks of indices count from 1.
+    threshold : int, optional
+        Cuts black and white masks with soft edges: this value and larger ones are foreground.
+    overlaps : Overlaps, optional
+        Who gets a pixel that lies in several ``instance-files`` of one image.
     ignore_colour : colour, optional
         Colour of pixels without a label in palette masks.
     mask_suffix : str
@@ -56,7 +57,15 @@ class PrepareOptions:
         In (0, 1]; images are averaged over area, masks take the nearest value.
     value_range : (low, high), optional
         For 16-bit images: what becomes 0 and 255 in the whole data set; values outside saturate.
-        By default the smallest and largest value of all images.
+        By default measured, between the percentiles.
+    percentiles : Percentiles
+        Of the values of all 16-bit images; by default 0.1 and 99.9, which pass over hot pixels.
+    range_per_image : bool
+        Whether each 16-bit image has a range of its own.
+    reading : Reading
+        What the owner says of files that are turned, show 0 white, or have more channels.
+    smallest_side : int
+        Rows and columns that every image must have after scaling.
     """
 
     kind: str = AUTO
@@ -70,6 +79,25 @@ class PrepareOptions:
     groups: Path | None = None
     scale: float = 1.0
     value_range: ValueRange | None = None
+    threshold: int | None = None
+    overlaps: Overlaps | None = None
+    percentiles: Percentiles = PERCENTILES
+    range_per_image: bool = False
+    reading: Reading = AS_STORED
+    smallest_side: int = 1
+
+    @property
+    def masks(self) -> MaskOptions:
+        """What concerns the masks alone."""
+        return MaskOptions(
+            kind=self.kind,
+            ignore_value=self.ignore_value,
+            threshold=self.threshold,
+            overlaps=self.overlaps,
+            palette=self.palette,
+            ignore_colour=self.ignore_colour,
+            reading=self.reading,
+        )
 
 
 def prepare_folder(
@@ -88,9 +116,10 @@ def prepare_folder(
     Parameters
     ----------
     images : Path
-        JPEG, PNG, BMP or TIFF, 8 or 16 bit, grey or RGB.
+        JPEG, PNG, BMP, TIFF or WebP, 8 or 16 bit, grey or RGB.
     masks : Path or None
-        PNG, BMP or TIFF. May be the same folder as `images`, if the masks have a suffix.
+        PNG, BMP, TIFF or lossless WebP. May be the same folder as `images`, if the masks have a
+        suffix, or lie in folders named ``masks``, one file for each object.
     out : Path
         The folder to make; absent or empty. It appears only when it is complete.
     options : PrepareOptions, optional
@@ -114,25 +143,53 @@ def prepare_folder(
         If there is no such kind of masks.
     """
     options = options or PrepareOptions()
-    if options.kind not in (AUTO, *MaskKind):
-        raise unknown_name("kind of masks", options.kind, [AUTO, *(k.value for k in MaskKind)])
+    options.masks.check()
     check_out(out)
     check_scale(options.scale)
     problems: list[str] = []
+    plan = make_plan(images, masks, options, problems)
+    return write_dataset(plan, out, problems=problems, progress=progress)
+
+
+def make_plan(
+    images: Path, masks: Path | None, options: PrepareOptions, problems: list[str]
+) -> Plan:
+    """What is to be read, and how, from the files' names and the masks' values.
+
+    Parameters
+    ----------
+    images, masks, options
+        As `prepare_folder` takes them.
+    problems : list of str
+        Grows by what is wrong or not clear; the plan's rule is None if it cannot be told.
+
+    Raises
+    ------
+    PrepareError
+        If the folders are laid out in another way than was said, in one sentence.
+    """
     items = _find_items(images, masks, options, problems)
     options = _with_classes_file(masks, options, problems)
     rule, names = _mask_rule(items, options, problems)
     source = f"images {images.name!r}" + ("" if masks is None else f", masks {masks.name!r}")
     kind = "unknown" if rule is None else rule.kind.value
-    plan = Plan(
+    return Plan(
         items,
         rule,
         names,
         f"{source} ({kind})",
         scale=options.scale,
-        value_range=options.value_range,
+        ranges=RangeChoice(options.value_range, options.percentiles, options.range_per_image),
+        reading=options.reading,
+        smallest_side=options.smallest_side,
     )
-    return write_dataset(plan, out, problems=problems, progress=progress)
+
+
+def _mask_rule(
+    items: list[Item], options: PrepareOptions, problems: list[str]
+) -> tuple[MaskRule | None, tuple[str, ...]]:
+    files = [item.mask for item in items if item.mask is not None]
+    return choose_rule(files, options.classes, options.masks, problems)
 
 
 def _find_items(
@@ -141,21 +198,21 @@ def _find_items(
     """Images with their masks and groups; adds to `problems`."""
     try:
         image_files, mask_files = _list_files(images, masks, options)
+    except PrepareError:
+        raise
     except SourceError as error:
         problems.append(str(error))
         return []
     images_by_stem, image_problems = index_by_stem(image_files)
-    masks_by_stem, mask_problems = index_by_stem(mask_files)
-    items, pair_problems = pair(
-        images_by_stem,
-        masks_by_stem,
-        mask_suffix=options.mask_suffix,
-        allow_missing_masks=options.allow_missing_masks,
-    )
-    problems += [*image_problems, *mask_problems, *pair_problems]
+    problems += image_problems
+    if options.kind == MaskKind.INSTANCE_FILES:
+        items, pair_problems = _pair_objects(images_by_stem, mask_files, options)
+    else:
+        items, pair_problems = _pair(images_by_stem, mask_files, options)
+    problems += pair_problems
     if not items:
         problems.append(
-            f"{str(images)!r}: no images. Give a folder of JPEG, PNG, BMP or TIFF files."
+            f"{str(images)!r}: no images. Give a folder of JPEG, PNG, BMP, TIFF or WebP files."
         )
     if options.groups is not None:
         rows, table_problems = read_table(options.groups)
@@ -166,25 +223,105 @@ def _find_items(
     return items
 
 
+def _pair(
+    images: dict[str, StoredFile], mask_files: list[StoredFile], options: PrepareOptions
+) -> tuple[list[Item], list[str]]:
+    """One mask for each image."""
+    _check_layout(images, mask_files, options)
+    masks, mask_problems = index_by_stem(mask_files)
+    items, pair_problems = pair(
+        images,
+        masks,
+        mask_suffix=options.mask_suffix,
+        allow_missing_masks=options.allow_missing_masks,
+    )
+    return items, [*mask_problems, *pair_problems]
+
+
+def _pair_objects(
+    images: dict[str, StoredFile], mask_files: list[StoredFile], options: PrepareOptions
+) -> tuple[list[Item], list[str]]:
+    """Several files of objects for each image."""
+    return pair_objects(
+        images,
+        [file for file in mask_files if file.is_image],
+        mask_suffix=options.mask_suffix,
+        allow_missing_masks=options.allow_missing_masks,
+    )
+
+
+def _check_layout(
+    images: dict[str, StoredFile], mask_files: list[StoredFile], options: PrepareOptions
+) -> None:
+    """Recognise one file for each object, where one for each image was expected.
+
+    Raises
+    ------
+    PrepareError
+        With one sentence in place of one for each file.
+    """
+    files = [file for file in mask_files if file.is_image]
+    if len(files) <= len(images):
+        return
+    found, orphans, _ = assign_objects(images, files, mask_suffix=options.mask_suffix)
+    most = max(map(len, found.values()), default=0)
+    if most > 1 and len(orphans) < len(files) / 2:
+        problem = (
+            f"the {len(files):,} files of masks look like one for each object: up to {most} "
+            f"belong to one image, e.g. {max(found.values(), key=len)[0].name!r}. Say "
+            "--kind instance-files to read them so."
+        )
+        raise PrepareError([problem])
+
+
 def _list_files(
     images: Path, masks: Path | None, options: PrepareOptions
 ) -> tuple[list[StoredFile], list[StoredFile]]:
     """Files of images and of masks; one folder may hold both, or lie in the other."""
     if masks is None:
-        return list_folder(images), []
+        files = list_folder(images)
+        _refuse_masks_as_images(images, files)
+        return files, []
     if images.resolve() != masks.resolve():
-        return list_folder(images, skip=masks), list_folder(masks, skip=images)
-    if not options.mask_suffix:
+        found, files = list_folder(images, skip=masks), list_folder(masks, skip=images)
+        _refuse_masks_as_images(images, found)
+        return found, files
+    files = list_folder(images)
+    if options.kind == MaskKind.INSTANCE_FILES and not options.mask_suffix:
+        is_mask = [is_in_mask_folder(file) for file in files]
+    elif options.mask_suffix:
+        is_mask = [file.stem.endswith(options.mask_suffix) for file in files]
+    else:
+        _refuse_masks_as_images(images, files)
         raise SourceError(
             f"images and masks are both in {str(images)!r}. Say by what suffix the masks' names "
             "differ, or give two folders."
         )
-    files = list_folder(images)
-    is_mask = [file.stem.endswith(options.mask_suffix) for file in files]
     return (
         [file for file, chosen in zip(files, is_mask, strict=True) if not chosen],
         [file for file, chosen in zip(files, is_mask, strict=True) if chosen],
     )
+
+
+def _refuse_masks_as_images(folder: Path, files: list[StoredFile]) -> None:
+    """Recognise masks among the images, by the names of their folders.
+
+    Raises
+    ------
+    PrepareError
+        With one sentence in place of one for each file.
+    """
+    pictures = [file for file in files if file.is_image]
+    masks = [file for file in pictures if is_in_mask_folder(file)]
+    if not masks or len(masks) == len(pictures):  # a whole set of that name is what was meant
+        return
+    problem = (
+        f"{str(folder)!r}: {len(masks):,} of its {len(pictures):,} pictures lie in folders of "
+        f"masks, e.g. {masks[0].name!r}, so they are no images to label. If each of them is "
+        f"one object of an image beside it, say --masks {folder} --kind instance-files; if "
+        "each is the mask of an image, give the folder of images and the folder of masks."
+    )
+    raise PrepareError([problem])
 
 
 def _with_classes_file(
@@ -210,80 +347,3 @@ def _with_classes_file(
         ignore_value=said.ignore_index if options.ignore_value is None else options.ignore_value,
         ignore_colour=options.ignore_colour or said.ignore_colour,
     )
-
-
-def _mask_rule(
-    items: list[Item], options: PrepareOptions, problems: list[str]
-) -> tuple[MaskRule | None, tuple[str, ...]]:
-    """How to read the masks, and the names of the classes; adds to `problems`."""
-    names = options.classes or (tuple(options.palette) if options.palette else None)
-    try:
-        kind = _kind(items, options, None if names is None else len(names))
-    except SourceError as error:
-        problems.append(str(error))
-        return None, names or ()
-    if names is None and kind in _TWO_CLASS_KINDS:
-        names = TWO_CLASSES
-    wrong = _class_problems(kind, names, options)
-    problems += wrong
-    if wrong or names is None:
-        return None, names or ()
-    colours = None
-    if kind is MaskKind.PALETTE and options.palette is not None:
-        colours = {options.palette[name]: label for label, name in enumerate(names)}
-        if options.ignore_colour is not None:
-            colours[options.ignore_colour] = UNLABELLED
-    return MaskRule(kind, len(names), options.ignore_value, colours), names
-
-
-def _kind(items: list[Item], options: PrepareOptions, n_classes: int | None) -> MaskKind:
-    if options.kind != AUTO:
-        return MaskKind(options.kind)
-    masks = [item.mask for item in items if item.mask is not None]
-    if not masks:
-        return MaskKind.INDEX  # no file is read by it
-    return guess_kind(
-        survey_masks(masks),
-        n_classes,
-        has_colours=options.palette is not None,
-        ignore_value=options.ignore_value,
-    )
-
-
-def _class_problems(
-    kind: MaskKind, names: tuple[str, ...] | None, options: PrepareOptions
-) -> list[str]:
-    wanted = len(TWO_CLASSES)
-    if names is None:
-        problem = (
-            f"classes: {kind.value} masks need names of the classes. Give them in the order of "
-            "their indices, or a classes.json."
-        )
-    elif kind in _TWO_CLASS_KINDS and len(names) != wanted:
-        problem = (
-            f"classes: {kind.value} masks have {wanted} classes, got {len(names)} names. "
-            "Name background and foreground."
-        )
-    elif kind is MaskKind.PALETTE and options.palette is None:
-        problem = "colours: palette masks need a colour for each class. Give a classes.json."
-    else:
-        palette = dict(options.palette) if kind is MaskKind.PALETTE and options.palette else None
-        problems = check_classes(names, palette, options.ignore_colour)
-        return problems + _ignore_problems(kind, len(names), options.ignore_value)
-    return [problem]
-
-
-def _ignore_problems(kind: MaskKind, n_classes: int, ignore_value: int | None) -> list[str]:
-    """Complain if the value to ignore means something else as well."""
-    taken: dict[MaskKind, Sequence[int]] = {
-        MaskKind.INDEX: range(n_classes),
-        MaskKind.BINARY: (0, 255),
-        MaskKind.INSTANCES: (0,),
-    }
-    if ignore_value is None or ignore_value not in taken.get(kind, ()):
-        return []
-    problem = (
-        f"ignore_value={ignore_value}: in {kind.value} masks this value has a meaning. "
-        "Give another, none, or another kind of masks."
-    )
-    return [problem]

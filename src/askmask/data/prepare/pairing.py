@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +11,13 @@ from pathlib import Path
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.data.rasters import IMAGE_SUFFIXES
 
+_MOST_LINES = 20  # problems of one kind that are listed one by one
+_NAMED = 3  # examples, where there are more
 _ROLES = ("start", "pool", "validation", "test")
 _COLUMNS = ("group", "split", "role")
 
 OTHER_IMAGE_SUFFIXES = frozenset(
-    {".gif", ".webp", ".jp2", ".j2k", ".heic", ".avif", ".svs", ".ndpi", ".czi", ".nd2", ".lif"}
+    {".gif", ".jp2", ".j2k", ".heic", ".heif", ".avif", ".svs", ".ndpi", ".czi", ".nd2", ".lif"}
     | {".dcm", ".nii", ".gz", ".npy", ".npz", ".mat", ".h5", ".pgm", ".ppm", ".svg", ".psd"}
 )
 """Endings of files that hold images which are not read: found among the images, they are reported
@@ -23,7 +26,7 @@ rather than passed over."""
 
 @dataclass(frozen=True)
 class Item:
-    """One image to prepare."""
+    """One image to prepare; its labels are in one mask file, or in one file for each object."""
 
     image_id: str
     image: StoredFile
@@ -31,6 +34,19 @@ class Item:
     split: str = "train"
     group: str | None = None
     role: str | None = None
+    objects: tuple[StoredFile, ...] = ()
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether any file says what is in the image."""
+        return self.mask is not None or bool(self.objects)
+
+    @property
+    def mask_name(self) -> str:
+        """What messages call the mask."""
+        if self.mask is not None:
+            return self.mask.name
+        return f"{self.objects[0].name} and {len(self.objects) - 1} more" if self.objects else ""
 
 
 def index_by_stem(files: Iterable[StoredFile]) -> tuple[dict[str, StoredFile], list[str]]:
@@ -46,7 +62,7 @@ def index_by_stem(files: Iterable[StoredFile]) -> tuple[dict[str, StoredFile], l
     stems: dict[str, list[StoredFile]] = defaultdict(list)
     problems = []
     for file in files:
-        if file.suffix in IMAGE_SUFFIXES:
+        if file.is_image:
             stems[file.stem].append(file)
         elif file.suffix in OTHER_IMAGE_SUFFIXES:
             readable = ", ".join(sorted(IMAGE_SUFFIXES))
@@ -85,23 +101,61 @@ def pair(
     problems : list of str
         Images without a mask, unless allowed, and masks without an image.
     """
-    items = []
-    problems = []
-    for stem, image in sorted(images.items()):
-        mask = masks.get(stem + mask_suffix)
-        items.append(Item(stem, image, mask))
-        if mask is None and not allow_missing_masks:
-            problems.append(
-                f"{image.name!r}: no mask {stem + mask_suffix!r}. Add it, remove the image, or "
-                "allow images without masks."
-            )
-    expected = {stem + mask_suffix for stem in images}
-    problems.extend(
-        f"{mask.name!r}: no image for this mask. Add the image, or remove the mask."
-        for stem, mask in sorted(masks.items())
-        if stem not in expected
+    items = [
+        Item(stem, image, masks.get(composed(stem + mask_suffix)))
+        for stem, image in sorted(images.items())
+    ]
+    expected = {composed(stem + mask_suffix) for stem in images}
+    without = [] if allow_missing_masks else [item for item in items if item.mask is None]
+    orphans = [mask.name for stem, mask in sorted(masks.items()) if stem not in expected]
+    return items, [
+        *missing_masks(without, mask_suffix),
+        *condensed(
+            orphans,
+            [
+                f"{name!r}: no image for this mask. Add the image, or remove the mask."
+                for name in orphans
+            ],
+            "masks have no image. Add the images, remove the masks, or say what the masks' names "
+            "have after the images' names: --mask-suffix _mask",
+        ),
+    ]
+
+
+def missing_masks(items: Sequence[Item], mask_suffix: str) -> list[str]:
+    """Problems of images without a mask; many are told in one line."""
+    cure = "remove the {}, or allow images without masks"
+    return condensed(
+        [item.image.name for item in items],
+        [
+            f"{item.image.name!r}: no mask {item.image.stem + mask_suffix!r}. Add it, "
+            f"{cure.format('image')}."
+            for item in items
+        ],
+        f"images have no mask. Add them, {cure.format('images')}; if the masks' names go on after "
+        "the images' names, say how: --mask-suffix _mask",
     )
-    return items, problems
+
+
+def condensed(names: Sequence[str], lines: Sequence[str], many: str) -> list[str]:
+    """The lines; above a number that nobody reads, one line with a few of the names.
+
+    Parameters
+    ----------
+    names, lines : sequence of str
+        What each problem is of, and the line that tells it.
+    many : str
+        What is wrong with all of them, after their number.
+    """
+    if len(names) <= _MOST_LINES:
+        return list(lines)
+    examples = ", ".join(map(repr, names[:_NAMED]))
+    return [f"{len(names):,} {many} (e.g. {examples})."]
+
+
+def composed(name: str) -> str:
+    """Name with its letters composed, as stems are."""
+    return unicodedata.normalize("NFC", name)
 
 
 def read_table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
@@ -150,11 +204,11 @@ def apply_table(
     where : str
         What to call the table in messages.
     """
-    names = {item.image.name: item.image_id for item in items}
+    names = {composed(item.image.name): item.image_id for item in items}
     by_id: dict[str, dict[str, str]] = {}
     problems = []
     for row in rows:
-        image_id = names.get(row["image"], row["image"])
+        image_id = names.get(composed(row["image"]), composed(row["image"]))
         if image_id in by_id:
             problems.append(f"{where!r}: {row['image']!r} comes twice. Keep one row.")
         by_id[image_id] = row

@@ -1,12 +1,19 @@
 """Files to prepare a data set from: in a folder, or in a zip archive without unpacking it."""
 
+import os
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from askmask.data.pictures.opening import looks_like_image
+from askmask.data.rasters import IMAGE_SUFFIXES
 from askmask.errors import SourceError
+
+_HEAD: Final = 16  # bytes that tell what a file is
 
 
 @dataclass(frozen=True)
@@ -19,22 +26,39 @@ class StoredFile:
         Its path below the folder or in the archive, with slashes; what messages call it.
     read : callable
         Returns the whole content; raises SourceError if that fails.
+    head : callable, optional
+        Returns the first bytes, empty if the file cannot be read.
     """
 
     name: str
     read: Callable[[], bytes]
+    head: Callable[[], bytes] = bytes
 
     @property
     def stem(self) -> str:
-        """Path without the ending."""
+        """Path without the ending, its letters composed (NFC).
+
+        macOS stores an accent as a letter of its own, other systems do not: the same name, typed
+        twice, would be two.
+        """
         folder, slash, file = self.name.rpartition("/")
-        return f"{folder}{slash}{file.rpartition('.')[0] or file}"
+        return unicodedata.normalize("NFC", f"{folder}{slash}{file.rpartition('.')[0] or file}")
+
+    @property
+    def folder(self) -> str:
+        """Path of the folder that it lies in, composed as the stem; empty at the top."""
+        return self.stem.rpartition("/")[0]
 
     @property
     def suffix(self) -> str:
         """Ending in lower case, with its dot; empty if there is none."""
         _, dot, ending = self.name.rpartition("/")[2].rpartition(".")
         return f"{dot}{ending}".lower() if dot else ""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether its ending or its first bytes are those of an image that can be read."""
+        return self.suffix in IMAGE_SUFFIXES or looks_like_image(self.head())
 
 
 def list_folder(folder: Path, *, skip: Path | None = None) -> list[StoredFile]:
@@ -56,14 +80,32 @@ def list_folder(folder: Path, *, skip: Path | None = None) -> list[StoredFile]:
         raise SourceError(f"no folder {str(folder)!r}. Check the path.")
     inside = skip is not None and skip.resolve().is_relative_to(folder.resolve())
     skipped = skip.resolve() if skip is not None and inside else None
-    found = []
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        is_hidden = any(part.startswith(".") for part in relative.parts)
-        is_skipped = skipped is not None and path.resolve().is_relative_to(skipped)
-        if path.is_file() and not is_hidden and not is_skipped:
-            found.append(StoredFile(relative.as_posix(), _folder_reader(path)))
+    found = [
+        StoredFile(path.relative_to(folder).as_posix(), _folder_reader(path), _folder_head(path))
+        for path in _walk(folder, skipped, ())
+    ]
     return sorted(found, key=lambda file: file.name)
+
+
+def _walk(folder: Path, skipped: Path | None, above: tuple[Path, ...]) -> Iterator[Path]:
+    """Files below a folder, through links too; a link back to a folder above it is not followed."""
+    here = folder.resolve()
+    if here in above or (skipped is not None and here.is_relative_to(skipped)):
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise SourceError(
+            f"cannot list {str(folder)!r} ({error.strerror}). Check its permissions."
+        ) from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = folder / entry.name
+        if entry.is_dir():
+            yield from _walk(path, skipped, (*above, here))
+        elif entry.is_file() or entry.is_symlink():  # a link to nothing cannot be read, and says so
+            yield path
 
 
 def list_archive(archive: zipfile.ZipFile) -> list[StoredFile]:
@@ -76,7 +118,8 @@ def list_archive(archive: zipfile.ZipFile) -> list[StoredFile]:
         parts = entry.filename.split("/")
         is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
         if not entry.is_dir() and not is_hidden:
-            found.append(StoredFile(entry.filename, _archive_reader(archive, entry)))
+            reader, head = _archive_reader(archive, entry), _archive_head(archive, entry)
+            found.append(StoredFile(entry.filename, reader, head))
     return sorted(found, key=lambda file: file.name)
 
 
@@ -90,6 +133,28 @@ def _folder_reader(path: Path) -> Callable[[], bytes]:
             ) from error
 
     return read
+
+
+def _folder_head(path: Path) -> Callable[[], bytes]:
+    def head() -> bytes:
+        try:
+            with path.open("rb") as file:
+                return file.read(_HEAD)
+        except OSError:
+            return b""
+
+    return head
+
+
+def _archive_head(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], bytes]:
+    def head() -> bytes:
+        try:
+            with archive.open(entry) as file:
+                return file.read(_HEAD)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
+            return b""
+
+    return head
 
 
 def _archive_reader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], bytes]:

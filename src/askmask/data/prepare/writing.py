@@ -9,16 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from askmask.data.masks import MaskRule
-from askmask.data.prepare.checks import Findings, ProgressCallback, check_items
+from askmask.data.pictures.picture import AS_STORED, Reading
+from askmask.data.prepare.checks import (
+    Demands,
+    Findings,
+    ProgressCallback,
+    check_items,
+    reading_of,
+)
 from askmask.data.prepare.pairing import Item
 from askmask.data.prepared import DatasetWriter
+from askmask.data.ranges import MEASURED, RangeChoice, RangeRule
 from askmask.data.rasters import decode_image
 from askmask.data.scaling import shrink_image, shrink_mask
 from askmask.errors import PrepareError
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask
-
-ValueRange = tuple[float, float]
-"""The 16-bit values that become 0 and 255."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,12 @@ class Plan:
         Where the files come from, in words.
     scale : float
         In (0, 1].
-    value_range : (low, high), optional
-        For 16-bit images; measured over all of them by default.
+    ranges : RangeChoice
+        Which values of 16-bit images become black and white.
+    reading : Reading
+        What the owner says of the image files.
+    smallest_side : int
+        Rows and columns that every image must have after scaling.
     """
 
     items: Sequence[Item]
@@ -46,7 +55,9 @@ class Plan:
     class_names: tuple[str, ...]
     made_from: str
     scale: float = 1.0
-    value_range: ValueRange | None = None
+    ranges: RangeChoice = MEASURED
+    reading: Reading = AS_STORED
+    smallest_side: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,8 +78,12 @@ class PrepareSummary:
         Pixels without a label in the masks.
     splits, groups, roles : mapping of str to int
         How many images each has; images without a group or role are left out.
-    value_range : (low, high), optional
-        What became 0 and 255 in 16-bit images.
+    value_range : (low, high) or Percentiles, optional
+        What became 0 and 255 in 16-bit images; percentiles if each image has its own range.
+    extremes : (int, int), optional
+        Smallest and largest value of the 16-bit images.
+    outside_range : float, optional
+        Share of their values outside a range of all images, which saturate.
     """
 
     out: Path
@@ -80,7 +95,9 @@ class PrepareSummary:
     splits: Mapping[str, int]
     groups: Mapping[str, int]
     roles: Mapping[str, int]
-    value_range: ValueRange | None = None
+    value_range: RangeRule | None = None
+    extremes: tuple[int, int] | None = None
+    outside_range: float | None = None
 
     @property
     def class_shares(self) -> dict[str, float]:
@@ -124,12 +141,19 @@ def write_dataset(
         If `out` holds something, or a file changed between the check and the writing.
     """
     ticks = _Ticks(2 * len(plan.items), progress)
-    findings = check_items(plan.items, plan.rule, scale=plan.scale, on_item=ticks.advance)
-    found = [*problems, *findings.problems, *_range_problems(findings, plan.value_range)]
+    findings = check_items(
+        plan.items,
+        plan.rule,
+        reading=plan.reading,
+        demands=Demands(plan.scale, plan.smallest_side),
+        on_item=ticks.advance,
+    )
+    range_problems = plan.ranges.problems(findings.deep, findings.shallow)
+    found = [*problems, *findings.problems, *range_problems]
     if found:
         raise PrepareError(found)
     assert plan.rule is not None
-    value_range = _value_range(findings, plan.value_range)
+    value_range = None if findings.deep is None else plan.ranges.rule(findings.values)
     classes = ClassMap.of(plan.class_names)
     made_from = plan.made_from + ("" if plan.scale == 1 else f", scale {plan.scale}")
     pixels = np.zeros(len(classes) + 1, np.int64)  # per class, then unlabelled
@@ -137,16 +161,17 @@ def write_dataset(
         for item in plan.items:
             pixels += _write_item(writer, item, plan, value_range)
             ticks.advance()
-    return _summary(plan, out, pixels.tolist(), value_range)
+    return _summary(plan, out, pixels.tolist(), value_range, findings)
 
 
 def _write_item(
-    writer: DatasetWriter, item: Item, plan: Plan, value_range: ValueRange | None
+    writer: DatasetWriter, item: Item, plan: Plan, value_range: RangeRule | None
 ) -> npt.NDArray[np.int64]:
     """Write one image; return its pixels per class, then those without a label."""
     assert plan.rule is not None
-    image = decode_image(item.image.read(), item.image.name, value_range)
-    mask = None if item.mask is None else plan.rule.decode(item.mask.read(), item.mask.name)
+    reading = reading_of(item, plan.reading)
+    image = decode_image(item.image.read(), item.image.name, value_range, reading=reading)
+    mask = plan.rule.read(item) if item.has_mask else None
     if plan.scale != 1:
         image = shrink_image(image, plan.scale)
         mask = None if mask is None else shrink_mask(mask, plan.scale)
@@ -170,32 +195,18 @@ def _count(mask: Mask | None, n_classes: int) -> npt.NDArray[np.int64]:
     return np.bincount(labels.ravel(), minlength=n_classes + 1).astype(np.int64)
 
 
-def _range_problems(findings: Findings, given: ValueRange | None) -> list[str]:
-    problems = []
-    if given is not None and findings.deep is None and findings.shallow is not None:
-        problems.append(
-            f"value_range={given!r} is for images with 16 bits per channel, but "
-            f"{findings.shallow!r} has 8. Leave it out."
-        )
-    if given is not None and not given[0] < given[1]:
-        problems.append(f"value_range={given!r}: expected low < high. Exchange the two.")
-    return problems
-
-
-def _value_range(findings: Findings, given: ValueRange | None) -> ValueRange | None:
-    if findings.deep is None:
-        return None
-    return (float(findings.lowest), float(findings.highest)) if given is None else given
-
-
 def _summary(
-    plan: Plan, out: Path, pixels: list[int], value_range: ValueRange | None
+    plan: Plan,
+    out: Path,
+    pixels: list[int],
+    value_range: RangeRule | None,
+    findings: Findings,
 ) -> PrepareSummary:
     assert plan.rule is not None
     return PrepareSummary(
         out=out,
         images=len(plan.items),
-        masks=sum(item.mask is not None for item in plan.items),
+        masks=sum(item.has_mask for item in plan.items),
         kind=plan.rule.kind.value,
         class_pixels=dict(zip(plan.class_names, pixels[:-1], strict=True)),
         unlabelled_pixels=pixels[-1],
@@ -203,6 +214,10 @@ def _summary(
         groups=dict(sorted(Counter(item.group for item in plan.items if item.group).items())),
         roles=dict(sorted(Counter(item.role for item in plan.items if item.role).items())),
         value_range=value_range,
+        extremes=None if value_range is None else findings.values.extremes,
+        outside_range=(
+            findings.values.outside(value_range) if isinstance(value_range, tuple) else None
+        ),
     )
 
 
