@@ -1,14 +1,14 @@
 # make demo   set up, run the benchmark on drawn tissue, leave demo/report.html
 # make test   set up, run the tests
 # make bench  set up, run the benchmarks at small sizes
-# make check  format, lint, types, layers (what CI runs)
+# make check  format, lint, types, layers, the page's scripts (what CI runs; needs node and npm)
 
 PYTHON ?= python3
 BIN := .venv/bin
 # A plain newer torch pulls gigabytes of CUDA packages; set CONSTRAINTS= on a GPU machine.
 CONSTRAINTS ?= -c constraints-cpu.txt
 
-.PHONY: demo test test-all bench check clean
+.PHONY: demo test test-all bench check check-page clean
 
 BENCHMARKS := $(wildcard $(patsubst %,benchmarks/%.py,pool_scoring regions calibration training end_to_end))
 
@@ -38,6 +38,16 @@ check: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(MAKE) --no-print-directory check-page
+
+# The tools come from npm by the lock file, once; nothing of them is used when askmask runs.
+node_modules/.installed: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "make check: npm was not found, so the page's scripts cannot be checked. Install nodejs and npm (Debian: apt-get install nodejs npm)."; exit 2; }
+	npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+check-page: node_modules/.installed
+	npm run --silent check
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv node_modules demo

@@ -67,6 +67,7 @@ test("the box that a step changed holds every changed pixel", () => {
     const box = apply(raster, history.steps[0], { backwards: true });
     raster.data.forEach((value, i) => {
       const [row, col] = [Math.floor(i / 40), i % 40];
+      assert.ok(box);
       const inside = row >= box.top && row < box.bottom && col >= box.left && col < box.right;
       assert.ok(inside || value === before.data[i]);
     });

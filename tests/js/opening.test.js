@@ -12,14 +12,21 @@ class World {
   constructor({ failing = [] } = {}) {
     this.replies = new Replies();
     this.failing = new Set(failing);
+    /** @type {string[]} */
     this.answered = [];
     this.leased = new Set();
+    /** @type {string[]} */
     this.locks = [];
+    /** @type {string | null} */
     this.shown = null;
     this.touched = false;
     this.news = 0;
+    /** @type {any[]} */
     this.waits = [];
+    /** @type {string[]} */
     this.faults = [];
+    /** @type {string | null} what was seen when the person answered */
+    this.seen = null;
     this.opening = new Opening(this.ports());
   }
 
@@ -53,8 +60,8 @@ class World {
   }
 
   leaseNext(after) {
-    const from = after ? after.rank + 1 : 0;
-    const order = [...ITEMS.slice(from), ...ITEMS.slice(0, from)];
+    const first = after ? after.rank + 1 : 0;
+    const order = [...ITEMS.slice(first), ...ITEMS.slice(0, first)];
     const free = order.find(({ name }) => !this.answered.includes(name));
     return free ? { item: this.lease(free), hold: this.lock(free) } : null;
   }
@@ -76,8 +83,9 @@ class World {
     this.shown = item.name;
   }
 
-  async keep() {
-    const name = this.shown;
+  /** @param {string} _kind */
+  async keep(_kind) {
+    const name = String(this.shown);
     await this.later("keep", () => {});
     this.answered.push(name);
     this.leased.delete(name);
@@ -97,6 +105,7 @@ class World {
   }
 }
 
+/** @type {Record<string, (world: World, item?: any) => [string, () => any]>} */
 const acts = {
   next: (world) => ["next", () => world.opening.next(null)],
   late: (world) => ["late prediction", () => world.opening.refill()],
@@ -104,7 +113,7 @@ const acts = {
     world.touched = world.shown !== null;
   }],
   answer: (world) => ["answer", () => {
-    world.wanted = world.shown;
+    world.seen = world.shown;
     world.opening.answer("labels").catch((error) => world.waits.push(error));
   }],
   place: (world, item) => [`choose ${item.name}`, () => world.opening.place(item).catch((error) => world.waits.push(error))],
@@ -168,9 +177,9 @@ test("what is answered is what was seen, and what was chosen is opened after it"
     from(
       (world) => [acts.place(world, C), acts.answer(world), acts.late(world)],
       (world, trace) => {
-        assert.deepEqual(world.answered, world.wanted ? [world.wanted] : [], trace);
-        assert.notEqual(world.shown, world.wanted, trace);
-        if (world.wanted === "a") assert.equal(world.shown, "c", trace);
+        assert.deepEqual(world.answered, world.seen ? [world.seen] : [], trace);
+        assert.notEqual(world.shown, world.seen, trace);
+        if (world.seen === "a") assert.equal(world.shown, "c", trace);
       },
     ),
   );
@@ -235,13 +244,13 @@ test("news that comes while nothing is found yet is not missed", async () => {
   const orders = await everyOrder(() => {
     const world = new World();
     world.answered = ["a", "b", "c"];
-    const free = ["news", () => {
+    const free = () => {
       world.answered = ["a", "c"];
       acts.news(world)[1]();
-    }];
+    };
     return {
       replies: world.replies,
-      actions: [acts.next(world), free],
+      actions: [acts.next(world), ["news", free]],
       check: (trace) => {
         world.assertTidy(trace);
         assert.equal(world.shown, "b", trace);

@@ -6,10 +6,17 @@
 /** Replies that wait until the explorer lets one arrive. */
 export class Replies {
   constructor() {
+    /** @type {{name: string, arrive: () => void}[]} */
     this.waiting = [];
   }
 
-  /** A promise that settles when it is this reply's turn; `answer()` gives its value then. */
+  /**
+   * A promise that settles when it is this reply's turn; `answer()` gives its value then.
+   *
+   * @param {string} name
+   * @param {() => any} answer
+   * @returns {Promise<any>}
+   */
   later(name, answer) {
     return new Promise((resolve, reject) => {
       const arrive = () => {
@@ -31,23 +38,37 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
  *
  * A scenario is `{replies, actions, check(trace)}`: actions happen in their order, replies in any,
  * and `check` is called when nothing is left.
+ *
+ * @typedef {object} Scenario
+ * @property {Replies} replies
+ * @property {[string, () => unknown][]} actions
+ * @property {(trace: string) => void} check
+ *
+ * @param {() => Scenario} scenario
  */
 export async function everyOrder(scenario) {
   let count = 0;
+  /** @type {number[][]} */
   const unexplored = [[]];
-  while (unexplored.length > 0) {
-    const path = unexplored.pop();
+  for (let path = unexplored.pop(); path; path = unexplored.pop()) {
+    const start = path;
     const { taken, branches } = await runOnce(scenario(), path);
-    branches.slice(path.length).forEach((width, i) => {
-      for (let choice = 1; choice < width; choice++) unexplored.push([...taken.slice(0, path.length + i), choice]);
+    branches.slice(start.length).forEach((width, i) => {
+      for (let choice = 1; choice < width; choice++) unexplored.push([...taken.slice(0, start.length + i), choice]);
     });
     count++;
   }
   return count;
 }
 
+/** @param {Scenario} scenario @param {number[]} path choices to begin with */
 async function runOnce({ replies, actions, check }, path) {
-  const [taken, branches, trace] = [[], [], []];
+  /** @type {number[]} */
+  const taken = [];
+  /** @type {number[]} */
+  const branches = [];
+  /** @type {string[]} */
+  const trace = [];
   const left = [...actions];
   await settled();
   while (left.length + replies.waiting.length > 0) {
@@ -55,14 +76,14 @@ async function runOnce({ replies, actions, check }, path) {
     const choice = path[taken.length] ?? 0;
     taken.push(choice);
     branches.push(width);
-    if (choice < replies.waiting.length) {
+    const action = choice < replies.waiting.length ? null : left.shift();
+    if (action) {
+      trace.push(action[0]);
+      action[1]();
+    } else {
       const [reply] = replies.waiting.splice(choice, 1);
       trace.push(`${reply.name} arrives`);
       reply.arrive();
-    } else {
-      const [name, act] = left.shift();
-      trace.push(name);
-      act();
     }
     await settled();
   }

@@ -12,8 +12,8 @@ import {
 } from "../../src/askmask/serve/web/static/editor/raster.js";
 
 const drawn = (raster) =>
-  Array.from({ length: raster.height }, (_, row) =>
-    Array.from({ length: raster.width }, (_, col) => (raster.at(row, col) === 255 ? "." : raster.at(row, col))).join(""),
+  Array.from({ length: raster.height }, (_row, row) =>
+    Array.from({ length: raster.width }, (_col, col) => (raster.at(row, col) === 255 ? "." : raster.at(row, col))).join(""),
   );
 const painted = (width, height, rows) =>
   new Raster(width, height, Uint8Array.from(rows.join(""), (c) => (c === "." ? 255 : Number(c))));
@@ -59,8 +59,11 @@ test("a polygon that crosses itself leaves its twice wound part out", () => {
 });
 
 test("polygons that share an edge neither overlap nor leave a gap", () => {
-  const random = (seed) => () => (seed = (seed * 16807) % 2147483647) / 2147483647;
-  const next = random(7);
+  let state = 7;
+  const next = () => {
+    state = (state * 16807) % 2147483647;
+    return state / 2147483647;
+  };
   for (let trial = 0; trial < 50; trial++) {
     const raster = new Raster(20, 20);
     const cut = [{ row: 0, col: next() * 20 }, { row: 20, col: next() * 20 }];
@@ -101,6 +104,7 @@ test("fill equals a plain search on random rasters", () => {
     assert.deepEqual(raster.data, expected.data);
     raster.data.forEach((value, i) => {
       const [r, c] = [Math.floor(i / width), i % width];
+      assert.ok(box);
       const inside = r >= box.top && r < box.bottom && c >= box.left && c < box.right;
       assert.ok(inside || value === before.data[i]);
     });

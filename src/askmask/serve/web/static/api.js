@@ -30,6 +30,7 @@ function setReached(now) {
 
 /** Call the API; returns the parsed body, or null for 204. */
 export async function call(method, path, body, { timeoutSeconds = 20, keepalive = false } = {}) {
+  /** @type {RequestInit & {headers: Record<string, string>}} */
   const options = { method, headers: {}, credentials: "same-origin", keepalive };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";

@@ -27,7 +27,42 @@ function setAll(element, properties) {
   }
 }
 
-export const byId = (id) => document.getElementById(id);
+/**
+ * An element of the page that is always there, by its id.
+ *
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`expected an element with the id ${id}; the page has none.`);
+  return element;
+}
+
+/** The same for a control with a value or state. @param {string} id */
+export const controlOf = (id) => /** @type {HTMLInputElement} */ (byId(id));
+
+/** @param {string} id */
+export const dialogOf = (id) => /** @type {HTMLDialogElement} */ (byId(id));
+
+/** The control that an event comes from. @param {Event} event */
+export const sourceOf = (event) => /** @type {HTMLInputElement} */ (event.target);
+
+/**
+ * What draws on a canvas.
+ *
+ * @param {HTMLCanvasElement | OffscreenCanvas} canvas
+ * @param {CanvasRenderingContext2DSettings} [options]
+ * @returns {CanvasRenderingContext2D}
+ */
+export function penOf(canvas, options) {
+  const context = canvas.getContext("2d", options);
+  if (!context) throw new Error("This browser gives no canvas to draw on: close some tabs and reload.");
+  return /** @type {CanvasRenderingContext2D} */ (context);
+}
+
+/** What an event of ours carries. @param {Event} event */
+export const detailOf = (event) => /** @type {CustomEvent} */ (event).detail;
 
 /** Replace the children of an element. */
 export function show(element, ...children) {

@@ -1,10 +1,10 @@
 /** The help sheet: every key, from the table that the dispatcher uses. */
 
-import { byId, h, show } from "./dom.js";
+import { dialogOf, h, show } from "./dom.js";
 import { KEYS } from "./keys.js";
 
 export function toggleHelp() {
-  const dialog = byId("help-sheet");
+  const dialog = dialogOf("help-sheet");
   if (dialog.open) {
     dialog.close();
     return;

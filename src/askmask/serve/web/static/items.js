@@ -1,7 +1,7 @@
 /** The asked regions as the server knows them, brought up to date by its news. */
 
 import { get } from "./api.js";
-import { keyOf } from "./dom.js";
+import { detailOf, keyOf } from "./dom.js";
 import { news } from "./events.js";
 
 const GATHER_MS = 250; // several changes at once cost one call
@@ -9,18 +9,22 @@ const GATHER_MS = 250; // several changes at once cost one call
 export class Items extends EventTarget {
   constructor() {
     super();
+    /** @type {import("./types.js").Item[]} */
     this.list = [];
+    /** @type {any[]} */
     this.rounds = [];
+    /** @type {Map<string, import("./types.js").Item>} */
     this.byKey = new Map();
     this.change = -1;
+    /** @type {ReturnType<typeof setTimeout> | null} */
     this.timer = null;
     this.turn = 0; // of several lists under way the newest counts
     this.listed = 0; // turn of the list that is shown
     for (const kind of ["items", "query", "reload"]) {
       news.addEventListener(kind, () => this.refreshSoon());
     }
-    news.addEventListener("hello", ({ detail }) => {
-      if (detail.change !== this.change) this.refreshSoon();
+    news.addEventListener("hello", (event) => {
+      if (detailOf(event).change !== this.change) this.refreshSoon();
     });
   }
 
@@ -29,7 +33,7 @@ export class Items extends EventTarget {
   }
 
   async refresh() {
-    clearTimeout(this.timer);
+    if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
     const turn = ++this.turn;
     const { items, rounds, change } = await get("/items");

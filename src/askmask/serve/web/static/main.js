@@ -1,7 +1,7 @@
 /** The page begins here: log in, fetch the project, show the view that the address names. */
 
 import { connection, get, watchForReturn } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, detailOf } from "./dom.js";
 import { listen, news } from "./events.js";
 import { toggleHelp } from "./help.js";
 import { Items } from "./items.js";
@@ -18,15 +18,29 @@ import { StatusView } from "./views/status.js";
 const VIEWS = ["label", "review", "status"];
 
 /** What every part of the page may know. Event "worker": what the worker does has changed. */
-class App extends EventTarget {
-  async start() {
-    this.me = await logIn();
-    this.project = await get("/project");
+export class App extends EventTarget {
+  /**
+   * @param {{name: string, role: string}} me
+   * @param {any} project what does not change while people work
+   */
+  constructor(me, project) {
+    super();
+    this.me = me;
+    this.project = project;
     this.items = new Items();
-    this.outbox = new Outbox(this.project.id ?? this.project.name, this.me.name);
+    this.outbox = new Outbox(project.id ?? project.name, me.name);
+    /** @type {any} what the worker does, once it is known */
     this.worker = null;
-    news.addEventListener("worker", ({ detail }) => this.setWorker(detail));
-    this.outbox.addEventListener("sent", ({ detail }) => this.items.update(detail.item));
+    /** @type {string | null} */
+    this.viewName = null;
+    this.isAsking = false;
+    /** @type {{label: LabelView, review: ReviewView, status: StatusView}} */
+    this.views = /** @type {any} */ (null);
+  }
+
+  async start() {
+    news.addEventListener("worker", (event) => this.setWorker(detailOf(event)));
+    this.outbox.addEventListener("sent", (event) => this.items.update(detailOf(event).item));
     connection.addEventListener("reached", () => this.items.refreshSoon());
     await Promise.all([this.items.refresh(), this.outbox.load()]);
     this.views = { label: new LabelView(this), review: new ReviewView(this), status: new StatusView(this) };
@@ -47,13 +61,14 @@ class App extends EventTarget {
     byId("person").addEventListener("click", () => this.changePerson());
     byId("help").addEventListener("click", toggleHelp);
     window.addEventListener("hashchange", () => this.route());
-    connection.addEventListener("unauthorised", ({ detail }) => this.logInAgain(detail));
+    connection.addEventListener("unauthorised", (event) => this.logInAgain(detailOf(event)));
     const own = { help: toggleHelp, view: (key) => this.go(VIEWS[Number(key.at(-1)) - 1]) };
     bindKeys((action) => own[action] ?? this.view.actions?.[action]);
   }
 
+  /** @returns {any} the view in front */
   get view() {
-    return this.views[this.viewName];
+    return this.viewName === null ? null : this.views[this.viewName];
   }
 
   go(name) {
@@ -68,7 +83,7 @@ class App extends EventTarget {
     this.viewName = next;
     for (const view of VIEWS) {
       byId(`view-${view}`).hidden = view !== next;
-      const link = document.querySelector(`nav [data-view=${view}]`);
+      const link = /** @type {Element} */ (document.querySelector(`nav [data-view=${view}]`));
       if (view === next) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
@@ -102,4 +117,9 @@ class App extends EventTarget {
 
 bindThemeButton(byId("theme"));
 watchForReturn();
-new App().start().catch((error) => banner("start", `The page could not start: ${error.message}`, { bad: true }));
+async function begin() {
+  const me = await logIn();
+  await new App(me, await get("/project")).start();
+}
+
+begin().catch((error) => banner("start", `The page could not start: ${error.message}`, { bad: true }));

@@ -5,7 +5,13 @@ import { byId, h } from "./dom.js";
 const TOAST_MS = 6000;
 const banners = new Map();
 
-/** Show a banner under a name, in place of the one before; `null` takes it away. */
+/**
+ * Show a banner under a name, in place of the one before; `null` takes it away.
+ *
+ * @param {string} name
+ * @param {string | null} text
+ * @param {{bad?: boolean, buttons?: any[][]}} [options] `buttons` are pairs of a label and what it does
+ */
 export function banner(name, text, { bad = false, buttons = [] } = {}) {
   const old = banners.get(name);
   if (text === null) {

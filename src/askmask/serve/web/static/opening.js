@@ -32,17 +32,26 @@ export class Opening {
    * - `isUntouched()`: whether a late prediction may fill the region in hand;
    * - `giveBack(item)`: its lease is not wanted;
    * - `news()`: a number that changes whenever a region may have become free.
+   *
+   * @param {any} ports
    */
   constructor(ports) {
     this.ports = ports;
+    /** @type {"none" | "opening" | "open" | "answering" | "waiting"} */
     this.state = "none";
     this.turn = 0;
-    this.item = null; // in hand
-    this.hold = null; // its lock
-    this.wanted = null; // the place that is being opened, if it was chosen
-    this.refilling = null; // turn of the late prediction that is being fetched
-    this.unwanted = new Map(); // key -> item leased by a turn that was overtaken
-    this.keeping = null; // settles when the answer on its way is kept
+    /** @type {any} the region in hand */
+    this.item = null;
+    /** @type {import("./types.js").Hold | null} its lock */
+    this.hold = null;
+    /** @type {import("./types.js").Place | null} what is being opened, if it was chosen */
+    this.wanted = null;
+    /** @type {number | null} turn of the late prediction that is being fetched */
+    this.refilling = null;
+    /** @type {Map<string, import("./types.js").Place>} leased by turns that were overtaken */
+    this.unwanted = new Map();
+    /** @type {Promise<void> | null} settles when the answer on its way is kept */
+    this.keeping = null;
   }
 
   /** Open the next free region after one (null: the first). */
@@ -66,7 +75,7 @@ export class Opening {
     const isInHand = this.state === "open" && key === keyOf(this.item);
     if (isInHand || (this.wanted && key === keyOf(this.wanted))) return Promise.resolve();
     return this.run(place, async (turn) => {
-      const item = await this.wait(turn, this.ports.take(place), (late) => this.putAway({ item: late }));
+      const item = await this.wait(turn, this.ports.take(place), (late) => this.putAway({ item: late, hold: null }));
       await this.show(turn, item, await this.lock(turn, item));
     });
   }
@@ -75,7 +84,7 @@ export class Opening {
     try {
       return await this.wait(turn, this.ports.hold(item), (late) => late.letGo());
     } catch (error) {
-      this.putAway({ item });
+      this.putAway({ item, hold: null });
       throw error;
     }
   }
@@ -155,7 +164,7 @@ export class Opening {
   }
 
   /** Wait for something within a turn; when a newer one has begun, `late` puts away what came. */
-  async wait(turn, promise, late = () => {}) {
+  async wait(turn, promise, late = (/** @type {any} */ _value) => {}) {
     let value;
     try {
       value = await promise;

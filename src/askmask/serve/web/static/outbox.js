@@ -17,12 +17,16 @@ export class Outbox extends EventTarget {
     super();
     this.project = project;
     this.person = person;
+    /** @type {any[]} */
     this.entries = [];
     this.wait = 1;
-    this.timer = null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+    /** @type {Promise<void> | null} */
     this.sending = null;
     this.hasLateEntry = false;
     this.changes = 0; // made here; a list read meanwhile does not know them
+    /** @type {string | null} */
     this.obstacle = null; // what the server said when it was there and could not keep an answer
     connection.addEventListener("reached", () => this.flush());
   }

@@ -1,7 +1,7 @@
 /** Who works here: a name on this machine, a token from elsewhere. */
 
 import { ApiError, call, get, post } from "./api.js";
-import { byId, h, show } from "./dom.js";
+import { dialogOf, h, show } from "./dom.js";
 
 /** Session of the person, asking for a name or token if there is none yet. */
 export async function logIn() {
@@ -24,7 +24,7 @@ export async function logIn() {
 
 /** Ask in a dialog until the server accepts; resolves with the session. */
 export function askPerson(needsToken, problem = "") {
-  const dialog = byId("login");
+  const dialog = dialogOf("login");
   const field = needsToken
     ? { name: "token", label: "Token", type: "password", hint: "Whoever runs the server makes one with `askmask token`." }
     : { name: "name", label: "Your name", type: "text", hint: "It is kept with your answers. No password: this page is on your own machine." };

@@ -11,9 +11,17 @@ const AHEAD = 4;
 const MOST_TURNS = 50;
 
 export class Upcoming {
-  /** `warm(item)` loads what an item needs to be shown, so that it opens without a server. */
+  /**
+   * `warm(item)` loads what an item needs to be shown, so that it opens without a server.
+   *
+   * @param {import("./types.js").App} app
+   * @param {import("./work.js").Work} work
+   * @param {(item: import("./types.js").Item) => Promise<void>} warm
+   */
   constructor(app, work, warm) {
-    Object.assign(this, { app, work, warm });
+    this.app = app;
+    this.work = work;
+    this.warm = warm;
     this.fetched = new Map(); // key -> item with prefill
     this.turn = 0;
   }

@@ -5,7 +5,7 @@
  */
 
 import { call, freshId, itemPath, post } from "./api.js";
-import { keyOf } from "./dom.js";
+import { detailOf, keyOf } from "./dom.js";
 import { Draft } from "./drafts.js";
 import { History } from "./editor/history.js";
 import { Raster, UNLABELLED } from "./editor/raster.js";
@@ -18,14 +18,20 @@ const KEEP_TIME_MS = 1000; // what a reload may lose of the time measured
 const LAST = "askmask-last-region"; // per tab: a reload comes back to it
 
 export class Work extends EventTarget {
+  /** @param {import("./types.js").App} app @param {import("./editor/editor.js").Editor} editor */
   constructor(app, editor) {
     super();
     this.app = app;
     this.editor = editor;
-    this.item = null;
+    /** @type {import("./types.js").Item} null while no region is in hand */
+    this.item = /** @type {any} */ (null);
+    /** @type {Draft} of the region in hand */
+    this.draft = /** @type {any} */ (null);
+    /** @type {ActiveTimer} of the region in hand */
+    this.timer = /** @type {any} */ (null);
     this.tabs = new Tabs();
     this.isAnswering = false;
-    editor.addEventListener("step", ({ detail }) => this.keep(detail.kept));
+    editor.addEventListener("step", (event) => this.keep(detailOf(event).kept));
     for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
       document.addEventListener(kind, () => this.timer?.touch(), { passive: true, capture: true });
     }
@@ -195,8 +201,7 @@ export class Work extends EventTarget {
   }
 
   close() {
-    this.item = null;
-    this.timer = null;
+    Object.assign(this, { item: null, timer: null });
     this.editor.close();
     this.dispatchEvent(new Event("close"));
   }

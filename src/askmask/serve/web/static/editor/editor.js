@@ -19,7 +19,16 @@ import {
 
 export const TOOLS = ["brush", "eraser", "polygon", "fill", "superpixel", "move"];
 const SIZES = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 26, 34, 44, 56, 72, 96, 128, 192, 256];
+const LARGEST = 256;
 const SMALLEST_PATCH = 4;
+
+/**
+ * @typedef {object} Stroke  one that is being drawn
+ * @property {import("./raster.js").Raster} before
+ * @property {import("../types.js").Box | null} box
+ * @property {import("../types.js").At} last
+ * @property {Set<number>} ids
+ */
 
 export class Editor extends EventTarget {
   constructor() {
@@ -28,7 +37,21 @@ export class Editor extends EventTarget {
     this.value = 1;
     this.size = 12;
     this.patchSize = 12;
-    this.superpixels = null; // Int32Array of the region's shape, when they are computed
+    /** @type {Int32Array | null} of the region's shape, when they are computed */
+    this.superpixels = null;
+    /** @type {import("./raster.js").Raster} null while no region is open */
+    this.raster = /** @type {any} */ (null);
+    /** @type {import("./history.js").History} null while no region is open */
+    this.history = /** @type {any} */ (null);
+    /** @type {Uint8Array} what the region was filled with at first */
+    this.first = new Uint8Array(0);
+    /** @type {import("../types.js").At[]} */
+    this.polygon = [];
+    /** @type {Stroke | null} */
+    this.stroke = null;
+    this.isFrozen = false;
+    /** @type {Set<string>} tools that drew on this region */
+    this.used = new Set();
     this.close();
   }
 
@@ -42,6 +65,7 @@ export class Editor extends EventTarget {
     Object.assign(this, { raster: null, history: null, polygon: [], stroke: null, isFrozen: false });
   }
 
+  /** @param {string} type @param {unknown} [detail] */
   emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
@@ -60,7 +84,7 @@ export class Editor extends EventTarget {
 
   /** Diameter of the brush, or the spacing of superpixels while they are in hand. */
   setSize(size) {
-    const rounded = Math.min(SIZES.at(-1), Math.max(1, Math.round(size)));
+    const rounded = Math.min(LARGEST, Math.max(1, Math.round(size)));
     if (this.tool === "superpixel") {
       this.patchSize = Math.max(SMALLEST_PATCH, rounded);
       this.superpixels = null;
@@ -73,7 +97,7 @@ export class Editor extends EventTarget {
   /** Next larger or smaller size. */
   stepSize(direction) {
     const now = this.tool === "superpixel" ? this.patchSize : this.size;
-    const larger = SIZES.find((size) => size > now) ?? SIZES.at(-1);
+    const larger = SIZES.find((size) => size > now) ?? LARGEST;
     const smaller = SIZES.findLast((size) => size < now) ?? 1;
     this.setSize(direction > 0 ? larger : smaller);
   }
@@ -105,6 +129,7 @@ export class Editor extends EventTarget {
 
   extendStroke(to, radius = this.size / 2) {
     const { stroke } = this;
+    if (!stroke) return;
     const box =
       this.tool === "superpixel"
         ? this.paintPatch(stroke, to)

@@ -4,5 +4,5 @@ import { superpixels } from "./superpixels.js";
 
 self.onmessage = ({ data }) => {
   const ids = superpixels(data.rgba, data.width, data.height, data.spacing);
-  self.postMessage({ id: data.id, ids }, [ids.buffer]);
+  self.postMessage({ id: data.id, ids }, { transfer: [ids.buffer] });
 };

@@ -21,7 +21,7 @@ export function superpixels(rgba, width, height, spacing, compactness = 12) {
   const nearest = new Int32Array(width * height);
   const weight = (compactness / spacing) ** 2;
   for (let i = 0; i < ITERATIONS; i++) {
-    assign(colours, width, height, centres, spacing, weight, nearest);
+    assign({ colours, width, height }, centres, { spacing, weight }, nearest);
     moveCentres(colours, width, centres, nearest);
   }
   return connected(nearest, width, height, (spacing * spacing) / 4);
@@ -51,28 +51,36 @@ function grid(colours, width, height, spacing) {
   return Float32Array.from(centres);
 }
 
-function assign(colours, width, height, centres, spacing, weight, nearest) {
+function assign(picture, centres, { spacing, weight }, nearest) {
+  const { width, height } = picture;
   const distance = new Float32Array(nearest.length).fill(Infinity);
   const reach = Math.ceil(spacing * 1.5);
   for (let k = 0; k < centres.length / 5; k++) {
-    const [c0, c1, c2, centreRow, centreCol] = centres.subarray(k * 5, k * 5 + 5);
-    const top = Math.max(0, Math.floor(centreRow) - reach);
-    const bottom = Math.min(height, Math.floor(centreRow) + reach + 1);
-    const left = Math.max(0, Math.floor(centreCol) - reach);
-    const right = Math.min(width, Math.floor(centreCol) + reach + 1);
-    for (let row = top; row < bottom; row++) {
-      for (let col = left; col < right; col++) {
-        const i = row * width + col;
-        const d0 = colours[i * 3] - c0;
-        const d1 = colours[i * 3 + 1] - c1;
-        const d2 = colours[i * 3 + 2] - c2;
-        const place = (row - centreRow) ** 2 + (col - centreCol) ** 2;
-        const far = d0 * d0 + d1 * d1 + d2 * d2 + place * weight;
-        if (far < distance[i]) {
-          distance[i] = far;
-          nearest[i] = k;
-        }
-      }
+    const [centreRow, centreCol] = centres.subarray(k * 5 + 3, k * 5 + 5);
+    const box = {
+      top: Math.max(0, Math.floor(centreRow) - reach),
+      bottom: Math.min(height, Math.floor(centreRow) + reach + 1),
+      left: Math.max(0, Math.floor(centreCol) - reach),
+      right: Math.min(width, Math.floor(centreCol) + reach + 1),
+    };
+    claim(picture, centres, k, { box, weight, distance, nearest });
+  }
+}
+
+/** Give a centre the pixels of a box that are nearer to it than to those before. */
+function claim({ colours, width }, centres, k, { box, weight, distance, nearest }) {
+  const [c0, c1, c2, centreRow, centreCol] = centres.subarray(k * 5, k * 5 + 5);
+  for (let row = box.top; row < box.bottom; row++) {
+    for (let col = box.left; col < box.right; col++) {
+      const i = row * width + col;
+      const d0 = colours[i * 3] - c0;
+      const d1 = colours[i * 3 + 1] - c1;
+      const d2 = colours[i * 3 + 2] - c2;
+      const place = (row - centreRow) ** 2 + (col - centreCol) ** 2;
+      const far = d0 * d0 + d1 * d1 + d2 * d2 + place * weight;
+      if (far >= distance[i]) continue;
+      distance[i] = far;
+      nearest[i] = k;
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Pictures laid over the image: the labels, and the score map. */
 
+import { penOf } from "../dom.js";
 import { clip, UNLABELLED } from "../editor/raster.js";
 
 const HEAT = [
@@ -32,13 +33,14 @@ export class LabelLayer {
     this.raster = raster;
     this.classes = classes;
     this.canvas = new OffscreenCanvas(raster.width, raster.height);
-    this.context = this.canvas.getContext("2d");
+    this.context = penOf(this.canvas);
+    this.inside = new Uint32Array(256);
+    this.outline = new Uint32Array(256);
+    this.hatch = 0;
     this.setOpacity(opacity);
   }
 
   setOpacity(opacity) {
-    this.inside = new Uint32Array(256);
-    this.outline = new Uint32Array(256);
     for (const cls of this.classes) {
       if (isClear(cls)) continue;
       const [red, green, blue] = parseColour(cls.color);
@@ -94,7 +96,7 @@ export async function heatCanvas(url) {
   const canvas = document.createElement("canvas");
   canvas.width = picture.naturalWidth;
   canvas.height = picture.naturalHeight;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = penOf(canvas, { willReadFrequently: true });
   context.drawImage(picture, 0, 0);
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
   for (let i = 0; i < pixels.data.length; i += 4) pixels.data.set(HEAT_TABLE[pixels.data[i]], i);
@@ -102,6 +104,7 @@ export async function heatCanvas(url) {
   return canvas;
 }
 
+/** @param {string} url @returns {Promise<HTMLImageElement>} */
 export function loadPicture(url) {
   return new Promise((resolve, reject) => {
     const picture = new Image();

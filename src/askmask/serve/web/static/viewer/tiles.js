@@ -1,6 +1,7 @@
 /** Tiles of images, loaded when they are needed and kept while there is room. */
 
 import { tileUrl } from "../api.js";
+import { penOf } from "../dom.js";
 
 const MOST = 120; // 512 x 512 x 4 bytes each, at most
 
@@ -65,7 +66,7 @@ export async function readPixels(tiles, image, box, tileSize) {
   const width = box.right - box.left;
   const height = box.bottom - box.top;
   const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = penOf(canvas, { willReadFrequently: true });
   const waiting = [];
   for (let row = Math.floor(box.top / tileSize); row * tileSize < box.bottom; row++) {
     for (let col = Math.floor(box.left / tileSize); col * tileSize < box.right; col++) {

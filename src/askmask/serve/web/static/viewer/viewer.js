@@ -4,21 +4,32 @@
  * Everything is drawn at most once a frame. The viewer knows no tools and no server.
  */
 
+import { penOf } from "../dom.js";
 import { fit, keepInSight, pan, toImage, toScreen, visibleTiles, zoomAt } from "./viewport.js";
 import { LabelLayer } from "./layers.js";
 
 const DIM = 0.55;
 
 export class Viewer extends EventTarget {
+  /**
+   * @param {HTMLCanvasElement} picture
+   * @param {HTMLCanvasElement} overlay
+   * @param {import("./tiles.js").Tiles} tiles
+   */
   constructor(picture, overlay, tiles) {
     super();
     this.canvas = picture;
     this.overlay = overlay;
     this.tiles = tiles;
     this.viewport = { scale: 1, row: 0, col: 0 };
-    this.scene = null;
+    /** @type {import("../types.js").Scene} null while nothing is shown */
+    this.scene = /** @type {any} */ (null);
+    /** @type {LabelLayer | null} */
+    this.labels = null;
+    /** @type {HTMLCanvasElement | null} */
+    this.scores = null;
     this.options = { labels: 0.4, showLabels: true, scores: 0.6, showScores: false };
-    this.drawCursor = () => {};
+    this.drawCursor = (/** @type {CanvasRenderingContext2D} */ _context) => {};
     this.stale = { picture: false, overlay: false };
     tiles.addEventListener("load", () => this.redraw());
     new ResizeObserver(() => this.resize()).observe(picture);
@@ -105,7 +116,7 @@ export class Viewer extends EventTarget {
 
   /** The raster changed inside a box. */
   changed(box) {
-    if (box) this.labels.paint(box);
+    if (box) this.labels?.paint(box);
     this.redraw();
   }
 
@@ -139,8 +150,9 @@ export class Viewer extends EventTarget {
     if (this.scene) this.drawCursor(context);
   }
 
+  /** @param {HTMLCanvasElement} canvas @param {number} ratio */
   fresh(canvas, ratio) {
-    const context = canvas.getContext("2d");
+    const context = penOf(canvas);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
     return context;
@@ -157,7 +169,7 @@ export class Viewer extends EventTarget {
       context.globalAlpha = 1;
     }
     this.dimContext(context);
-    if (options.showLabels) {
+    if (options.showLabels && this.labels) {
       context.imageSmoothingEnabled = false;
       this.drawAt(context, this.labels.canvas, scene.region.top, scene.region.left, scene.raster);
     }
@@ -177,7 +189,7 @@ export class Viewer extends EventTarget {
     const level = wanted.length ? wanted[0].level : 0;
     this.tiles.get(image.number, { level: image.levels - 1, row: 0, col: 0 });
     const missing = wanted.filter((tile) => this.tiles.get(image.number, tile) === null);
-    this.overlay.dataset.missing = missing.length;
+    this.overlay.dataset.missing = String(missing.length);
     for (let coarse = image.levels - 1; coarse >= level; coarse--) {
       const shrunk = { ...this.viewport, scale: Math.min(this.viewport.scale, 2 ** -coarse) };
       const screen = this.seen(shrunk.scale);

@@ -11,12 +11,13 @@ export function ticks(low, high, wanted = 5) {
   const span = high - low || 1;
   const rough = span / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? 10 * power;
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
+/** @param {number[]} xRange @param {number[]} yRange */
 function scales([x0, x1], [y0, y1]) {
   return {
     x: (value) => BOX.left + ((value - x0) / (x1 - x0 || 1)) * (BOX.right - BOX.left),

@@ -38,9 +38,9 @@ export class Header {
     byId("progress-text").textContent = `Round ${round.round}: ${done} of ${total}`;
     byId("progress-text").title = budgetText(this.app.project.budget);
     const bar = byId("progress-bar");
-    bar.setAttribute("aria-valuemax", total);
-    bar.setAttribute("aria-valuenow", done);
-    bar.firstElementChild.style.width = `${total ? (100 * done) / total : 0}%`;
+    bar.setAttribute("aria-valuemax", String(total));
+    bar.setAttribute("aria-valuenow", String(done));
+    /** @type {HTMLElement} */ (bar.firstElementChild).style.width = `${total ? (100 * done) / total : 0}%`;
   }
 
   saved() {

@@ -1,7 +1,7 @@
 /** The view in which regions are labelled: it joins work, editor, viewer, panel and strip. */
 
 import { get, itemPath, scoresUrl } from "../api.js";
-import { byId, duration, keyOf } from "../dom.js";
+import { byId, detailOf, duration, keyOf, sourceOf } from "../dom.js";
 import { drawTool } from "../editor/cursor-picture.js";
 import { Editor } from "../editor/editor.js";
 import { KeyboardCursor } from "../editor/keyboard-cursor.js";
@@ -23,6 +23,7 @@ import { SuperpixelSource } from "./superpixel-source.js";
 import { Waiting } from "./waiting.js";
 
 export class LabelView {
+  /** @param {import("../types.js").App} app */
   constructor(app) {
     this.app = app;
     this.images = new Map();
@@ -30,7 +31,7 @@ export class LabelView {
     this.visited = [];
     this.tiles = new Tiles();
     this.editor = new Editor();
-    this.viewer = new Viewer(byId("picture"), byId("canvas"), this.tiles);
+    this.viewer = new Viewer(canvasOf("picture"), canvasOf("canvas"), this.tiles);
     this.pointer = new Pointer(this.viewer, this.editor);
     this.keyboard = new KeyboardCursor(this.viewer, this.editor, say);
     this.work = new Work(app, this.editor);
@@ -49,10 +50,10 @@ export class LabelView {
 
   bind() {
     const { app, editor, viewer, work, actions } = this;
-    editor.addEventListener("paint", ({ detail }) => viewer.changed(detail));
+    editor.addEventListener("paint", (event) => viewer.changed(detailOf(event)));
     editor.addEventListener("tool", () => this.toolChanged());
-    work.addEventListener("lost", ({ detail }) => {
-      const text = `A stroke could not be kept in this browser (${detail?.message}). Answer this region before you close the page.`;
+    work.addEventListener("lost", (event) => {
+      const text = `A stroke could not be kept in this browser (${detailOf(event)?.message}). Answer this region before you close the page.`;
       banner("draft", text, { bad: true });
     });
     app.items.addEventListener("change", () => {
@@ -68,7 +69,7 @@ export class LabelView {
     byId("zoom-fit").addEventListener("click", actions.fitRegion);
     byId("view-label").addEventListener("click", (event) => {
       const wasPointer = event.detail > 0; // a button pressed by mouse must not keep the Space key
-      if (wasPointer && event.target.closest("button")) byId("canvas").focus({ preventScroll: true });
+      if (wasPointer && sourceOf(event).closest("button")) byId("canvas").focus({ preventScroll: true });
     });
   }
 
@@ -163,13 +164,13 @@ export class LabelView {
   /** The picture gets the focus, unless a control has it. */
   takeFocus() {
     const { activeElement } = document;
-    const isFree = [document.body, byId("main")].includes(activeElement) || activeElement.closest("nav");
+    const isFree = !activeElement || activeElement === document.body || activeElement.matches("#main, nav *");
     if (isFree) byId("canvas").focus({ preventScroll: true });
   }
 
   async fetchAhead(item) {
     await this.upcoming.fetchAhead(item);
-    byId("canvas").dataset.ahead = this.upcoming.fetched.size - 1; // without the one in hand
+    byId("canvas").dataset.ahead = String(this.upcoming.fetched.size - 1); // without the one in hand
   }
 
   async imageOf(item) {
@@ -225,7 +226,7 @@ export class LabelView {
   toolChanged() {
     const { editor } = this;
     byId("canvas").dataset.tool = editor.tool;
-    byId("canvas").dataset.corners = editor.polygon.length;
+    byId("canvas").dataset.corners = String(editor.polygon.length);
     if (editor.tool === "superpixel" && editor.raster && !editor.superpixels) this.needPatches();
     this.viewer.redrawCursor();
   }
@@ -237,7 +238,7 @@ export class LabelView {
       const ids = await this.superpixels.compute(this.viewer.scene.image, this.viewer.scene.region, spacing);
       if (!ids || raster !== this.editor.raster) return;
       this.editor.superpixels = ids;
-      byId("canvas").dataset.patches = spacing;
+      byId("canvas").dataset.patches = String(spacing);
       this.viewer.redrawCursor();
     } catch (error) {
       toast(error.message);
@@ -274,6 +275,9 @@ export class LabelView {
     this.visited.push(item);
   }
 }
+
+/** @param {string} id */
+const canvasOf = (id) => /** @type {HTMLCanvasElement} */ (byId(id));
 
 function boxOf(item) {
   return { top: item.row, left: item.col, bottom: item.row + item.height, right: item.col + item.width };

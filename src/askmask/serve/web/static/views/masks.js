@@ -1,7 +1,7 @@
 /** Small pictures of answers: the region with its labels over it. */
 
 import { thumbnailUrl } from "../api.js";
-import { h } from "../dom.js";
+import { h, penOf } from "../dom.js";
 import { Raster } from "../editor/raster.js";
 import { decodeRuns } from "../editor/rle.js";
 import { LabelLayer, loadPicture } from "../viewer/layers.js";
@@ -18,7 +18,7 @@ export function maskPicture(item, runs, classes, label) {
 }
 
 async function fill(canvas, item, runs, classes) {
-  const context = canvas.getContext("2d");
+  const context = penOf(canvas);
   const scale = SIDE / Math.max(item.width, item.height);
   const [width, height] = [item.width * scale, item.height * scale];
   const [x, y] = [(SIDE - width) / 2, (SIDE - height) / 2];

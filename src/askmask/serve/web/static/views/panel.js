@@ -1,6 +1,6 @@
 /** The tools beside the picture: buttons, classes, sliders; they show what the editor holds. */
 
-import { byId, h, show } from "../dom.js";
+import { byId, controlOf, h, show, sourceOf } from "../dom.js";
 import { TOOLS } from "../editor/editor.js";
 import { histogram, UNLABELLED } from "../editor/raster.js";
 import { isClear } from "../viewer/layers.js";
@@ -11,8 +11,16 @@ const ANSWERS = ["accept", "unsure", "artefact", "skip"];
 const NAMES = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", fill: "Fill", superpixel: "Patches", move: "Move" };
 
 export class Panel {
+  /**
+   * @param {import("../types.js").App} app
+   * @param {import("../editor/editor.js").Editor} editor
+   * @param {import("../viewer/viewer.js").Viewer} viewer
+   * @param {Record<string, (...given: any[]) => unknown>} actions
+   */
   constructor(app, editor, viewer, actions) {
-    Object.assign(this, { app, editor, viewer });
+    this.app = app;
+    this.editor = editor;
+    this.viewer = viewer;
     this.tools = new Map(TOOLS.map((tool) => [tool, this.toolButton(tool, actions)]));
     show(byId("tool-buttons"), ...this.tools.values());
     this.classes = app.project.classes.map((cls) => this.classButton(cls, actions));
@@ -51,16 +59,16 @@ export class Panel {
   }
 
   bindSliders(actions) {
-    byId("size").addEventListener("input", (event) => actions.setSize(Number(event.target.value)));
+    byId("size").addEventListener("input", (event) => actions.setSize(Number(sourceOf(event).value)));
     for (const [id, option] of [["labels-opacity", "labels"], ["scores-opacity", "scores"]]) {
-      byId(id).value = this.viewer.options[option] * 100;
+      controlOf(id).value = String(this.viewer.options[option] * 100);
       byId(id).addEventListener("input", (event) => {
-        this.viewer.setOption(option, Number(event.target.value) / 100);
+        this.viewer.setOption(option, Number(sourceOf(event).value) / 100);
         this.update();
       });
     }
     byId("scores-on").addEventListener("change", actions.scores);
-    byId("pressure").addEventListener("change", (event) => actions.setPressure(event.target.checked));
+    byId("pressure").addEventListener("change", (event) => actions.setPressure(sourceOf(event).checked));
   }
 
   update() {
@@ -68,17 +76,17 @@ export class Panel {
     for (const [tool, button] of this.tools) button.setAttribute("aria-pressed", tool === editor.tool);
     const isPatches = editor.tool === "superpixel";
     const size = isPatches ? editor.patchSize : editor.size;
-    byId("size-name").firstChild.textContent = isPatches ? "Patch size " : "Brush size ";
-    byId("size").value = size;
+    byId("size-name").childNodes[0].textContent = isPatches ? "Patch size " : "Brush size ";
+    controlOf("size").value = String(size);
     byId("size-text").textContent = `${size} px`;
     byId("labels-text").textContent = viewer.options.showLabels ? percent(viewer.options.labels) : "off";
-    byId("labels-opacity").value = viewer.options.labels * 100;
+    controlOf("labels-opacity").value = String(viewer.options.labels * 100);
     byId("scores-text").textContent = percent(viewer.options.scores);
-    byId("scores-opacity").value = viewer.options.scores * 100;
-    byId("scores-on").checked = viewer.options.showScores;
-    byId("undo").disabled = !editor.history?.canUndo && editor.polygon.length === 0;
-    byId("redo").disabled = !editor.history?.canRedo;
-    for (const id of ANSWERS) byId(id).disabled = !editor.raster;
+    controlOf("scores-opacity").value = String(viewer.options.scores * 100);
+    controlOf("scores-on").checked = viewer.options.showScores;
+    controlOf("undo").disabled = !editor.history?.canUndo && editor.polygon.length === 0;
+    controlOf("redo").disabled = !editor.history?.canRedo;
+    for (const id of ANSWERS) controlOf(id).disabled = !editor.raster;
     this.updateShares();
   }
 

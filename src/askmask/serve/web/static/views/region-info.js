@@ -1,15 +1,24 @@
 /** The line above the picture: which region, why it was asked, how long it took; and the legend. */
 
-import { byId, duration, h, place, show, words } from "../dom.js";
+import { byId, controlOf, detailOf, duration, h, penOf, place, show, words } from "../dom.js";
 import { heat } from "../viewer/layers.js";
 import { percent } from "./panel.js";
 import { scoreText } from "./strip.js";
 
 export class RegionInfo {
+  /**
+   * @param {import("../types.js").App} app
+   * @param {import("../work.js").Work} work
+   * @param {import("../viewer/viewer.js").Viewer} viewer
+   */
   constructor(app, work, viewer) {
-    Object.assign(this, { app, work, viewer });
+    this.app = app;
+    this.work = work;
+    this.viewer = viewer;
+    /** @type {import("../types.js").Item | null} */
+    this.item = null;
     setInterval(() => this.tick(), 1000);
-    work.addEventListener("notice", ({ detail }) => this.notice(detail));
+    work.addEventListener("notice", (event) => this.notice(detailOf(event)));
     work.addEventListener("close", () => this.notice(null));
   }
 
@@ -18,7 +27,7 @@ export class RegionInfo {
     show(byId("region-info"), item ? this.parts(item) : []);
     const label = item ? `Region ${place(item)} of image ${item.image_id}` : "No region";
     byId("canvas").setAttribute("aria-label", label);
-    byId("reset").disabled = !item;
+    controlOf("reset").disabled = !item;
     this.tick();
     this.legend();
   }
@@ -66,7 +75,7 @@ export class RegionInfo {
       return;
     }
     const bar = h("canvas", { width: 120, height: 1 });
-    const context = bar.getContext("2d");
+    const context = penOf(bar);
     for (let i = 0; i < 120; i++) {
       context.fillStyle = `rgb(${heat(i / 119).join(" ")})`;
       context.fillRect(i, 0, 1, 1);

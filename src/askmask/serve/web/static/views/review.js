@@ -16,20 +16,15 @@ const KINDS = [
 ];
 
 export class ReviewView {
+  /** @param {import("../types.js").App} app */
   constructor(app) {
     this.app = app;
     this.actions = {};
+    /** @type {import("../types.js").Answer[]} */
     this.answers = [];
     this.turn = 0;
     this.agree = new AgreePanel(app);
     this.conflicts = new ConflictPanel(app);
-    this.build();
-    app.items.addEventListener("change", () => {
-      if (app.view === this) this.reload();
-    });
-  }
-
-  build() {
     const reload = () => this.reload();
     this.round = choice("Round", [["", "all"]], { id: "review-round", onchange: reload });
     this.kind = choice("Answer", KINDS, { id: "review-kind", onchange: reload });
@@ -37,6 +32,13 @@ export class ReviewView {
     this.body = h("tbody");
     this.more = h("button", { type: "button", hidden: true, onclick: () => this.loadMore() }, "Show older answers");
     this.empty = h("p", { class: "muted" }, "No answer yet.");
+    this.build();
+    app.items.addEventListener("change", () => {
+      if (app.view === this) this.reload();
+    });
+  }
+
+  build() {
     show(
       byId("view-review"),
       h("div", { class: "inner" },
@@ -63,12 +65,12 @@ export class ReviewView {
   }
 
   loadMore() {
-    return this.fetch(this.answers.at(-1).number, PAGE);
+    return this.fetch(this.answers[this.answers.length - 1].number, PAGE);
   }
 
   fillChoices() {
     setOptions(this.round.select, this.app.items.rounds.map((row) => String(row.round)), "all");
-    const names = new Set(this.app.items.list.filter((item) => item.answer).map((item) => item.answer.author));
+    const names = new Set(this.app.items.list.flatMap((item) => (item.answer ? [item.answer.author] : [])));
     setOptions(this.author.select, [...names].sort(), "everybody");
   }
 

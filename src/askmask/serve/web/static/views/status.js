@@ -12,16 +12,21 @@ const RECALIBRATED = "recalibrated_";
 const plain = (metric) => metric.replace(RECALIBRATED, "");
 const nameOf = (metric) => (metric.startsWith(RECALIBRATED) ? "recalibrated " : "") + (NAMES[plain(metric)] ?? words(plain(metric)));
 
+const PARTS = ["curve", "changed", "calibration", "cost", "people", "rounds", "notes"];
+
 export class StatusView {
+  /** @param {import("../types.js").App} app */
   constructor(app) {
     this.app = app;
     this.actions = {};
+    /** @type {any} the newest report */
     this.status = null;
     this.turn = 0; // of several reports under way the newest counts
     this.control = new ControlPanel(app);
     this.metric = choice("Metric", [], { id: "status-metric", onchange: () => this.draw() });
     this.metric.select.setAttribute("aria-controls", "curve");
     this.axis = choice("over", [["labelled_pixels", "labelled pixels"], ["regions", "regions"], ["seconds", "time spent"]], { id: "status-axis", onchange: () => this.draw() });
+    this.parts = Object.fromEntries(PARTS.map((name) => [name, h("div", { id: name, class: "part" })]));
     this.build();
     for (const kind of ["rounds", "items", "query", "reload"]) {
       news.addEventListener(kind, () => this.loadSoon());
@@ -30,7 +35,6 @@ export class StatusView {
   }
 
   build() {
-    this.parts = Object.fromEntries(["curve", "changed", "calibration", "cost", "people", "rounds", "notes"].map((name) => [name, h("div", { id: name, class: "part" })]));
     const panel = (title, name, ...extra) => h("section", { class: "panel" }, h("h2", {}, title), ...extra, this.parts[name]);
     show(
       byId("view-status"),
