@@ -38,10 +38,15 @@ class DataConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """The network. `options` go to the network's builder, which names the ones it knows."""
+    """The network. `options` go to the network's builder, which names the ones it knows.
+
+    `weights`: ``"default"`` for what the network is meant to start from (ImageNet for ``pyramid``,
+    random for the others), ``"random"`` or null, the path of a file, or a place that the network
+    knows: ``"imagenet"``, ``"timm:<encoder>"``.
+    """
 
     name: str = "unet"
-    weights: str | None = None
+    weights: str | None = "default"
     options: dict[str, Any] = Field(default_factory=dict)  # each network has its own
 
 

@@ -64,7 +64,7 @@ def load_model_weights(model: nn.Module, path: Path) -> None:
         If the file is missing or damaged, or its tensors are not those of the network. The
         network is then unchanged.
     """
-    _copy_all(_state(model), read_tensors(path), str(path))
+    copy_tensors(_state(model), read_tensors(path), str(path))
 
 
 def load_pretrained(model: Model, path: Path) -> None:
@@ -80,7 +80,7 @@ def load_pretrained(model: Model, path: Path) -> None:
     """
     tensors = read_tensors(path)
     if "conv0_weight" not in tensors:
-        _copy_all(_state(model), tensors, str(path))
+        copy_tensors(_state(model), tensors, str(path))
         return
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, ResNetV2):
@@ -118,7 +118,7 @@ def fill_encoder(encoder: ResNetV2, tensors: Mapping[str, Tensor], where: str) -
     statistics = {
         f"batchnorm0_{name}": torch.empty(3) for name in (*_BATCH_NORM,)
     }  # of the input; used below
-    _copy_all({**statistics, **targets}, tensors, where)
+    copy_tensors({**statistics, **targets}, tensors, where)
     scale = statistics["batchnorm0_gamma"] / (statistics["batchnorm0_running_var"] + 1e-5).sqrt()
     shift = statistics["batchnorm0_running_mean"] - statistics["batchnorm0_beta"] / scale
     normalization = encoder.normalization
@@ -184,7 +184,7 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _copy_all(targets: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str) -> None:
+def copy_tensors(targets: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str) -> None:
     """Copy tensors into targets of the same names and shapes, all or none."""
     problems = [f"missing {name!r}" for name in sorted(targets.keys() - tensors.keys())]
     problems += [f"unknown {name!r}" for name in sorted(tensors.keys() - targets.keys())]

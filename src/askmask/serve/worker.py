@@ -32,6 +32,7 @@ from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
 from askmask.loop.train import START
+from askmask.models.registry import starting_weights
 from askmask.progress import Progress
 from askmask.query.strategies import find_strategy, strategy_names
 from askmask.records import utc_now
@@ -178,8 +179,7 @@ class Worker:
             loop = self._loop_of(acquisition)
             query = loop.ask(self._loop.round + 1, model_round=model_round)
         except NothingToAsk as error:
-            # Nothing left: people may still answer, review and train.
-            _log.info("%s", error)
+            _log.info("%s", error)  # people may still answer, review and train
             self._pool_is_empty = True
             return False
         finally:
@@ -190,7 +190,7 @@ class Worker:
 
     def _cold_start(self) -> str:
         """Strategy before the first label: typical places if the encoder has learned something."""
-        return "random" if self._project.config.model.weights is None else "typical"
+        return "random" if starting_weights(self._project.config.model) is None else "typical"
 
     def _draw_items(self, items: list[WorkItem]) -> None:
         by_name = {self._project.model_path(r).name: r for r in range(self._loop.round + 1)}

@@ -1,0 +1,245 @@
+"""The default network: ImageNet features, a pyramid of sums with dropout, and detail at full size.
+
+An EfficientNet-Lite0 that keeps its weights gives maps at strides 4, 8, 16 and 32. They are
+summed from coarse to fine (Lin et al. 2017, feature pyramids, arXiv:1612.03144), with dropout on
+every sum; the logits are made at stride 4. What stride 4 cannot say comes from a small branch that
+looks at the pixels themselves and knows no dropout: its logits are added at full resolution.
+
+So everything stochastic is a few small convolutions, and the rest is computed once for an image:
+the encoder even once for all rounds.
+"""
+
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from askmask.models.contract import Features, Model, Outputs
+from askmask.models.dropout import Noise
+from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, Layout
+from askmask.models.normalization import Normalization
+from askmask.options import Options
+
+_GROUPS: Final = 8
+_MULTIPLE: Final = 32
+_SCALE: Final = 127 / 255, 128 / 255  # the published weights expect (255 x - 127) / 128
+_LEVELS: Final = ("stride32", "stride16", "stride8")
+
+
+class PyramidOptions(Options):
+    """Options of the network ``pyramid``.
+
+    Attributes
+    ----------
+    width : int
+        Channels of every sum, a multiple of 16.
+    detail : int
+        Channels of the branch at full resolution, twice as many at half; a multiple of 8.
+    dropout : float
+        Probability on every sum and before the heads.
+    thaw_stages : int
+        So many of the encoder's seven stages, the last ones, are trained, too. Their batch norms
+        keep the statistics of ImageNet.
+    """
+
+    width: int = Field(64, ge=16, le=512, multiple_of=16)
+    detail: int = Field(16, ge=8, le=128, multiple_of=_GROUPS)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    thaw_stages: int = Field(0, ge=0, le=7)
+
+
+class Layer(nn.Module):
+    """3x3 convolution, group norm, ReLU.
+
+    Parameters
+    ----------
+    channels_in, channels_out : int
+        Channels.
+    stride : int
+        Of the convolution.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+        self.norm = nn.GroupNorm(_GROUPS, channels_out)
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+        """Output >= 0, at 1 / stride of the size."""
+        return functional.relu_(self.norm(self.conv(x)))
+
+
+class SeparableLayer(nn.Module):
+    """3x3 convolution of each channel, 1x1 convolution of all, group norm, ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.GroupNorm(_GROUPS, channels)
+        nn.init.kaiming_normal_(self.pointwise.weight, nonlinearity="relu")
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """Output >= 0, of the same size."""
+        return functional.relu_(self.norm(self.pointwise(self.depthwise(x))))
+
+
+class Lateral(nn.Module):
+    """From a map of the encoder to a term of the pyramid: 1x1 convolution, group norm."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 1, bias=False)
+        self.norm = nn.GroupNorm(_GROUPS, channels_out)
+
+    def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D h w"]:
+        """Output of the same size."""
+        y: Tensor = self.norm(self.conv(x))
+        return y
+
+
+class Detail(nn.Module):
+    """Logits at full resolution from pixels that lie near: a U-Net of one level.
+
+    Parameters
+    ----------
+    channels : int
+        At full resolution; twice as many at half.
+    n_logits : int
+        Channels of the output.
+    """
+
+    def __init__(self, channels: int, n_logits: int) -> None:
+        super().__init__()
+        self.full = Layer(3, channels)
+        self.half1 = Layer(channels, 2 * channels, stride=2)
+        self.half2 = Layer(2 * channels, 2 * channels)
+        self.back = nn.Conv2d(2 * channels, channels, 1, bias=False)
+        self.last = Layer(channels, channels)
+        self.head = small_head(channels, n_logits)
+
+    def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K H W"]:
+        """Logits of normalised images, H and W even."""
+        full = self.full(x)
+        half = self.back(self.half2(self.half1(full)))
+        around = functional.interpolate(half, scale_factor=2, mode="bilinear", align_corners=False)
+        logits: Tensor = self.head(self.last(full + around))
+        return logits
+
+
+class Pyramid(Model):
+    """Segmentation network with a foreground and a boundary head on frozen ImageNet features.
+
+    Parameters
+    ----------
+    n_classes : int
+        Channels of the foreground logits.
+    options : PyramidOptions
+        Sizes, dropout, thawing.
+    _layout : Layout
+        Sizes of the encoder; tests take small ones.
+
+    Notes
+    -----
+    Images are padded at the bottom and the right, by repeating the last row and column, to a
+    multiple of 32. Every norm outside the encoder is a group norm, so the pass without dropout
+    judges like the mean of samples, and a training can be short.
+    """
+
+    has_boundary = True
+
+    def __init__(
+        self,
+        n_classes: int,
+        options: PyramidOptions = PyramidOptions(),  # noqa: B008 - frozen
+        *,
+        _layout: Layout = LITE0,
+    ) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        self.options = options
+        mean, std = ((value,) * 3 for value in _SCALE)
+        self.normalization = Normalization(mean, std)
+        self.encoder = EfficientNetLite(_layout)
+        width = options.width
+        self.laterals = nn.ModuleList(Lateral(channels, width) for channels in _layout.channels)
+        self.levels = nn.ModuleList(Layer(width, width) for _ in _LEVELS)  # coarse to fine
+        self.finest = SeparableLayer(width)
+        self.foreground_head = small_head(width, n_classes)
+        self.boundary_head = small_head(width, 2)
+        self.detail = Detail(options.detail, n_classes + 2)
+        self._thawed = tuple(self.encoder.stages)[7 - options.thaw_stages :]
+        self.encoder.requires_grad_(requires_grad=False)
+        for stage in self._thawed:
+            stage.requires_grad_(requires_grad=True)
+
+    def train(self, mode: bool = True) -> "Pyramid":
+        """Switch to train or eval mode; the encoder's batch norms stay in eval mode."""
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+    def prefix(self, images: Float[Tensor, "B 3 H W"]) -> Features:
+        """Terms of the pyramid, the coarsest level, the detail's logits, and the image's size.
+
+        The last tensor, (B, 0, H, W), carries the size that the logits are cropped to.
+        """
+        x = pad_to_multiple(self.normalization(images))
+        fine, *middle, coarse = (
+            lateral(level) for lateral, level in zip(self.laterals, self.encoder(x), strict=True)
+        )
+        return (fine, *middle, self.levels[0](coarse), self.detail(x), images[:, :0])
+
+    def suffix(self, features: Features, noise: Noise, *, boundary: bool = True) -> Outputs:
+        """Sums from coarse to fine with their dropout, and the heads."""
+        fine, *middle, coarse, detail, sized = features
+        dropout = self.options.dropout
+        x = noise.dropout(coarse, dropout, _LEVELS[0])
+        for term, level, name in zip(
+            reversed(middle), list(self.levels)[1:], _LEVELS[1:], strict=True
+        ):
+            x = noise.dropout(level(term + upsample(x, 2)), dropout, name)
+        x = noise.dropout(fine + upsample(x, 2), dropout, "stride4")
+        x = noise.dropout(self.finest(x), dropout, "heads")
+        height, width = sized.shape[2:]
+        own, contour = detail[:, : self.n_classes], detail[:, self.n_classes :]
+        foreground = upsample(self.foreground_head(x), 4) + own
+        outputs = foreground[:, :, :height, :width]
+        if not boundary:
+            return Outputs(foreground=outputs)
+        both = upsample(self.boundary_head(x), 4) + contour
+        return Outputs(foreground=outputs, boundary=both[:, :, :height, :width])
+
+
+def pad_to_multiple(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 G V"]:
+    """Repeat the last row and column up to a multiple of the coarsest stride; channels last."""
+    height, width = images.shape[2:]
+    padding = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
+    if not any(padding):
+        return images
+    padded = functional.pad(images, padding, mode="replicate")
+    return padded.contiguous(memory_format=torch.channels_last)
+
+
+def upsample(x: Float[Tensor, "B C h w"], factor: int) -> Float[Tensor, "B C H W"]:
+    """Linear in between, with each feature where the encoder centres it.
+
+    Feature i lies at ``factor * i + factor - 1``; what lies before the first is equal to it.
+    """
+    height, width = x.shape[2:]
+    x = functional.pad(x, (1, 0, 1, 0), mode="replicate")
+    size = (factor * height + 1, factor * width + 1)
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=True)[:, :, 1:, 1:]
+
+
+def small_head(channels: int, n_logits: int) -> nn.Conv2d:
+    """1x1 convolution that starts near 0, so that all classes start nearly equal."""
+    head = nn.Conv2d(channels, n_logits, 1)
+    nn.init.normal_(head.weight, std=0.01)
+    assert head.bias is not None
+    nn.init.zeros_(head.bias)
+    return head
