@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, NoNoise
-from askmask.models.frozen_plain import PlainFrozen
-from askmask.models.frozen_resnet import FrozenEncoder
+from askmask.models.frozen.plain import PlainFrozen
+from askmask.models.frozen.resnet import FrozenEncoder
+from askmask.models.frozen.workspace import Workspace
 from askmask.models.resnet_v2 import ResNetV2
-from askmask.models.workspace import Workspace
 from askmask.query.scores import SampleSums, score_map
 from askmask.sampling.predictors import Deterministic, MonteCarloDropout
 from small_models import small_two_decoder, small_unet
@@ -157,7 +157,7 @@ def test_larger_images_are_sampled_fewer_at_a_time(frozen: bool, size: tuple[int
 
 
 def test_very_small_probabilities_of_two_classes_are_kept() -> None:
-    from askmask.models.frozen import RunningSums
+    from askmask.models.frozen.network import RunningSums
 
     sums = RunningSums(2)
     sums.add(torch.tensor([[[0.0], [0.0]], [[40.0], [-40.0]]]))  # both classes, two samples
@@ -173,7 +173,7 @@ def test_very_small_probabilities_of_two_classes_are_kept() -> None:
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_running_sums_are_the_sums_of_the_softmax(n_classes: int) -> None:
-    from askmask.models.frozen import RunningSums
+    from askmask.models.frozen.network import RunningSums
 
     logits = torch.randn(5, n_classes, 7, 9, generator=torch.Generator().manual_seed(0)) * 5
     expected = SampleSums.of(logits.softmax(1))

@@ -13,12 +13,12 @@ from torch.nn import functional
 from askmask.config import ModelConfig
 from askmask.errors import ConfigError, WeightsError
 from askmask.models import imagenet
+from askmask.models.build import build_model, starting_weights
 from askmask.models.contract import Model
 from askmask.models.dropout import NoNoise
 from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, SameConv
 from askmask.models.imagenet import fill_imagenet, read_checked
 from askmask.models.pyramid import Pyramid, upsample
-from askmask.models.build import build_model, starting_weights
 from model_contract import ModelContract, RecordingNoise, keyed, random_images
 from small_models import SMALL_LITE, small_pyramid
 

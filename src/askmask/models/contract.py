@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from askmask.models.dropout import Noise
-from askmask.models.frozen import Frozen
+from askmask.models.frozen.network import Frozen
 
 Features = tuple[Tensor, ...]
 """What `prefix` hands to `suffix`: tensors whose first axis is the batch."""

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
-from askmask.models.frozen import Frozen
-from askmask.models.frozen_two_decoder import FrozenTwoDecoder
+from askmask.models.frozen.network import Frozen
+from askmask.models.frozen.two_decoder import FrozenTwoDecoder
 from askmask.models.resnet_v2 import RESNET50, Layout, ResNetV2
 from askmask.options import Options
 

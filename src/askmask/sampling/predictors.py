@@ -20,8 +20,8 @@ from askmask.calibration import LogitScaling
 from askmask.errors import ConfigError, ShapeError
 from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, NoNoise
-from askmask.models.frozen import Frozen, ImageSamples
-from askmask.models.frozen_plain import PlainFrozen
+from askmask.models.frozen.network import Frozen, ImageSamples
+from askmask.models.frozen.plain import PlainFrozen
 from askmask.query.scores import SampleSums
 from askmask.runtime.compute import use_bf16
 

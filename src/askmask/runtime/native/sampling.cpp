@@ -1,7 +1,7 @@
 // The two steps of sampling between matrix products, each in one pass over memory.
 //
 // Called by askmask/kernel.py through ctypes: plain C functions on pointers, no PyTorch headers.
-// The PyTorch code in models/frozen_two_decoder.py is the reference: equal up to rounding.
+// The PyTorch code in models/frozen/two_decoder.py is the reference: equal up to rounding.
 
 #include <cmath>
 #include <cstdint>

@@ -10,7 +10,7 @@ from torch import Tensor
 from askmask.calibration import LogitScaling
 from askmask.models.contract import Features, Model
 from askmask.models.dropout import KeyedNoise, NoNoise
-from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
+from askmask.models.frozen.network import Frozen, ImageSamples, RunningSums, contour_probs
 from askmask.query.scores import SampleSums
 
 _PIXELS_AT_A_TIME = {"cpu": 2**20, "cuda": 2**24}

@@ -2,7 +2,7 @@
 
 A network behind the contract is written for training. `Frozen` is the same function for many
 predictions with the same weights: folded, laid out and rounded once. `Model.freeze` gives a
-network's own; `askmask.models.frozen_plain` makes one of any network.
+network's own; `askmask.models.frozen.plain` makes one of any network.
 """
 
 from abc import ABC, abstractmethod

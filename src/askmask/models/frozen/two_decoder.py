@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from askmask.models.dropout import KeyedNoise, NoNoise
-from askmask.models.frozen import Frozen, ImageSamples, RunningSums, contour_probs
-from askmask.models.frozen_resnet import Activation, FrozenEncoder, FrozenUnit, Grid, Rows, to_rows
-from askmask.models.workspace import Workspace
+from askmask.models.frozen.network import Frozen, ImageSamples, RunningSums, contour_probs
+from askmask.models.frozen.resnet import Activation, FrozenEncoder, FrozenUnit, Grid, Rows, to_rows
+from askmask.models.frozen.workspace import Workspace
 from askmask.query.scores import SampleSums
 from askmask.runtime.kernel import load_kernel
 

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from askmask.models.frozen.workspace import Workspace
 from askmask.models.resnet_v2 import ResidualUnit, ResNetV2, Stem
-from askmask.models.workspace import Workspace
 
 Rows = Float[Tensor, "_ _"]  # features, channels
 
