@@ -79,7 +79,7 @@ class SameConv(nn.Conv2d):
         return y
 
 
-def pad_same(x: Float[Tensor, "B C H W"], conv: SameConv) -> Float[Tensor, "B C G V"]:
+def pad_same(x: Float[Tensor, "B C H W"], conv: "SameConv") -> Float[Tensor, "B C G V"]:
     """Zeros around a map that the convolution itself does not add."""
     if conv.after == 0:
         return x
@@ -108,11 +108,11 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """Output of the block, with its input added if it has the same shape."""
-        y = x
+        wide = x
         if self.expand is not None:
-            y = functional.relu6(self.expand_norm(self.expand(y)))
-        y = functional.relu6(self.depthwise_norm(self.depthwise(y)))
-        y = self.project_norm(self.project(y))
+            wide = functional.relu6(self.expand_norm(self.expand(x)))
+        wide = functional.relu6(self.depthwise_norm(self.depthwise(wide)))
+        y: Tensor = self.project_norm(self.project(wide))
         return x + y if self.is_residual else y
 
 

@@ -32,7 +32,7 @@ from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
 from askmask.loop.train import START
-from askmask.models.registry import starting_weights
+from askmask.models.build import starting_weights
 from askmask.progress import Progress
 from askmask.query.strategies import find_strategy, strategy_names
 from askmask.records import utc_now
