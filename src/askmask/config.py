@@ -76,16 +76,26 @@ class AugmentConfig(_Section):
 class TrainingConfig(_Section):
     """How a model is fitted to the labelled pixels.
 
+    A training has `steps` steps; with `seconds`, as many of them as fit into that time on this
+    machine, fixed after a few tries and recorded (null: no limit).
     The learning rate is multiplied by `decay_factor` every `decay_steps` steps (smoothly, as an
     exponential) after a linear `warmup_steps`; null means constant. `auxiliary_decay_steps`: the
     weight of the branches' losses is 0.1 ** floor(step / auxiliary_decay_steps); null keeps 1.
     `draw`: images are drawn for a crop by their labelled ``"pixels"``, so that an image with one
     small region does not take the place of a whole one, or all ``"images"`` equally often.
     `boundary_radius`: how far a contour target reaches from the edge of an object, in pixels; 3 in
-    the paper at full resolution.
+    the paper at full resolution. `dice_weight` adds so much Dice loss to the cross-entropy.
+
+    `start_from` ``"previous"`` goes on from the weights of the model before, ``"fresh"`` forgets
+    them, so that strategies are compared by their labels alone. `keep`: the ``"average"`` of the
+    last weights, or, where there are validation images, the ``"best"`` of several such averages by
+    their loss on them. With `keep_better` a model that came out worse than the one before on the
+    validation images, or that gives every pixel one class, is put aside and the one before stays
+    in use; both are recorded.
     """
 
     steps: int = Field(600, ge=1)
+    seconds: float | None = Field(None, gt=0)
     batch_size: int = Field(5, ge=1)
     crop: int = Field(256, ge=32)
     draw: Literal["pixels", "images"] = "pixels"
@@ -101,10 +111,13 @@ class TrainingConfig(_Section):
     warmup_steps: int = Field(0, ge=0)
     boundary_weight: float = Field(1.0, ge=0)
     boundary_radius: float = Field(3.0, ge=0)
+    dice_weight: float = Field(0.0, ge=0)
     auxiliary_decay_steps: int | None = Field(None, ge=1)
     gradient_clip: float | None = Field(None, gt=0)
     ema_decay: float = Field(0.999, ge=0, lt=1)
     start_from: Literal["fresh", "previous"] = "fresh"
+    keep: Literal["average", "best"] = "average"
+    keep_better: bool = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_every: int = Field(200, ge=1)
     augment: AugmentConfig = AugmentConfig()
