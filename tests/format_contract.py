@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from askmask.formats.format import Batch, Expected, Format, Item, image_names
+from askmask.formats.format import Batch, Expected, Format, Item
+from askmask.formats.names import image_names, known_image_names
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Labels, Region
 
 CLASSES = ClassMap(("ground", "gland", "a & b"))
@@ -41,7 +42,7 @@ def batch(
 
 
 def expected(*, has_background: bool = True) -> Expected:
-    names = image_names(IMAGES.values()) | ASKED
+    names = known_image_names(IMAGES.values()) | ASKED
     return Expected(CLASSES, has_background, names, IMAGES)
 
 
@@ -70,7 +71,7 @@ class FormatContract:
         (first, one), (second, other) = ASKED.items()
         items = [Item(first, one, drawn()), Item(second, other, drawn()[::-1].copy())]
         assert self.format.write(tmp_path, batch(items)) == 2
-        found = {item.region: item.labels for item in self.format.read(tmp_path, expected())}
+        found = {item.region: item.labels for item in self.format.read(tmp_path, expected()).found}
         assert set(found) == {one, other}
         np.testing.assert_array_equal(found[one], drawn())
         np.testing.assert_array_equal(found[other], drawn()[::-1])
@@ -78,7 +79,7 @@ class FormatContract:
     def test_classes_without_a_background_come_back(self, tmp_path: Path) -> None:
         (name, region) = next(iter(ASKED.items()))
         self.format.write(tmp_path, batch([Item(name, region, drawn())], has_background=False))
-        (found,) = self.format.read(tmp_path, expected(has_background=False))
+        (found,) = self.format.read(tmp_path, expected(has_background=False)).found
         np.testing.assert_array_equal(found.labels, drawn())
 
     def test_whole_images_with_like_names_come_back_to_their_own(self, tmp_path: Path) -> None:
@@ -89,6 +90,6 @@ class FormatContract:
         }
         items = [Item(name, names[name], labels) for name, labels in rasters.items()]
         self.format.write(tmp_path, batch(items))
-        for found in self.format.read(tmp_path, expected()):
+        for found in self.format.read(tmp_path, expected()).found:
             value = 1 if found.region.image_id == "slide/1" else 2
             assert (found.labels == value).all()

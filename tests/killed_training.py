@@ -1,8 +1,7 @@
 """Trainings that kill themselves, as SIGKILL, the OOM killer or a power cut do.
 
-Arguments: "steps" or "time", whichever ends the training; the checkpoint; and the steps after which
-to die. Each of these is one process that takes up where the one before it died. Without one, the
-training runs to its end.
+Arguments: the checkpoint, and the steps after which to die; each step is one process that takes up
+where the one before it died. Without a step, one training runs to its end.
 """
 
 import os
@@ -16,15 +15,12 @@ from askmask.config import TrainingConfig
 from askmask.training.fit import StepReport, TrainingResult, train
 from fakes import TinyModel, drawn_training_set
 
-BY_STEPS = TrainingConfig(
+CONFIG = TrainingConfig(
     steps=9, batch_size=2, crop=32, learning_rate=0.01, checkpoint_every=2, l2=0.001
 )
-BY_TIME = BY_STEPS.model_copy(update={"steps": 10_000, "seconds": 0.5})
 
 
-def run(
-    checkpoint: Path | None, die_after: int | None, config: TrainingConfig = BY_STEPS
-) -> tuple[TinyModel, TrainingResult]:
+def run(checkpoint: Path | None, die_after: int | None) -> tuple[TinyModel, TrainingResult]:
     """Train a tiny model with one thread; `die_after` None lets it finish."""
     torch.set_num_threads(1)
 
@@ -36,7 +32,7 @@ def run(
     result = train(
         model,
         drawn_training_set(3),
-        config,
+        CONFIG,
         seed=1,
         round=2,
         checkpoint=checkpoint,
@@ -45,13 +41,13 @@ def run(
     return model, result
 
 
-def die_in_turn(checkpoint: Path, steps: list[int], config: TrainingConfig) -> None:
+def die_in_turn(checkpoint: Path, steps: list[int]) -> None:
     """Fork one training for each step; the slow imports are made once, before any thread exists."""
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # its first use imports, too
     for step in steps:
         child = os.fork()
         if child == 0:
-            run(checkpoint, step, config)
+            run(checkpoint, step)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
@@ -59,9 +55,7 @@ def die_in_turn(checkpoint: Path, steps: list[int], config: TrainingConfig) -> N
 
 
 if __name__ == "__main__":
-    _, kind, checkpoint, *steps = sys.argv
-    config = {"steps": BY_STEPS, "time": BY_TIME}[kind]
-    if steps:
-        die_in_turn(Path(checkpoint), [int(step) for step in steps], config)
+    if sys.argv[2:]:
+        die_in_turn(Path(sys.argv[1]), [int(step) for step in sys.argv[2:]])
     else:
-        run(Path(checkpoint), None, config)
+        run(Path(sys.argv[1]), None)

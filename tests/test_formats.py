@@ -14,19 +14,21 @@ from PIL import Image
 from pycocotools import mask as reference
 
 from askmask.errors import ConfigError, ExchangeError, ShapeError, UnknownName
-from askmask.formats.brush_rle import decode_brush, encode_brush
-from askmask.formats.by_name import FORMATS, exchange_format
-from askmask.formats.coco import Coco
-from askmask.formats.coco_rle import decode_runs, encode_runs, runs_to_text, text_to_runs
+from askmask.formats.by_name import FORMATS, FormatOptions, exchange_format
+from askmask.formats.coco.coco import Coco
+from askmask.formats.coco.rle import decode_runs, encode_runs, runs_to_text, text_to_runs
 from askmask.formats.format import Format, Item
-from askmask.formats.label_studio import LabelStudio
+from askmask.formats.label_studio.brush_rle import decode_brush, encode_brush
+from askmask.formats.label_studio.label_studio import LabelStudio
+from askmask.formats.names import image_name
 from askmask.formats.nnunet import NnUNet
 from askmask.formats.png import IndexPng
-from askmask.formats.qupath import QuPath
+from askmask.formats.qupath.qupath import QuPath
 from askmask.records import UNLABELLED, Labels
 from format_contract import ASKED, FormatContract, batch, drawn, expected, label_rasters, picture
 
 NAME, REGION = next(iter(ASKED.items()))
+GEOJSON = f"{image_name('slide/1')}.geojson"
 VECTORS = Path(__file__).parent / "assets" / "label_studio_brush.json"
 rasters = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
 
@@ -59,8 +61,7 @@ def written(folder: Path, format_: Format, *, is_prediction: bool = False) -> An
     """Write the drawn labels and return the JSON that the format made."""
     item = Item(NAME, REGION, drawn(), confidence=0.75, score=12.5)
     format_.write(folder, batch([item], is_prediction=is_prediction))
-    names = ("annotations.json", "tasks.json", "slide_1.geojson")
-    (path,) = [folder / name for name in names if (folder / name).is_file()]
+    (path,) = [*folder.glob("*.json"), *folder.glob("*.geojson")]
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -77,7 +78,7 @@ def test_any_raster_comes_back(format_: Format, labels: Labels, has_background: 
     with TemporaryDirectory() as folder:
         items = [Item(NAME, REGION, labels)]
         format_.write(Path(folder), batch(items, has_background=has_background))
-        (found,) = format_.read(Path(folder), expected(has_background=has_background))
+        (found,) = format_.read(Path(folder), expected(has_background=has_background)).found
     np.testing.assert_array_equal(found.labels, labels)
 
 
@@ -171,8 +172,8 @@ def test_simplified_polygons_keep_pixels_away_from_the_outline(
     disc = np.hypot(rows - 11.5, cols - 14.5)
     region = expected().images["slide/1"].whole
     labels = (disc < 9).astype(np.int16)
-    format_.write(tmp_path, batch([Item("slide_1", region, labels)]))
-    (found,) = format_.read(tmp_path, expected())
+    format_.write(tmp_path, batch([Item(image_name("slide/1"), region, labels)]))
+    (found,) = format_.read(tmp_path, expected()).found
     far = np.abs(disc - 9) > 1.5 + 1.0  # a pixel's centre lies within 1 of the outline it crosses
     np.testing.assert_array_equal(found.labels[far], labels[far])
 
@@ -188,7 +189,8 @@ def test_label_studio_opens_a_prediction_with_score_and_picture_inside(tmp_path:
     assert task["data"]["image"].startswith("data:image/png;base64,")
     config = (tmp_path / "label_config.xml").read_text(encoding="utf-8")
     assert 'value="a &amp; b"' in config
-    assert LabelStudio().read(tmp_path, expected()) == []  # a prediction is no answer
+    with pytest.raises(ExchangeError, match="found none .but 1 tasks without an annotation"):
+        LabelStudio().read(tmp_path, expected())  # a prediction is no answer
 
 
 def test_label_studio_links_pictures_by_a_prefix(tmp_path: Path) -> None:
@@ -204,7 +206,7 @@ def test_label_studio_counts_the_newest_annotation_that_was_not_skipped(tmp_path
     older = {"result": [], "updated_at": "2030-01-01T00:00:00Z"}
     skipped = {"result": [], "updated_at": "2030-01-03T00:00:00Z", "was_cancelled": True}
     rewrite(tmp_path, "tasks.json", [task | {"annotations": [kept, older, skipped]}])
-    (found,) = LabelStudio().read(tmp_path, expected())
+    (found,) = LabelStudio().read(tmp_path, expected()).found
     np.testing.assert_array_equal(found.labels, drawn())
 
 
@@ -219,7 +221,7 @@ def test_label_studio_polygons_and_rectangles_are_read_in_per_cent(tmp_path: Pat
         {"id": "2", "type": "rectanglelabels", "value": box, **size},
     ]
     rewrite(tmp_path, "tasks.json", [task | {"annotations": [{"result": results}]}])
-    (found,) = LabelStudio().read(tmp_path, expected())
+    (found,) = LabelStudio().read(tmp_path, expected()).found
     assert found.labels[:, 5].tolist() == [1, 1, 1, 1, 0, 0, 2, 2]
 
 
@@ -248,9 +250,13 @@ def test_qupath_keeps_holes_and_coordinates_of_the_full_image(tmp_path: Path) ->
 
 
 def test_qupath_region_whose_rectangle_was_deleted_is_no_answer(tmp_path: Path) -> None:
-    content = written(tmp_path, QuPath())
-    rewrite(tmp_path, "slide_1.geojson", {**content, "features": content["features"][1:]})
-    assert QuPath().read(tmp_path, expected()) == []
+    items = [Item(name, region, drawn()) for name, region in ASKED.items()]
+    QuPath().write(tmp_path, batch(items))
+    (file,) = tmp_path.glob("*.geojson")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    rewrite(tmp_path, file.name, {**content, "features": content["features"][1:]})
+    (found,) = QuPath().read(tmp_path, expected()).found
+    assert found.name == "r001_002_slide_1"
 
 
 def test_qupath_multipolygons_and_bare_lists_are_read(tmp_path: Path) -> None:
@@ -262,16 +268,16 @@ def test_qupath_multipolygons_and_bare_lists_are_read(tmp_path: Path) -> None:
     ]
     geometry = {"type": "MultiPolygon", "coordinates": squares}
     gland = {"geometry": geometry, "properties": {"classification": {"name": "gland"}}}
-    rewrite(tmp_path, "slide_1.geojson", [box, gland])
-    (found,) = QuPath().read(tmp_path, expected())
+    rewrite(tmp_path, GEOJSON, [box, gland])
+    (found,) = QuPath().read(tmp_path, expected()).found
     assert np.argwhere(found.labels == 1).tolist() == [[0, 0], [0, 4]]
 
 
 def test_qupath_class_that_is_unknown_is_refused(tmp_path: Path) -> None:
     content = written(tmp_path, QuPath())
     content["features"][1]["properties"]["classification"]["name"] = "Tumor"
-    rewrite(tmp_path, "slide_1.geojson", content)
-    with pytest.raises(ExchangeError, match="got 'Tumor'. Set their class in QuPath"):
+    rewrite(tmp_path, GEOJSON, content)
+    with pytest.raises(ExchangeError, match="got 'Tumor' in feature 1 of"):
         QuPath().read(tmp_path, expected())
 
 
@@ -288,7 +294,8 @@ def test_nnunet_labels_are_consecutive_and_ignore_is_the_highest(tmp_path: Path)
 def test_predicted_index_pngs_wait_to_be_painted(tmp_path: Path) -> None:
     IndexPng().write(tmp_path, batch([Item(NAME, REGION, drawn())], is_prediction=True))
     assert (tmp_path / "predictions" / f"{NAME}.png").is_file()
-    assert IndexPng().read(tmp_path, expected()) == []
+    with pytest.raises(ExchangeError, match="found none. Label at least one"):
+        IndexPng().read(tmp_path, expected())
 
 
 def test_every_problem_of_a_folder_is_told_at_once(tmp_path: Path) -> None:
@@ -338,11 +345,19 @@ def test_an_unknown_format_names_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"name": "png", "tolerance": 1.0}, {"name": "coco", "image_prefix": "x"}]
+    ("name", "options", "takers"),
+    [
+        ("png", FormatOptions(tolerance=1.0), "--tolerance with coco, qupath only"),
+        ("coco", FormatOptions(image_prefix="x"), "--image-prefix with label-studio only"),
+        ("qupath", FormatOptions(empty="skip"), "--empty with coco only"),
+        ("coco", FormatOptions(empty="no"), "--empty as one of background, skip, got 'no'"),
+    ],
 )
-def test_an_option_of_another_format_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="got one with"):
-        exchange_format(**options)
+def test_an_option_of_another_format_is_refused(
+    name: str, options: FormatOptions, takers: str
+) -> None:
+    with pytest.raises(ConfigError, match=takers):
+        exchange_format(name, options)
 
 
 @pytest.mark.parametrize("format_", [Coco, QuPath])

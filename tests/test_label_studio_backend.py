@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from askmask.formats.brush_rle import decode_brush, encode_brush
-from askmask.formats.format import Batch, Item, region_name
-from askmask.formats.label_studio import LabelStudio
+from askmask.formats.format import Batch, Item
+from askmask.formats.label_studio.brush_rle import decode_brush, encode_brush
+from askmask.formats.label_studio.label_studio import LabelStudio
+from askmask.formats.names import region_name
 from askmask.loop.project import Project
 from askmask.store.tokens import Role
 from served import SIDE, Build, add_piece, answer_body, client_of, make_project
@@ -179,7 +180,7 @@ def test_request_without_tasks_is_refused(studio: TestClient, body: Json) -> Non
     reply = studio.post(f"{BASE}/predict", json=body)
 
     assert reply.status_code == 422
-    assert "expected a list of tasks" in reply.json()["error"]["message"]
+    assert "at tasks in 'the request'" in reply.json()["error"]["message"]
 
 
 def test_tasks_of_an_export_are_known(project: Project, studio: TestClient, tmp_path: Path) -> None:
@@ -294,10 +295,10 @@ def test_annotation_of_another_project_is_refused(
     [
         ([brush(disc(5), "stroma")], "expected one label of background, disc, unlabelled"),
         ([{**brush(disc(5), "disc"), "original_width": 9}], "expected a picture of"),
-        ([5], "expected a result of an annotation"),
-        ("brush", "expected a result of an annotation"),
-        (None, "expected a result of an annotation"),
-        ([{"type": "brushlabels", "value": 3}], "expected a result of an annotation"),
+        ([5], "expected an object in 'a result of r001_002_train_1', got 5"),
+        ("brush", "expected a valid list at result in 'the annotation', got 'brush'"),
+        (None, "expected a valid list at result in 'the annotation', got None"),
+        ([{"type": "brushlabels", "value": 3}], "at value in 'a result of r001_002_train_1'"),
     ],
 )
 def test_annotation_that_cannot_be_read_is_refused(

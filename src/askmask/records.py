@@ -1,5 +1,6 @@
 """The words of the loop as frozen records; numpy only, so that every layer can use them."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from askmask.errors import ConfigError, ShapeError
 
 UNLABELLED: Final = -1
 """Value of a pixel without a label in every class raster; never a class."""
+
+_LONGEST_NAME: Final = 200  # of a class
 
 Labels = npt.NDArray[np.int16]
 Instances = npt.NDArray[np.int32]
@@ -217,11 +220,17 @@ class ClassMap:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse fewer than two classes and names that come twice."""
+        """Refuse fewer than two classes, names that come twice, and names that nobody can see."""
         if len(self.names) < 2:
             raise ConfigError(f"expected at least two classes, got {list(self.names)!r}.")
         if len(set(self.names)) != len(self.names):
             raise ConfigError(f"expected distinct class names, got {list(self.names)!r}.")
+        strange = [name for name in self.names if not _is_visible(name)]
+        if strange:
+            raise ConfigError(
+                "expected class names of 1 to 200 characters on one line, with no space at either "
+                f"end, got {strange!r}. Other programs would show or keep them otherwise."
+            )
 
     def __len__(self) -> int:
         """Return the number of classes."""
@@ -231,6 +240,13 @@ class ClassMap:
     def of(cls, names: Sequence[str]) -> "ClassMap":
         """Class map of any sequence of names."""
         return cls(tuple(names))
+
+
+def _is_visible(name: str) -> bool:
+    """Whether a name is the same wherever it is shown: no line breaks, no control characters."""
+    kinds = {unicodedata.category(character) for character in name}
+    is_plain = not kinds & {"Cc", "Cs", "Zl", "Zp"}
+    return is_plain and name == name.strip() and 1 <= len(name) <= _LONGEST_NAME
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,17 @@
 """The exchange formats by name."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Final
 
 from askmask.errors import ConfigError, unknown_name
-from askmask.formats.coco import Coco
+from askmask.formats.coco.coco import Coco
 from askmask.formats.format import Format
-from askmask.formats.label_studio import LabelStudio
+from askmask.formats.label_studio.label_studio import LabelStudio
 from askmask.formats.nnunet import NnUNet
 from askmask.formats.png import IndexPng
-from askmask.formats.qupath import QuPath
+from askmask.formats.qupath.qupath import QuPath
 
 FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -24,37 +25,78 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
 """What each format is."""
 
 
-def exchange_format(
-    name: str, *, tolerance: float | None = None, image_prefix: str | None = None
-) -> Format:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatOptions:
+    """What may be chosen about a format.
+
+    Attributes
+    ----------
+    tolerance : float or None
+        Of polygons, in pixels, when ``coco`` (None: RLE) and ``qupath`` (None: exact) are written.
+    image_prefix : str or None
+        Where Label Studio finds the pictures; None puts them into the tasks.
+    empty : "background", "skip" or None
+        What an image without an annotation is when ``coco`` is read; None refuses the file.
+    area : "image", "regions" or None
+        What was looked at in an image without a rectangle "Region*" when ``qupath`` is read; None
+        refuses the file.
+    """
+
+    tolerance: float | None = None
+    image_prefix: str | None = None
+    empty: str | None = None
+    area: str | None = None
+
+
+_TAKES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "coco": frozenset({"tolerance", "empty"}),
+        "label-studio": frozenset({"image_prefix"}),
+        "qupath": frozenset({"tolerance", "area"}),
+    }
+)
+_CHOICES: Final = MappingProxyType({"empty": ("background", "skip"), "area": ("image", "regions")})
+
+
+def exchange_format(name: str, options: FormatOptions | None = None) -> Format:
     """Format of a name.
 
     Parameters
     ----------
     name : str
         One of `FORMATS`.
-    tolerance : float, optional
-        Of polygons, in pixels; for ``coco`` (None: RLE) and ``qupath`` (None: exact).
-    image_prefix : str, optional
-        Where Label Studio finds the pictures; None puts them into the tasks.
+    options : FormatOptions, optional
+        None leaves everything at its default.
 
     Raises
     ------
     UnknownName
         If there is no such format.
     ConfigError
-        If an option does not belong to the format.
+        If an option does not belong to the format, or has no such value.
     """
     if name not in FORMATS:
         raise unknown_name("format", name, tuple(FORMATS))
-    if tolerance is not None and name not in {"coco", "qupath"}:
-        raise ConfigError(f"a tolerance is for polygons (coco, qupath), got one with {name!r}.")
-    if image_prefix is not None and name != "label-studio":
-        raise ConfigError(f"an image prefix is for label-studio, got one with {name!r}.")
+    chosen = options or FormatOptions()
+    _check(name, chosen)
     if name == "coco":
-        return Coco(tolerance)
+        return Coco(chosen.tolerance, chosen.empty)
     if name == "label-studio":
-        return LabelStudio(image_prefix)
+        return LabelStudio(chosen.image_prefix)
     if name == "qupath":
-        return QuPath(0.0 if tolerance is None else tolerance)
+        return QuPath(chosen.tolerance or 0.0, chosen.area)
     return IndexPng() if name == "png" else NnUNet()
+
+
+def _check(name: str, options: FormatOptions) -> None:
+    for option, value in asdict(options).items():
+        if value is None:
+            continue
+        if option not in _TAKES.get(name, ()):
+            takers = ", ".join(taker for taker, taken in _TAKES.items() if option in taken)
+            raise ConfigError(
+                f"expected --{option.replace('_', '-')} with {takers} only, got one with {name!r}."
+            )
+        choices = _CHOICES.get(option)
+        if choices is not None and value not in choices:
+            raise ConfigError(f"expected --{option} as one of {', '.join(choices)}, got {value!r}.")

@@ -1,23 +1,26 @@
 """What every exchange format writes and reads: named label rasters of regions, and their checks.
 
 An export is a folder with pictures and labels of *items*: regions that were asked (cut out), or
-whole images. An item's name is a function of the project, so a file that comes back needs no list
-of what it belongs to: `query_names` and `image_names` tell.
+whole images, by their names (`askmask.formats.names`, `askmask.formats.manifest`).
 """
 
-import json
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from askmask.errors import ExchangeError
-from askmask.records import UNLABELLED, ClassMap, ImageInfo, Labels, Query, QueryItem, Region
+from askmask.formats.documents import problem, shown
+from askmask.records import UNLABELLED, ClassMap, ImageInfo, Labels, Region
 
 Pixels = npt.NDArray[np.uint8]
+
+_LISTED: Final = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +30,7 @@ class Item:
     Attributes
     ----------
     name : str
-        Stem of its files; letters, digits, ``-``, ``_`` and ``.`` only.
+        Stem of its files, as `askmask.formats.names` makes it.
     region : Region
         What it covers; a whole image or a part of one.
     labels : (H, W) int16 array or None
@@ -80,12 +83,28 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a file may speak of: the regions by name, and how to read what it leaves out."""
+    """What a file may speak of: the regions by name, and how to read what it leaves out.
+
+    Attributes
+    ----------
+    classes, has_background
+        As in `Batch`.
+    regions : mapping of str to Region
+        By every name that a file may use.
+    images : mapping of str to ImageInfo
+        By id.
+    kept_apart : mapping of str to str
+        What an image is for, by id, if answers for it are not taken: "validation" or "test".
+    skip_kept_apart : bool
+        Whether such images are passed over; otherwise a file that speaks of one is refused.
+    """
 
     classes: ClassMap
     has_background: bool
     regions: Mapping[str, Region]
     images: Mapping[str, ImageInfo]
+    kept_apart: Mapping[str, str] = field(default_factory=dict)
+    skip_kept_apart: bool = False
 
     @property
     def rest(self) -> int:
@@ -102,12 +121,104 @@ class Found:
     labels: Labels
 
 
+@dataclass(slots=True)
+class Intake:
+    """What comes out of a file: labels, what was passed over, and everything that is wrong.
+
+    Attributes
+    ----------
+    expected : Expected
+        What the file may speak of.
+    found : list of Found
+        At most one for a region.
+    passed_over : Counter of str
+        What the file holds beside labels of regions, and how often.
+    problems : list of str
+        What was expected, what came, where, and what to do. If there is one, nothing is taken.
+    taken : dict of Region to str
+        What the file calls each region that was found.
+    """
+
+    expected: Expected
+    found: list[Found] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    taken: dict[Region, str] = field(default_factory=dict)
+
+    def region(self, name: str) -> Region | None:
+        """Region that a name belongs to; None if it is passed over, or with one more problem."""
+        region = self.expected.regions.get(unicodedata.normalize("NFC", name))
+        if region is None:
+            some = ", ".join(sorted(self.expected.regions)[:3])
+            self.problems.append(
+                "expected the name of an asked region or an image of this project "
+                f"({some}, ...), got {shown(name)}. Keep the names that the export gave."
+            )
+            return None
+        purpose = self.expected.kept_apart.get(region.image_id)
+        if purpose is None:
+            return region
+        if self.expected.skip_kept_apart:
+            self.pass_over(f"images kept for {purpose}")
+            return None
+        self.problems.append(
+            f"expected images of the pool, got {shown(name)}: image {region.image_id!r} is kept "
+            f"for {purpose}, so its labels teach nothing. Leave it out, or import with "
+            "--skip-kept-apart."
+        )
+        return None
+
+    def has_size(self, name: str, shape: Sequence[object], region: Region) -> bool:
+        """Whether a raster has its region's size; one more problem if not."""
+        if tuple(shape) == (region.height, region.width):
+            return True
+        self.problems.append(
+            f"expected {shown(name)} of shape {(region.height, region.width)}, like its region, "
+            f"got {shown(tuple(shape))}. Label the picture at the size that was exported."
+        )
+        return False
+
+    def pass_over(self, what: str, count: int = 1) -> None:
+        """Count something that the file holds and that is not taken."""
+        if count:
+            self.passed_over[what] += count
+
+    def keep(self, name: str, region: Region, labels: Labels) -> None:
+        """Take labels of a region; one more problem if it has some already."""
+        if region in self.taken:
+            self.problems.append(
+                f"expected one set of labels for a region, got {shown(self.taken[region])} and "
+                f"{shown(name)}, which are both {region!r}. Delete one of the two."
+            )
+            return
+        self.taken[region] = name
+        self.found.append(Found(name, region, labels))
+
+    def finished(self, where: str) -> "Intake":
+        """Return itself, if nothing is wrong and something was found.
+
+        Raises
+        ------
+        ExchangeError
+            With every problem; or that there is nothing to take, and what there is instead.
+        """
+        raise_problems(self.problems)
+        if not self.found:
+            seen = ", ".join(f"{count} {what}" for what, count in self.passed_over.items())
+            raise problem(
+                f"expected labels of regions or images in {where!r}, found none"
+                f"{f' (but {seen})' if seen else ''}. Label at least one, and save or submit it."
+            )
+        return self
+
+
 @runtime_checkable
 class Format(Protocol):
     """One exchange format.
 
-    Guarantees: what `write` writes, `read` gives back pixel for pixel, unless `tolerance` is set;
-    `read` changes nothing and reports every problem of a file at once; neither needs the network.
+    Guarantees: what `write` writes, `read` gives back pixel for pixel and class for class, unless
+    a tolerance is set; `read` changes nothing, takes all of a file or nothing, and reports every
+    problem of it at once as an `ExchangeError`, whatever the file holds; neither needs the network.
     """
 
     def write(self, folder: Path, batch: Batch) -> int:
@@ -120,54 +231,16 @@ class Format(Protocol):
         """
         ...
 
-    def read(self, path: Path, expected: Expected) -> list[Found]:
+    def read(self, path: Path, expected: Expected) -> Intake:
         """Labels in a file or folder of this format.
 
         Raises
         ------
         ExchangeError
-            If something in it cannot be read, or belongs to no region of the project.
+            If something in it cannot be read, belongs to no region of the project, or if there are
+            no labels in it.
         """
         ...
-
-
-def safe_name(text: str) -> str:
-    """File stem of an image id: every character but letters, digits and ``-_.`` becomes ``_``."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in text)
-
-
-def image_names(infos: Iterable[ImageInfo]) -> dict[str, Region]:
-    """Names of whole images: their safe ids, numbered where two ids would share one.
-
-    Examples
-    --------
-    >>> infos = [ImageInfo("a/1", 4, 4), ImageInfo("a:1", 4, 4)]
-    >>> [(name, region.image_id) for name, region in image_names(infos).items()]
-    [('a_1', 'a/1'), ('a_1-2', 'a:1')]
-    """
-    names: dict[str, Region] = {}
-    for info in infos:
-        name, number = safe_name(info.image_id), 1
-        while name in names:
-            number += 1
-            name = f"{safe_name(info.image_id)}-{number}"
-        names[name] = info.whole
-    return names
-
-
-def item_name(query: Query, item: QueryItem) -> str:
-    """Name of an asked region of a query."""
-    return region_name(query.round, item)
-
-
-def region_name(round: int, item: QueryItem) -> str:
-    """Name of an asked region: its round, its place in the order from 1, and its image."""
-    return f"r{round:03d}_{item.rank + 1:03d}_{safe_name(item.region.image_id)}"
-
-
-def query_names(queries: Iterable[Query]) -> dict[str, Region]:
-    """Names of every asked region."""
-    return {item_name(query, item): item.region for query in queries for item in query.items}
 
 
 def crop(batch: Batch, region: Region) -> Pixels:
@@ -175,33 +248,14 @@ def crop(batch: Batch, region: Region) -> Pixels:
     return np.ascontiguousarray(batch.read_image(region.image_id)[region.slices])
 
 
-def find_region(name: str, expected: Expected, problems: list[str]) -> Region | None:
-    """Region that a name belongs to; None and one more problem if there is none."""
-    region = expected.regions.get(name)
-    if region is None:
-        some = ", ".join(sorted(expected.regions)[:3])
-        problems.append(
-            f"expected the name of an asked region or an image of this project ({some}, ...), got "
-            f"{name!r}. Keep the names that the export gave."
-        )
-    return region
-
-
-def check_size(name: str, shape: Sequence[int], region: Region, problems: list[str]) -> bool:
-    """Whether a raster has its region's size; one more problem if not."""
-    if tuple(shape) == (region.height, region.width):
-        return True
-    problems.append(
-        f"expected {name!r} of shape {(region.height, region.width)}, like its region, got "
-        f"{tuple(shape)}. Label the picture at the size that was exported."
-    )
-    return False
-
-
 def raise_problems(problems: Sequence[str]) -> None:
-    """Raise one error that lists every problem; nothing if there is none."""
-    if problems:
-        raise ExchangeError(problems)
+    """Raise one error with the problems, the first hundred one by one; nothing if there is none."""
+    if not problems:
+        return
+    listed = list(problems[:_LISTED])
+    if len(problems) > _LISTED:
+        listed.append(f"and {len(problems) - _LISTED} more problems.")
+    raise ExchangeError(listed)
 
 
 def class_pixels(
@@ -211,25 +265,3 @@ def class_pixels(
     first = 1 if has_background else 0
     found = {index: labels == index for index in range(first, len(classes))}
     return {index: pixels for index, pixels in found.items() if pixels.any()}
-
-
-def read_json(path: Path, kind: type[Any] | tuple[type[Any], ...]) -> Any:  # Any: JSON
-    """Content of a JSON file whose outermost value is a `kind` (`Mapping`, `list` or both).
-
-    Raises
-    ------
-    ExchangeError
-        If there is no such file, it is no JSON, or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ExchangeError(
-            [f"expected a JSON file at {str(path)!r}, but: {error}. Export it again."]
-        ) from error
-    if not isinstance(content, kind):
-        wanted = "a list" if kind is list else "an object"
-        raise ExchangeError(
-            [f"expected {wanted} in {str(path)!r}, got {type(content).__name__}. Export it again."]
-        )
-    return content

@@ -11,26 +11,32 @@ written one higher and 0 is not used.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from askmask.data.rasters import decode_values, encode_image, encode_mask
 from askmask.errors import ExchangeError, SourceError
-from askmask.formats.format import (
-    Batch,
-    Expected,
-    Found,
-    check_size,
-    crop,
-    find_region,
-    raise_problems,
-)
+from askmask.formats.documents import Entry, parse, problem, read_document, shown
+from askmask.formats.format import Batch, Expected, Intake, crop
+from askmask.formats.names import class_labels
 from askmask.records import UNLABELLED, ClassMap, Labels
 
 _DATASET: Final = "Dataset100_askmask"
+_BACKGROUND: Final = "background"
+_IGNORE: Final = "ignore"
+_LARGEST: Final = 254  # value that an 8-bit mask can hold beside 255
+
+
+class _Dataset(Entry):
+    labels: dict[str, object]
+
+
+_DATASET_FILE: Final = TypeAdapter(_Dataset).validate_python
 
 
 class NnUNet:
@@ -67,50 +73,65 @@ class NnUNet:
         (root / "dataset.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         return count
 
-    def read(self, path: Path, expected: Expected) -> list[Found]:
+    def read(self, path: Path, expected: Expected) -> Intake:
         """Read ``labelsTr`` of a raw data set, or a folder of predicted PNGs."""
         folder = _labels_folder(path)
         names = _label_names(expected.classes, has_background=expected.has_background)
-        problems: list[str] = []
-        found = []
+        intake = Intake(expected)
+        intake.problems += _other_labels(folder, names)
         for file in sorted(folder.glob("*.png")):
-            region = find_region(file.stem, expected, problems)
+            region = intake.region(file.stem)
             if region is None:
                 continue
             try:
                 values = decode_values(file.read_bytes(), file.name)
-            except SourceError as error:
-                problems.append(str(error))
+            except (SourceError, OSError) as error:
+                intake.problems.append(str(error))
                 continue
-            labels = _to_labels(file.name, values, names["ignore"], expected, problems)
-            if labels is not None and check_size(file.name, labels.shape, region, problems):
-                found.append(Found(file.name, region, labels))
-        raise_problems(problems)
-        return found
+            labels = _to_labels(file.name, values, names["ignore"], intake)
+            if labels is not None and intake.has_size(file.name, labels.shape, region):
+                intake.keep(file.name, region, labels)
+        return intake.finished(str(path))
 
 
 def _label_names(classes: ClassMap, *, has_background: bool) -> dict[str, int]:
     """Labels of ``dataset.json``: consecutive from 0, "ignore" last."""
-    if has_background:
-        names = {"background": 0} | {name: i for i, name in enumerate(classes.names) if i > 0}
-    else:
-        names = {"background": 0} | {name: i + 1 for i, name in enumerate(classes.names)}
-    return names | {"ignore": len(names)}
+    words = class_labels(classes, {_BACKGROUND, _IGNORE})
+    shift = 0 if has_background else 1
+    names = {_BACKGROUND: 0} | {word: i + shift for word, i in words.items() if i + shift > 0}
+    names |= {_IGNORE: len(names)}
+    if names[_IGNORE] > _LARGEST:
+        raise problem(
+            f"expected at most {_LARGEST - shift} classes for nnU-Net's 8-bit labels, got "
+            f"{len(classes)}. Use another format."
+        )
+    return names
+
+
+def _other_labels(folder: Path, names: Mapping[str, int]) -> list[str]:
+    """Problem of a ``dataset.json`` beside the labels that gives them another meaning."""
+    for path in (folder / "dataset.json", folder.parent / "dataset.json"):
+        if path.is_file():
+            try:
+                labels = parse(_DATASET_FILE, read_document(path), str(path)).labels
+            except ExchangeError as error:
+                return list(error.problems)
+            if labels != dict(names):
+                told = f"expected the labels {dict(names)!r} in {str(path)!r}, got {shown(labels)}"
+                return [f"{told}. Give the data set that was exported from this project."]
+            return []
+    return []
 
 
 def _to_labels(
-    name: str,
-    values: npt.NDArray[np.int32],
-    ignore: int,
-    expected: Expected,
-    problems: list[str],
+    name: str, values: npt.NDArray[np.int32], ignore: int, intake: Intake
 ) -> Labels | None:
-    shift = 0 if expected.has_background else 1
+    shift = 0 if intake.expected.has_background else 1
     strange = sorted({int(v) for v in np.unique(values)} - set(range(ignore + 1)))
     if strange:
-        problems.append(
-            f"expected values 0 to {ignore} in {name!r}, got {strange!r}. Use the labels of the "
-            "exported dataset.json."
+        intake.problems.append(
+            f"expected values 0 to {ignore} in {name!r}, got {shown(strange)}. Use the labels of "
+            "the exported dataset.json."
         )
         return None
     unlabelled = (values == ignore) | (values < shift)
@@ -118,11 +139,18 @@ def _to_labels(
 
 
 def _labels_folder(path: Path) -> Path:
-    for folder in (path / _DATASET / "labelsTr", path / "labelsTr", path):
-        if folder.is_dir() and (folder is not path or any(path.glob("*.png"))):
+    folders = (path / _DATASET / "labelsTr", path / "labelsTr", path)
+    for folder in folders:
+        if folder.is_dir() and any(folder.glob("*.png")):
             return folder
-    problem = (
-        f"expected a raw data set of nnU-Net or a folder of its predictions, got {str(path)!r} "
-        "without labelsTr and without PNG files. Give the folder that holds labelsTr."
+    if any(folder.is_dir() and any(folder.glob("*.nii*")) for folder in folders):
+        got = (
+            "NIfTI files (.nii.gz), which askmask does not read. Train and predict on the exported "
+            'data set, whose file_ending is ".png"'
+        )
+    else:
+        got = "no labelsTr and no PNG files. Give the folder that holds labelsTr"
+    raise problem(
+        f"expected a raw data set of nnU-Net or a folder of its predictions in {str(path)!r}, "
+        f"got {got}."
     )
-    raise ExchangeError([problem])

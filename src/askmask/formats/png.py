@@ -13,16 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from askmask.data.rasters import decode_mask, encode_image, encode_mask
-from askmask.errors import ExchangeError, SourceError
-from askmask.formats.format import (
-    Batch,
-    Expected,
-    Found,
-    check_size,
-    crop,
-    find_region,
-    raise_problems,
-)
+from askmask.errors import SourceError
+from askmask.formats.documents import problem, shown
+from askmask.formats.format import Batch, Expected, Intake, crop
 from askmask.records import UNLABELLED, Labels
 
 
@@ -45,36 +38,35 @@ class IndexPng:
             count += 1
         return count
 
-    def read(self, path: Path, expected: Expected) -> list[Found]:
+    def read(self, path: Path, expected: Expected) -> Intake:
         """Read every PNG of ``PATH/masks``, or of PATH itself if it has no such folder."""
         folder = path / "masks" if (path / "masks").is_dir() else path
         if not folder.is_dir():
-            raise ExchangeError(
-                [f"expected a folder of PNG masks, got {str(path)!r}. Give the folder of masks."]
+            raise problem(
+                f"expected a folder of PNG masks, got {str(path)!r}. Give the folder of masks."
             )
-        problems: list[str] = []
-        found = []
+        intake = Intake(expected)
         for file in sorted(folder.glob("*.png")):
-            region = find_region(file.stem, expected, problems)
-            labels = _read(file, len(expected.classes), problems)
-            if region is None or labels is None:
+            region = intake.region(file.stem)
+            if region is None:
                 continue
-            if check_size(file.name, labels.shape, region, problems):
-                found.append(Found(file.name, region, labels))
-        raise_problems(problems)
-        return found
+            labels = _read(file, intake)
+            if labels is not None and intake.has_size(file.name, labels.shape, region):
+                intake.keep(file.name, region, labels)
+        return intake.finished(str(folder))
 
 
-def _read(file: Path, n_classes: int, problems: list[str]) -> Labels | None:
+def _read(file: Path, intake: Intake) -> Labels | None:
     try:
         labels = decode_mask(file.read_bytes(), file.name)
-    except SourceError as error:
-        problems.append(str(error))
+    except (SourceError, OSError) as error:
+        intake.problems.append(str(error))
         return None
+    n_classes = len(intake.expected.classes)
     strange = sorted({int(v) for v in np.unique(labels)} - {UNLABELLED, *range(n_classes)})
     if strange:
-        problems.append(
-            f"expected values 0 to {n_classes - 1} or 255 in {file.name!r}, got {strange!r}. "
+        intake.problems.append(
+            f"expected values 0 to {n_classes - 1} or 255 in {file.name!r}, got {shown(strange)}. "
             "Paint class indices, and 255 where you do not know."
         )
         return None

@@ -4,11 +4,11 @@ A vertex (row, col) is a corner of pixels: pixel (i, j) covers rows i ... i + 1 
 j ... j + 1. `trace` follows pixel edges, so `fill` gives back exactly the pixels that were traced.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int
 from scipy import ndimage
 
 from askmask.errors import ShapeError
@@ -17,6 +17,7 @@ Ring = Float64[np.ndarray, "_ 2"]
 """Corners (row, col) of a closed line, N >= 3, the first one not repeated."""
 
 _Corner = tuple[int, int]
+_CROSSINGS_AT_ONCE = 1_000_000  # some 50 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,26 +113,69 @@ def simplify(ring: Ring, tolerance: float) -> Ring:
     >>> len(simplify(square, 0.0)), len(simplify(square, 3.0))
     (4, 3)
     """
-    if tolerance < 0:
+    simple: Ring = ring[kept_corners(ring, tolerance)]
+    return simple
+
+
+def kept_corners(ring: Ring, tolerance: float) -> Bool[np.ndarray, " _"]:
+    """Which corners of a ring `simplify` keeps; three or more.
+
+    Raises
+    ------
+    ShapeError
+        If the tolerance is negative.
+    """
+    if not tolerance >= 0:
         raise ShapeError(f"expected a tolerance >= 0 pixels, got {tolerance!r}.")
+    kept = np.zeros(len(ring), np.bool_)
     if len(ring) <= 3:
-        return ring.copy()
+        return ~kept
     far = int(np.hypot(*(ring - ring[0]).T).argmax())
+    kept[[0, far]] = True
+    keep_between(ring, kept, (0, far), tolerance)
+    keep_between(ring, kept, (far, len(ring)), tolerance)
+    found = np.flatnonzero(kept)
+    if len(found) < 3:  # a sliver: keep the corner that spans most area beside the two ends
+        kept[int(_distances(ring, ring[found[0]], ring[found[1]]).argmax())] = True
+    return kept
+
+
+def keep_between(
+    ring: Ring, kept: Bool[np.ndarray, " _"], ends: tuple[int, int], tolerance: float
+) -> None:
+    """Mark the corners between two kept ones that Douglas and Peucker's rule keeps.
+
+    Parameters
+    ----------
+    ring : (N, 2) float64 array
+        Not modified.
+    kept : (N,) bool array
+        Changed in place.
+    ends : (int, int)
+        Two kept corners, the first before the last; the last may be N, which is corner 0 again.
+    tolerance : float
+        Pixels.
+    """
     closed = np.concatenate([ring, ring[:1]])
-    kept = np.zeros(len(closed), np.bool_)
-    kept[[0, far, len(ring)]] = True
-    spans = [(0, far), (far, len(ring))]
+    spans = [ends]
     while spans:
         first, last = spans.pop()
-        split = _farthest(closed, first, last, tolerance)
-        if split is not None:
+        split, distance = farthest_corner(closed, first, last)
+        if distance > tolerance:
             kept[split] = True
             spans += [(first, split), (split, last)]
-    found = np.flatnonzero(kept[:-1])
-    if len(found) < 3:  # a sliver: keep the corner that spans most area beside the two ends
-        third = int(_distances(ring, ring[found[0]], ring[found[1]]).argmax())
-        found = np.sort([*found, third])
-    return ring[found]
+
+
+def farthest_corner(line: Ring, first: int, last: int) -> tuple[int, float]:
+    """Corner between two others that lies farthest from the line between them, and how far.
+
+    (`first`, -1.0) if there is none between them.
+    """
+    if last - first < 2:
+        return first, -1.0
+    distances = _distances(line[first + 1 : last], line[first], line[last])
+    worst = int(distances.argmax())
+    return first + 1 + worst, float(distances[worst])
 
 
 def fill(rings: Iterable[Ring], shape: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
@@ -162,23 +206,40 @@ def fill(rings: Iterable[Ring], shape: tuple[int, int]) -> Bool[np.ndarray, "H W
     height, width = shape
     toggles = np.zeros((height, width + 1), np.int32)
     for ring in rings:
-        rows, cols = _crossings(ring, height)
-        np.add.at(toggles, (rows, np.clip(np.ceil(cols - 0.5), 0, width).astype(np.intp)), 1)
+        for rows, cols in _crossings(ring, height):
+            places = np.clip(np.ceil(cols - 0.5), 0, width).astype(np.intp)
+            np.add.at(toggles, (rows, places), 1)
     inside: Bool[np.ndarray, "H W"] = toggles.cumsum(axis=1)[:, :width] % 2 == 1
     return inside
 
 
-def _crossings(ring: Ring, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose centre line an edge crosses, and the column of each crossing."""
-    start, end = ring, np.roll(ring, -1, axis=0)
+def count_crossings(ring: Ring, height: int) -> int:
+    """How often a ring crosses the centre lines of the rows of a raster: what filling it costs."""
+    first, stop = _crossed_rows(ring, np.roll(ring, -1, axis=0), height)
+    return int((stop - first).sum())
+
+
+def _crossed_rows(
+    start: Ring, end: Ring, height: int
+) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " N"]]:
+    """First row whose centre line each edge crosses, and the row after the last one."""
     top, bottom = np.minimum(start[:, 0], end[:, 0]), np.maximum(start[:, 0], end[:, 0])
     first = np.clip(np.ceil(top - 0.5), 0, height).astype(np.intp)
     stop = np.clip(np.ceil(bottom - 0.5), 0, height).astype(np.intp)
-    counts = np.maximum(stop - first, 0)
-    edge = np.repeat(np.arange(len(ring)), counts)
-    rows = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts) + first[edge]
-    share = (rows + 0.5 - start[edge, 0]) / (end[edge, 0] - start[edge, 0])
-    return rows, start[edge, 1] + share * (end[edge, 1] - start[edge, 1])
+    return first, np.maximum(stop, first)
+
+
+def _crossings(ring: Ring, height: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows whose centre line an edge crosses, and the column of each crossing, part by part."""
+    end = np.roll(ring, -1, axis=0)
+    first, stop = _crossed_rows(ring, end, height)
+    counts = stop - first
+    for part in np.array_split(np.arange(len(ring)), int(counts.sum()) // _CROSSINGS_AT_ONCE + 1):
+        edge = np.repeat(part, counts[part])
+        before = np.repeat(counts[part].cumsum() - counts[part], counts[part])
+        rows = np.arange(len(edge)) - before + first[edge]
+        share = (rows + 0.5 - ring[edge, 0]) / (end[edge, 0] - ring[edge, 0])
+        yield rows, ring[edge, 1] + share * (end[edge, 1] - ring[edge, 1])
 
 
 def _rings(inside: Bool[np.ndarray, "H W"]) -> list[Ring]:
@@ -252,15 +313,6 @@ def _signed_area(ring: Ring) -> float:
     """Area in pixels; > 0 where the ring runs clockwise on the screen."""
     following = np.roll(ring, -1, axis=0)
     return float((ring[:, 1] * following[:, 0] - following[:, 1] * ring[:, 0]).sum() / 2)
-
-
-def _farthest(line: Ring, first: int, last: int, tolerance: float) -> int | None:
-    """Corner between two kept ones that lies too far from the line between them, if any."""
-    if last - first < 2:
-        return None
-    distances = _distances(line[first + 1 : last], line[first], line[last])
-    worst = int(distances.argmax())
-    return first + 1 + worst if distances[worst] > tolerance else None
 
 
 def _distances(points: Ring, start: np.ndarray, end: np.ndarray) -> Float64[np.ndarray, " N"]:

@@ -20,6 +20,7 @@ meanwhile.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
@@ -209,6 +210,15 @@ class Store:
             If the region reaches beyond its image, or a label or object id is out of range.
         """
         return answers.add_answer(self._database, answer)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Keep all that the block adds, or nothing if it raises or the process dies.
+
+        Other writers wait until the block ends.
+        """
+        with self._database.writing():
+            yield
 
     def answers(
         self, image_id: str | None = None, round: int | None = None, *, all_kinds: bool = False

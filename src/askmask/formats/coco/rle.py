@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from askmask.errors import ShapeError
 
 _FIRST = 48  # code of the character of the value 0
+_MOST_BITS = 60  # of a run: no image has more pixels
 
 
 def encode_runs(pixels: Bool[np.ndarray, "H W"]) -> list[int]:
@@ -37,12 +38,14 @@ def decode_runs(runs: Sequence[int], shape: tuple[int, int]) -> Bool[np.ndarray,
     ShapeError
         If a run is negative or they do not add up to the raster.
     """
-    lengths = np.array(runs, np.int64)
-    if (lengths < 0).any() or lengths.sum() != shape[0] * shape[1]:
+    total = sum(runs)
+    if total != shape[0] * shape[1] or min(runs, default=0) < 0:
         raise ShapeError(
             f"expected runs >= 0 that add up to {shape[0] * shape[1]} pixels of {shape}, got a sum "
-            f"of {int(lengths.sum())}. The encoding belongs to another size, or is damaged."
+            f"of {total} and a smallest run of {min(runs, default=0)}. The encoding belongs to "
+            "another size, or is damaged."
         )
+    lengths = np.array(runs, np.int64)  # after the check: any number may stand in a file
     flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     return flat.reshape(shape, order="F")
 
@@ -82,8 +85,10 @@ def text_to_runs(text: str) -> list[int]:
             raise ShapeError(f"expected characters of COCO's RLE, got {character!r}.")
         value |= (bits & 31) << shift
         shift += 5
-        if bits & 32:
+        if bits & 32 and shift < _MOST_BITS:
             continue
+        if bits & 32:
+            raise ShapeError("expected runs of moderate length in COCO's RLE, got an endless one.")
         if bits & 16:
             value -= 1 << shift
         runs.append(value + runs[-2] if len(runs) > 2 else value)

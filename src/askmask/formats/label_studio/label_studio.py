@@ -9,44 +9,30 @@
 A prediction comes with its score, the mean probability of the predicted classes, by which the data
 manager sorts. Paint "unlabelled" where you do not know. What no result covers is class 0 where
 that is the background, else unlabelled. Where results overlap, the later one counts.
+`askmask.formats.label_studio.reading` says what is read.
 """
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-import numpy as np
-import numpy.typing as npt
-
 from askmask.data.rasters import encode_image
-from askmask.errors import ShapeError
-from askmask.formats.brush_rle import decode_brush, encode_brush
-from askmask.formats.format import (
-    Batch,
-    Expected,
-    Found,
-    Item,
-    class_pixels,
-    crop,
-    find_region,
-    raise_problems,
-    read_json,
-)
-from askmask.metrics.contours import fill
+from askmask.formats.documents import read_document
+from askmask.formats.format import Batch, Expected, Intake, Item, class_pixels, crop
+from askmask.formats.label_studio.brush_rle import encode_brush
+from askmask.formats.label_studio.reading import UNLABELLED_LABEL, read_tasks
+from askmask.formats.names import class_labels
 from askmask.records import UNLABELLED, ClassMap, Labels
 
-UNLABELLED_LABEL: Final = "unlabelled"
 _CONTROL, _OBJECT = "tag", "image"
 # Okabe & Ito 2008: told apart by colour-blind people, too
 _COLORS: Final = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
-Bits = npt.NDArray[np.bool_]
 Json = dict[str, Any]  # Any: JSON
-Fields = Mapping[str, Any]  # Any: JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +67,10 @@ class LabelStudio:
             file.write("\n]\n" if count else "[]\n")
         return count
 
-    def read(self, path: Path, expected: Expected) -> list[Found]:
-        """Read an export of the kind "JSON" (or ``tasks.json`` in a folder).
-
-        A task counts by its newest annotation that was not skipped; tasks without one are left
-        out. Brushes, polygons and rectangles are understood.
-        """
-        return read_tasks(read_json(path / "tasks.json" if path.is_dir() else path, list), expected)
+    def read(self, path: Path, expected: Expected) -> Intake:
+        """Read an export of the kind "JSON" (or ``tasks.json`` in a folder)."""
+        file = path / "tasks.json" if path.is_dir() else path
+        return read_tasks(read_document(file), expected, str(file))
 
     def _task(self, folder: Path, item: Item, batch: Batch) -> Json:
         picture = encode_image(crop(batch, item.region))
@@ -96,7 +79,9 @@ class LabelStudio:
         else:
             (folder / "images").mkdir(exist_ok=True)
             (folder / "images" / f"{item.name}.png").write_bytes(picture)
-            url = f"{self.image_prefix}images/{item.name}.png"
+            is_address = self.image_prefix.startswith(("http://", "https://", "/"))
+            name = quote(item.name) if is_address else item.name
+            url = f"{self.image_prefix}images/{name}.png"
         facts: Json = {"image": url, "name": item.name}
         if item.score is not None:
             facts["acquisition_score"] = item.score
@@ -111,31 +96,6 @@ class LabelStudio:
         else:
             task["annotations"] = [{"result": results, "was_cancelled": False}]
         return task
-
-
-def read_tasks(tasks: Sequence[Any], expected: Expected) -> list[Found]:  # Any: JSON
-    """Labels of tasks as Label Studio exports them, of their newest annotation that counts.
-
-    Raises
-    ------
-    ExchangeError
-        With a line for everything that cannot be read, or belongs to no region of the project.
-    """
-    problems: list[str] = []
-    found = []
-    for task in tasks:
-        name, results = _newest_results(task)
-        if results is None:
-            continue
-        region = find_region(name, expected, problems)
-        if region is None:
-            continue
-        labels = np.full((region.height, region.width), expected.rest, np.int16)
-        for result in results:
-            _paint(labels, result, expected.classes, name, problems)
-        found.append(Found(name, region, labels))
-    raise_problems(problems)
-    return found
 
 
 def brush_results(
@@ -155,7 +115,8 @@ def brush_results(
         Whether class 0 is left out.
     """
     found = class_pixels(labels, classes, has_background=has_background)
-    brushes = {classes.names[index]: pixels for index, pixels in found.items()}
+    names = list(class_labels(classes, {UNLABELLED_LABEL}))
+    brushes = {names[index]: pixels for index, pixels in found.items()}
     if (labels == UNLABELLED).any():
         brushes[UNLABELLED_LABEL] = labels == UNLABELLED
     height, width = labels.shape
@@ -175,7 +136,8 @@ def brush_results(
 
 
 def _label_config(classes: ClassMap, *, has_background: bool) -> str:
-    names = [*classes.names[1 if has_background else 0 :], UNLABELLED_LABEL]
+    known = list(class_labels(classes, {UNLABELLED_LABEL}))
+    names = [*known[1 if has_background else 0 :], UNLABELLED_LABEL]
     lines = [
         f'    <Label value={quoteattr(name)} background="{_COLORS[index % len(_COLORS)]}"/>'
         for index, name in enumerate(names)
@@ -191,64 +153,3 @@ def _label_config(classes: ClassMap, *, has_background: bool) -> str:
             "",
         ]
     )
-
-
-def _newest_results(task: Any) -> tuple[str, list[Any] | None]:  # Any: JSON
-    """Name of a task's picture, and the results of its newest annotation that counts."""
-    facts = task.get("data", {}) if isinstance(task, Mapping) else {}
-    name = str(facts.get("name", facts.get("image")))
-    kept = [
-        annotation
-        for annotation in (task.get("annotations") or () if isinstance(task, Mapping) else ())
-        if not annotation.get("was_cancelled")
-    ]
-    if not kept:
-        return name, None
-    newest = max(kept, key=lambda annotation: str(annotation.get("updated_at", "")))
-    results = newest.get("result", [])
-    return name, results if isinstance(results, list) else [results]
-
-
-def _paint(labels: Labels, result: Any, classes: ClassMap, name: str, problems: list[str]) -> None:
-    """Write one result (Any: JSON) into the raster of its picture."""
-    if not isinstance(result, Mapping) or not isinstance(result.get("value", {}), Mapping):
-        problems.append(f"expected a result of an annotation of {name!r}, got {result!r:.80}.")
-        return
-    kind, value = str(result.get("type")), result.get("value", {})
-    where = f"result {result.get('id')!r} of {name!r}"
-    known = {name: index for index, name in enumerate(classes.names)}
-    known[UNLABELLED_LABEL] = UNLABELLED
-    chosen = [label for label in value.get(kind, ()) if label in known]
-    if len(chosen) != 1:
-        problems.append(
-            f"expected one label of {', '.join(known)} in {where}, got {value.get(kind)!r}. Give "
-            "each brush, polygon or rectangle one label of the exported interface."
-        )
-        return
-    try:
-        inside = _pixels(kind, value, result, (labels.shape[0], labels.shape[1]))
-    except (ShapeError, TypeError, ValueError, KeyError) as error:
-        problems.append(f"cannot read {where}: {error}")
-        return
-    labels[inside] = known[chosen[0]]
-
-
-def _pixels(kind: str, value: Fields, result: Fields, shape: tuple[int, int]) -> Bits:
-    size = (result.get("original_height"), result.get("original_width"))
-    if size != shape:
-        raise ShapeError(f"expected a picture of {shape}, got one of {size}. Keep its size.")
-    if kind == "brushlabels":
-        return decode_brush(value["rle"], shape)
-    if kind == "polygonlabels":
-        corners = np.array(value["points"], np.float64)
-    elif kind == "rectanglelabels" and not value.get("rotation"):
-        left, top = value["x"], value["y"]
-        right, bottom = left + value["width"], top + value["height"]
-        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-    else:
-        raise ShapeError(
-            f"expected a brush, a polygon or an upright rectangle, got {kind!r}. Draw it anew."
-        )
-    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
-        raise ShapeError(f"expected three corners or more, got {corners.shape}. Draw it anew.")
-    return fill([corners[:, ::-1] / 100 * np.array(shape, np.float64)], shape)  # from per cent

@@ -3,7 +3,7 @@
 A head says how many bytes follow (32 bits), how wide a value is (5 bits, less one), and the four
 widths of a run's length (4 bits each, less one). Each block then has: a bit, 1 for a run of one
 value and 0 for single values; two bits that choose the width; the length less one; the value or
-the values. The reading side takes any widths, the writing side uses those of Label Studio.
+the values. The intake side takes any widths, the writing side uses those of Label Studio.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ from askmask.errors import ShapeError
 _VALUE_BITS: Final = 8
 _LENGTH_BITS: Final = (3, 4, 8, 16)
 _CHANNELS: Final = 4  # red, green, blue, alpha
+_LONGEST_BITS: Final = 1 + 2 + 16 + 8  # of one byte alone: its kind, width, length and value
+_HEAD_BYTES: Final = 16
 
 
 def encode_brush(pixels: Bool[np.ndarray, "H W"]) -> list[int]:
@@ -58,12 +60,23 @@ def decode_brush(content: Sequence[int], shape: tuple[int, int]) -> Bool[np.ndar
     Raises
     ------
     ShapeError
-        If the stream ends too early or holds another number of pixels.
+        If the content is no bytes, is longer than any encoding of so many pixels, ends too early,
+        or holds another number of pixels.
     """
-    bits = np.unpackbits(np.array(content, np.uint8))
-    reader = _Bits("".join(map(str, bits.tolist())))
-    total = reader.number(32)
     expected = shape[0] * shape[1] * _CHANNELS
+    longest = expected * _LONGEST_BITS // 8 + _HEAD_BYTES
+    if len(content) > longest:
+        raise ShapeError(
+            f"expected at most {longest:,} bytes for {shape} pixels in Label Studio's RLE, got "
+            f"{len(content):,}. The brush belongs to a picture of another size."
+        )
+    try:
+        reader = _Bits(bytes(content))
+    except (TypeError, ValueError) as error:
+        raise ShapeError(
+            f"expected numbers from 0 to 255 in Label Studio's RLE, but: {error}. Export it again."
+        ) from error
+    total = reader.number(32)
     if total != expected:
         raise ShapeError(
             f"expected {expected} bytes for {shape} pixels in Label Studio's RLE, got {total}. "
@@ -71,37 +84,47 @@ def decode_brush(content: Sequence[int], shape: tuple[int, int]) -> Bool[np.ndar
         )
     value_bits = reader.number(5) + 1
     widths = [reader.number(4) + 1 for _ in range(4)]
-    values: list[int] = []
-    lengths: list[int] = []
+    values = np.zeros(total, np.bool_)  # whether a byte is set: nothing else is asked of it
     done = 0
     while done < total:
         is_run = reader.number(1) == 1
         length = reader.number(widths[reader.number(2)]) + 1
-        done += length
         if is_run:
-            values.append(reader.number(value_bits))
-            lengths.append(length)
+            values[done : done + length] = reader.number(value_bits) > 0
         else:
-            values += [reader.number(value_bits) for _ in range(length)]
-            lengths += [1] * length
-    flat = np.repeat(np.array(values, np.int64), lengths)[:total]
-    alpha: Bool[np.ndarray, "H W"] = flat.reshape(*shape, _CHANNELS)[:, :, -1] > 0
+            singles = reader.are_set(length, value_bits)
+            values[done : done + length] = singles[: total - done]
+        done += length
+    alpha: Bool[np.ndarray, "H W"] = values[_CHANNELS - 1 :: _CHANNELS].reshape(shape)
     return alpha
 
 
 class _Bits:
-    """Numbers read one after the other from a text of bits."""
+    """Numbers read one after the other from bytes, most significant bit first."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, content: bytes) -> None:
+        self._content = content
         self._place = 0
 
     def number(self, width: int) -> int:
-        """Next `width` bits, most significant first."""
-        part = self._text[self._place : self._place + width]
-        if len(part) < width:
+        """Next `width` bits."""
+        start, stop = self._take(width)
+        part = int.from_bytes(self._content[start // 8 : -(-stop // 8)])
+        return (part >> (-stop % 8)) & ((1 << width) - 1)
+
+    def are_set(self, count: int, width: int) -> Bool[np.ndarray, " count"]:
+        """Whether each of the next `count` numbers of `width` bits is above 0."""
+        start, stop = self._take(count * width)
+        part = np.frombuffer(self._content[start // 8 : -(-stop // 8)], np.uint8)
+        bits = np.unpackbits(part)[start % 8 :][: count * width]
+        found: Bool[np.ndarray, " count"] = bits.reshape(count, width).max(axis=1) > 0
+        return found
+
+    def _take(self, width: int) -> tuple[int, int]:
+        start, stop = self._place, self._place + width
+        if stop > len(self._content) * 8:
             raise ShapeError(
                 "expected more bits in Label Studio's RLE, found its end. It is cut short."
             )
-        self._place += width
-        return int(part, 2)
+        self._place = stop
+        return start, stop

@@ -1,0 +1,1 @@
+"""QuPath GeoJSON annotations."""
