@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import nn
 
 import killed_training
 from askmask.config import TrainingConfig
+from askmask.training import plan
 from askmask.training.checkpoint import (
     Checkpoint,
     read_checkpoint,
@@ -27,7 +29,7 @@ from askmask.training.fit import StepReport, TrainingResult, train
 from fakes import TinyModel, drawn_training_set
 
 SCRIPT = Path(killed_training.__file__)
-TINY = Checkpoint(7, 1.5, {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)})
+TINY = Checkpoint(7, 1.5, {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}, 9, 0.25)
 
 
 def assert_same_bits(one: nn.Module, two: nn.Module) -> None:
@@ -58,11 +60,12 @@ def interrupted(checkpoint: Path, after: int, **changes: Any) -> None:
         fit(checkpoint, on_step=stop_after(after), **changes)
 
 
-def start(checkpoint: Path, *die_after: int) -> subprocess.Popen[bytes]:
+def start(checkpoint: Path, *die_after: int, ended_by: str = "steps") -> subprocess.Popen[bytes]:
     path = os.pathsep.join([str(SCRIPT.parent), *sys.path])  # the same askmask as here
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     steps = [str(step) for step in die_after]
-    return subprocess.Popen([sys.executable, str(SCRIPT), str(checkpoint), *steps], env=environment)
+    arguments = [str(SCRIPT), ended_by, str(checkpoint), *steps]
+    return subprocess.Popen([sys.executable, *arguments], env=environment)
 
 
 def test_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
@@ -72,6 +75,19 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     resumed, result = killed_training.run(checkpoint, None)
     uninterrupted, _ = killed_training.run(None, None)
     assert (result.status, result.steps) == ("finished", 9)
+    assert_same_bits(resumed, uninterrupted)
+
+
+def test_killed_training_by_time_does_the_steps_it_planned_before_it_was_killed(
+    tmp_path: Path,
+) -> None:
+    checkpoint = tmp_path / "training.checkpoint"
+    assert start(checkpoint, 1, 7, 12, ended_by="time").wait(timeout=120) == 0
+    planned = int(state_of(checkpoint)["steps"])
+    resumed, result = killed_training.run(checkpoint, None, killed_training.BY_TIME)
+    of_steps = plan.of_steps(killed_training.BY_TIME, planned)
+    uninterrupted, reference = killed_training.run(None, None, of_steps)
+    assert result.steps == planned == reference.steps
     assert_same_bits(resumed, uninterrupted)
 
 
@@ -116,7 +132,7 @@ def test_seconds_before_the_interruption_are_counted(tmp_path: Path) -> None:
     interrupted(checkpoint, 3)
     fingerprint = fingerprint_of(checkpoint)
     before = read_checkpoint(checkpoint, fingerprint)
-    write_checkpoint(checkpoint, Checkpoint(2, 1000.0, before.tensors), fingerprint)
+    write_checkpoint(checkpoint, replace(before, elapsed_seconds=1000.0), fingerprint)
     _, result = fit(checkpoint)
     assert before.step == 2
     assert 1000 < result.elapsed_seconds < 1100
@@ -125,6 +141,11 @@ def test_seconds_before_the_interruption_are_counted(tmp_path: Path) -> None:
 def fingerprint_of(checkpoint: Path) -> dict[str, Any]:
     with safe_open(checkpoint, framework="pt") as file:
         return json.loads(file.metadata()["of"])
+
+
+def state_of(checkpoint: Path) -> dict[str, float]:
+    with safe_open(checkpoint, framework="pt") as file:
+        return json.loads(file.metadata()["state"])
 
 
 @pytest.mark.parametrize(
@@ -162,7 +183,7 @@ def test_damaged_checkpoint_is_ignored_with_a_warning(
 def test_foreign_file_is_no_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "c")
     assert read_checkpoint(tmp_path / "c", {}) is None
-    assert "expected format 'askmask-checkpoint-1', got None" in caplog.text
+    assert "expected format 'askmask-checkpoint-2', got None" in caplog.text
 
 
 def test_checkpoint_is_gone_when_the_training_has_ended(tmp_path: Path) -> None:
@@ -203,7 +224,7 @@ def test_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_channels_last_and_shared_tensors_can_be_kept(tmp_path: Path) -> None:
     weight = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
-    write_checkpoint(tmp_path / "c", Checkpoint(1, 0.0, {"a": weight, "b": weight[:1]}), {})
+    write_checkpoint(tmp_path / "c", Checkpoint(1, 0.0, {"a": weight, "b": weight[:1]}, 1), {})
     read = read_checkpoint(tmp_path / "c", {})
     assert torch.equal(read.tensors["a"], weight)
     assert torch.equal(read.tensors["b"], weight[:1])
@@ -219,7 +240,7 @@ def test_crash_while_writing_leaves_the_old_checkpoint(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full_disk)
         with pytest.raises(OSError, match="no space left"):
-            write_checkpoint(tmp_path / "c", Checkpoint(8, 2.0, {}), {})
+            write_checkpoint(tmp_path / "c", Checkpoint(8, 2.0, {}, 9), {})
     assert read_checkpoint(tmp_path / "c", {}).step == 7
     remove_checkpoint(tmp_path / "c")
     assert list(tmp_path.iterdir()) == []

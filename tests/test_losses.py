@@ -17,6 +17,7 @@ from askmask.training.losses import (
     decoder_loss,
     l2_penalty,
     masked_cross_entropy,
+    masked_dice_loss,
     segmentation_loss,
 )
 
@@ -172,3 +173,60 @@ def test_l2_penalty_has_the_kernel_as_its_gradient() -> None:
 
 def test_l2_penalty_of_nothing_is_zero() -> None:
     assert l2_penalty([]).item() == 0
+
+
+# Dice
+
+
+def test_masked_dice_loss_of_three_pixels_by_hand() -> None:
+    # Probabilities of class 1: 3/4, 1/2, and an unlabelled pixel. Labels 1, 0; weights 1, 3.
+    # class 1: 1 - 2 (1 * 3/4) / (1 * 3/4 + 3 * 1/2 + 1) = 1 - 1.5 / 3.25
+    # class 0: 1 - 2 (3 * 1/2) / (1 * 1/4 + 3 * 1/2 + 3) = 1 - 3 / 4.75
+    logits = torch.tensor([[[[0.0, 0.0, 9.0]], [[math.log(3.0), 0.0, 0.0]]]])
+    labels = torch.tensor([[[1, 0, UNLABELLED]]])
+    weight = torch.tensor([[[1.0, 3.0, 5.0]]])
+    expected = ((1 - 1.5 / 3.25) + (1 - 3 / 4.75)) / 2
+    assert masked_dice_loss(logits, labels, weight).item() == pytest.approx(expected)
+
+
+def test_masked_dice_loss_is_zero_for_a_sure_and_right_network_and_one_for_a_wrong_one() -> None:
+    logits = torch.tensor([[[[80.0]], [[-80.0]]]])
+    right, wrong = (
+        masked_dice_loss(logits, torch.tensor([[[label]]]), torch.ones(1, 1, 1)).item()
+        for label in (0, 1)
+    )
+    assert (right, wrong) == (0.0, 1.0)
+
+
+def test_masked_dice_loss_leaves_out_classes_that_nobody_labelled() -> None:
+    # the third class takes nothing from the first two, but nobody labelled it
+    logits = torch.tensor([[[[0.0]], [[0.0]], [[-80.0]]]])
+    loss = masked_dice_loss(logits, torch.tensor([[[0]]]), torch.ones(1, 1, 1))
+    assert loss.item() == pytest.approx(1 - 2 * 0.5 / 1.5)
+
+
+def test_masked_dice_loss_without_a_labelled_pixel_is_zero_and_so_is_its_gradient() -> None:
+    logits = torch.randn(1, 2, 3, 3, requires_grad=True)
+    loss = masked_dice_loss(logits, torch.full((1, 3, 3), UNLABELLED), torch.ones(1, 3, 3))
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits.grad.any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_unlabelled_logits_never_move_the_dice_loss(seed: int) -> None:
+    logits, labels, weight = random_case(seed)
+    other = torch.where((labels == UNLABELLED).unsqueeze(1), math.inf, logits)
+    expected = masked_dice_loss(logits, labels, weight)
+    torch.testing.assert_close(masked_dice_loss(other, labels, weight), expected)
+    assert 0 <= expected.item() <= 1
+
+
+def test_dice_loss_is_added_to_the_foreground_by_its_weight() -> None:
+    logits, labels, weight = random_case(1)
+    outputs = Logits(logits, auxiliary_foreground=(logits + 1,))
+    plain = segmentation_loss(outputs, labels, None, weight)
+    both = segmentation_loss(outputs, labels, None, weight, dice_weight=0.5)
+    expected = plain + 0.5 * masked_dice_loss(logits, labels, weight)
+    torch.testing.assert_close(both, expected)

@@ -19,7 +19,8 @@ from askmask.seeds import torch_generator
 from askmask.training import fit as training
 from askmask.training.augment import TrainingImage
 from askmask.training.batches import BatchMaker
-from askmask.training.fit import StepReport, TrainingResult, auxiliary_weight, learning_rate, train
+from askmask.training.fit import StepReport, TrainingResult, train
+from askmask.training.schedule import auxiliary_weight, learning_rate
 from fakes import MemoryTrainingSet, TinyModel, drawn_training_image, drawn_training_set
 
 

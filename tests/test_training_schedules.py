@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from askmask.config import TrainingConfig
 from askmask.runtime.compute import use_bf16
-from askmask.training.fit import WeightAverage, auxiliary_weight, learning_rate
+from askmask.training.schedule import auxiliary_weight, learning_rate
+from askmask.training.weight_average import WeightAverage
 from fakes import TinyModel
 
 CPU = torch.device("cpu")

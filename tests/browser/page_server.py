@@ -36,15 +36,7 @@ class _Command:
     """`askmask serve`, typed at a command line, with its worker."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "askmask.cli.main",
-            "serve",
-            str(folder),
-            "--port",
-            str(port),
-        ]
+        command = [sys.executable, "-m", "askmask", "serve", str(folder), "--port", str(port)]
         with (folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self.pid = self._process.pid

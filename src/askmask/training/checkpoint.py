@@ -6,6 +6,7 @@ else is never mixed in: it is ignored, and the log says in what it differs.
 
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from askmask.errors import DiskError
 
 _log = logging.getLogger(__name__)
 
-FORMAT: Final = "askmask-checkpoint-1"
+FORMAT: Final = "askmask-checkpoint-2"
+
+_NUMBERS: Final = ("step", "elapsed_seconds", "steps", "best_loss")
 
 Fingerprint = Mapping[str, Any]
 """What a training is a function of, as JSON (Any: each entry has its own form)."""
@@ -38,11 +41,17 @@ class Checkpoint:
         Time they took, over all interruptions.
     tensors : mapping of str to tensor
         Weights, averages and moments by name, on the CPU.
+    steps : int
+        Steps that the training has in all, as planned before the first.
+    best_loss : float
+        Lowest loss on validation images so far, infinite before the first.
     """
 
     step: int
     elapsed_seconds: float
     tensors: Mapping[str, Tensor]
+    steps: int
+    best_loss: float = math.inf
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, fingerprint: Fingerprint) -> None:
@@ -65,7 +74,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, fingerprint: Fingerprin
         If the disk is full; the old checkpoint is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    state = {"step": checkpoint.step, "elapsed_seconds": checkpoint.elapsed_seconds}
+    state = {name: getattr(checkpoint, name) for name in _NUMBERS}
     metadata = {"format": FORMAT, "state": json.dumps(state), "of": json.dumps(dict(fingerprint))}
     # safetensors refuses views, other memory layouts and tensors that share memory
     tensors = {
@@ -120,7 +129,7 @@ def read_checkpoint(path: Path, fingerprint: Fingerprint) -> Checkpoint | None:
             "ignoring the checkpoint %s: it cannot be read (%s). Starting over.", path, error
         )
         return None
-    return Checkpoint(state["step"], state["elapsed_seconds"], tensors)
+    return Checkpoint(tensors=tensors, **state)
 
 
 def remove_checkpoint(path: Path) -> None:

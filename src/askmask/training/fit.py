@@ -7,7 +7,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -21,7 +21,9 @@ from askmask.models.contract import Model
 from askmask.models.dropout import GeneratorNoise
 from askmask.runtime.compute import use_bf16
 from askmask.seeds import torch_generator
+from askmask.training import plan
 from askmask.training.batches import Batch, BatchMaker, TimedWaits, TrainingSet, prefetched
+from askmask.training.best_weights import LAST_PARTS, BestWeights, is_judged
 from askmask.training.checkpoint import (
     Checkpoint,
     Fingerprint,
@@ -30,6 +32,8 @@ from askmask.training.checkpoint import (
     write_checkpoint,
 )
 from askmask.training.losses import l2_penalty, segmentation_loss
+from askmask.training.schedule import auxiliary_weight, learning_rate
+from askmask.training.weight_average import WeightAverage
 
 __all__ = ["StepReport", "TrainingResult", "TrainingSet", "train"]
 
@@ -88,8 +92,12 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     on_step: Callable[[StepReport], None] | None = None,
     attempt: int = 0,
     labelled_digest: str = "",
+    validate: Callable[[Model], float] | None = None,
 ) -> TrainingResult:
     """Train `model` in place; it is left in eval mode with the averaged weights.
+
+    With ``config.seconds`` a few steps are tried first, and the number of steps that fit into that
+    time is fixed; from then on nothing depends on the clock. See ``training.plan``.
 
     On one machine, device and thread count the result is the same bit for bit for the same
     arguments, also if the process is killed and the call repeated with the same `checkpoint`.
@@ -101,7 +109,8 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     images : TrainingSet
         Read by several threads.
     config : TrainingConfig
-        Everything but `start_from`, `restart` and `pseudo_label_weight`, which are the caller's.
+        Everything but `start_from`, `restart`, `keep`, `keep_better` and `pseudo_label_weight`,
+        which are the caller's.
     seed, round, attempt : int
         Key of every random draw.
     checkpoint : Path, optional
@@ -112,6 +121,10 @@ def train(  # noqa: PLR0913 - all that a training is a function of
         Told after every step. What it raises ends the training and reaches the caller.
     labelled_digest : str
         Names the labels, such that a checkpoint of other answers is not taken up.
+    validate : callable, optional
+        Loss of a model on images that it does not learn from; a function of its weights. It is
+        asked a few times in the last fifth of the training, and the averaged weights with the
+        lowest loss are left in the model rather than the last ones.
 
     Returns
     -------
@@ -126,65 +139,77 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     if not images.image_ids:
         raise SourceError("expected at least one training image, got none. Label an image first.")
     started = time.perf_counter()
-    fit = _Fit(model, config, (seed, round, attempt))
-    fingerprint = {
-        "config": config.model_dump(mode="json"),
-        "seed": seed,
-        "round": round,
-        "attempt": attempt,
-        "images": list(images.image_ids),
-        "labels": labelled_digest,
-        "weights": "" if checkpoint is None else digest_weights(model),
-    }
-    first, seconds_before = fit.take_up(checkpoint, fingerprint)
-    started -= seconds_before
+    key = (seed, round, attempt)
+    boundary = model.has_boundary and config.boundary_weight > 0
     make = BatchMaker(
-        images, config, model.n_classes, fit.boundary, seed=seed, round=round, attempt=attempt
+        images, config, model.n_classes, boundary, seed=seed, round=round, attempt=attempt
     )
-    steps = range(first, config.steps)
-    with prefetched(make, steps, depth=PREFETCH, workers=fit.workers) as made:
+    kept = _Kept(
+        checkpoint,
+        {
+            "config": config.model_dump(mode="json"),
+            "seed": seed,
+            "round": round,
+            "attempt": attempt,
+            "images": list(images.image_ids),
+            "labels": labelled_digest,
+            "weights": "" if checkpoint is None else digest_weights(model),
+        },
+    )
+    saved = kept.read()
+    steps = _planned(model, make, config, key, validate) if saved is None else saved.steps
+    fit = _Fit(model, plan.of_steps(config, steps), key)
+    first = 0
+    if saved is not None:
+        fit.restore(saved)
+        started -= saved.elapsed_seconds
+        first = saved.step
+    elif config.seconds is not None:
+        kept.write(fit.state(0, time.perf_counter() - started))  # the plan stands from here on
+    with prefetched(make, range(first, steps), depth=PREFETCH, workers=fit.workers) as made:
         batches = TimedWaits(made)
-        for step, batch in zip(steps, batches, strict=True):
+        for step, batch in enumerate(batches, first):
             loss, done = fit.step(step, batch), step + 1
             if not math.isfinite(loss):
                 break
+            if validate is not None and is_judged(done, steps):
+                fit.judge(validate)
             if on_step is not None:
-                on_step(StepReport(done, config.steps, loss, learning_rate(config, step)))
-            if checkpoint is not None and done % config.checkpoint_every == 0:
-                state = Checkpoint(done, time.perf_counter() - started, fit.tensors())
-                write_checkpoint(checkpoint, state, fingerprint)
-    reason = fit.finish(loss, f"step {done} of {config.steps}")
-    if checkpoint is not None:
-        remove_checkpoint(checkpoint)
+                on_step(StepReport(done, steps, loss, learning_rate(fit.config, step)))
+            if done < steps and done % config.checkpoint_every == 0:
+                kept.write(fit.state(done, time.perf_counter() - started))
+    reason = fit.finish(loss, f"step {done} of {steps}")
+    kept.remove()
     elapsed = time.perf_counter() - started
     status: Literal["finished", "failed"] = "failed" if reason else "finished"
     return TrainingResult(status, reason, done, loss, elapsed, batches.seconds)
 
 
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Learning rate of a step, counted from 0.
-
-    Rises linearly over `warmup_steps`. Then, with t the steps since: ``constant``;
-    ``exponential``, times ``decay_factor ** (t / decay_steps)``; ``cosine``, times half of
-    ``1 + cos(pi t / T)`` with T the steps after the warm-up, so that it would be 0 just after the
-    last one.
-    """
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    since = step - config.warmup_steps
-    if config.schedule == "exponential" and config.decay_steps is not None:
-        return config.learning_rate * float(config.decay_factor ** (since / config.decay_steps))
-    if config.schedule == "cosine":
-        share = since / (config.steps - config.warmup_steps)
-        return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
-    return config.learning_rate
-
-
-def auxiliary_weight(config: TrainingConfig, step: int) -> float:
-    """Weight of the branches' losses: ``0.1 ** floor(step / auxiliary_decay_steps)``, or 1."""
-    if config.auxiliary_decay_steps is None:
-        return 1.0
-    return float(0.1 ** (step // config.auxiliary_decay_steps))
+def _planned(
+    model: Model,
+    make: BatchMaker,
+    config: TrainingConfig,
+    key: tuple[int, int, int],
+    validate: Callable[[Model], float] | None,
+) -> int:
+    """Steps to do; with a time to keep, some are tried on the model, which is as before then."""
+    if config.seconds is None:
+        return config.steps
+    started = time.perf_counter()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit = _Fit(model, config, key)
+    tries = range(min(plan.TRIED_STEPS, config.steps))
+    with prefetched(make, tries, depth=PREFETCH, workers=fit.workers) as batches:
+        each = plan.step_seconds(fit.step(step, batch) for step, batch in enumerate(batches))
+    judging = time.perf_counter()
+    if validate is not None:
+        fit.judge(validate)
+    now = time.perf_counter()
+    model.load_state_dict(before)
+    left = config.seconds - (now - started) - len(LAST_PARTS) * (now - judging)
+    steps = plan.fitting_steps(config, left, each)
+    _log.info("training %d steps in about %.0f s, %.3f s each", steps, config.seconds, each)
+    return steps
 
 
 def digest_weights(model: Model) -> str:
@@ -196,54 +221,43 @@ def digest_weights(model: Model) -> str:
     return digest.hexdigest()
 
 
-class WeightAverage:
-    """Exponential moving average of a model's weights and float buffers.
+class _Kept:
+    """Where the state of a training is kept; nowhere without a path."""
 
-    After the update of step t (from 0), ``average = d * average + (1 - d) * value`` with
-    ``d = min(decay, (1 + t) / (10 + t))``: a young average forgets the start faster. Batch-norm
-    statistics are averaged like weights, so that they belong together.
+    def __init__(self, path: Path | None, fingerprint: Fingerprint) -> None:
+        self._path = path
+        self._of = fingerprint
 
-    Parameters
-    ----------
-    model : Model
-        Its tensors are read at every update; they must be changed in place only.
-    decay : float
-        In [0, 1); 0 gives the last weights.
-    """
+    def read(self) -> Checkpoint | None:
+        saved = None if self._path is None else read_checkpoint(self._path, self._of)
+        if saved is not None:
+            _log.info("taking up the training %s after step %d", self._path, saved.step)
+        return saved
 
-    def __init__(self, model: Model, decay: float) -> None:
-        state = model.state_dict()
-        self._values = {name: t for name, t in state.items() if t.is_floating_point()}
-        self._decay = decay
-        self.averages = {name: tensor.clone() for name, tensor in self._values.items()}
+    def write(self, state: Checkpoint) -> None:
+        if self._path is not None:
+            write_checkpoint(self._path, state, self._of)
 
-    def update(self, step: int) -> None:
-        """Take in the model's present weights."""
-        decay = min(self._decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.averages.values()), list(self._values.values()), 1 - decay)
-
-    def hand_over(self) -> bool:
-        """Put the averages into the model; returns whether all of them are finite."""
-        finite = True
-        for name, value in self._values.items():
-            value.copy_(self.averages[name])
-            finite = finite and bool(torch.isfinite(value).all())
-        return finite
+    def remove(self) -> None:
+        if self._path is not None:
+            remove_checkpoint(self._path)
 
 
 class _Fit:
     """What a training changes: weights, their average, the optimizer's moments."""
 
     def __init__(self, model: Model, config: TrainingConfig, key: tuple[int, int, int]) -> None:
-        self.boundary = model.has_boundary and config.boundary_weight > 0
+        self.config = config
+        self._boundary = model.has_boundary and config.boundary_weight > 0
         self._device = next(model.parameters()).device
         # one thread keeps up with a CPU's steps; a GPU is faster than one thread prepares
         self.workers = PREFETCH if self._device.type == "cuda" else 1
         self._bf16 = use_bf16(config.precision, self._device)
-        self._config, self._key = config, key
+        self._key = key
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in stubs
         self._model = model.train()
         self._average = WeightAverage(model, config.ema_decay)
+        self._best = BestWeights()
         self._trained = [p for p in model.parameters() if p.requires_grad]
         self._kernels = [p for p in self._trained if p.ndim == 4]  # of convolutions
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
@@ -260,12 +274,12 @@ class _Fit:
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss(step, batch.to(self._device))
         loss.backward()  # type: ignore[no-untyped-call]
-        if self._config.l2:
-            loss = loss.detach() + self._config.l2 * self._decay_kernels()
-        if self._config.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self._trained, self._config.gradient_clip)
+        if self.config.l2:
+            loss = loss.detach() + self.config.l2 * self._decay_kernels()
+        if self.config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._trained, self.config.gradient_clip)
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self._config, step)
+            group["lr"] = learning_rate(self.config, step)
         self._optimizer.step()
         self._average.update(step)
         return loss.item()  # last: the only wait for the device
@@ -274,14 +288,15 @@ class _Fit:
         seed, round, attempt = self._key
         noise = GeneratorNoise(torch_generator(seed, "training dropout", round, attempt, step))
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            outputs = self._model(batch.images, noise, boundary=self.boundary)
+            outputs = self._model(batch.images, noise, boundary=self._boundary)
         return segmentation_loss(
             outputs,
             batch.labels,
             batch.boundary,
             batch.weight,
-            boundary_weight=self._config.boundary_weight,
-            auxiliary_weight=auxiliary_weight(self._config, step),
+            boundary_weight=self.config.boundary_weight,
+            auxiliary_weight=auxiliary_weight(self.config, step),
+            dice_weight=self.config.dice_weight,
         )
 
     def _decay_kernels(self) -> Tensor:
@@ -292,11 +307,23 @@ class _Fit:
             if kernel.grad is None:  # of a decoder that is not trained
                 kernel.grad = torch.zeros_like(kernel)
             gradients.append(kernel.grad)
-        torch._foreach_add_(gradients, kernels, alpha=self._config.l2)
+        torch._foreach_add_(gradients, kernels, alpha=self.config.l2)
         return l2_penalty(kernels)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything that the next step depends on, by name."""
+    def judge(self, validate: Callable[[Model], float]) -> None:
+        """Keep the averaged weights of now if their loss on other images is the lowest so far."""
+        with self._average.lent():
+            self._model.eval()
+            loss = validate(self._model)
+            self._model.train()
+        self._best.offer(self._average.averages, loss)
+
+    def state(self, done: int, elapsed_seconds: float) -> Checkpoint:
+        """Everything that the next step and the end depend on."""
+        tensors = self._tensors()
+        return Checkpoint(done, elapsed_seconds, tensors, self.config.steps, self._best.loss)
+
+    def _tensors(self) -> dict[str, Tensor]:
         moments = {
             f"optimizer.{index}.{name}": value
             for index, values in self._optimizer.state_dict()["state"].items()
@@ -304,22 +331,17 @@ class _Fit:
         }
         weights = {f"model.{name}": value for name, value in self._model.state_dict().items()}
         averages = {f"average.{name}": value for name, value in self._average.averages.items()}
-        return weights | averages | moments
+        best = {f"best.{name}": value for name, value in self._best.tensors.items()}
+        return weights | averages | moments | best
 
-    def take_up(self, path: Path | None, fingerprint: Fingerprint) -> tuple[int, float]:
-        """Go on from a checkpoint if there is one; returns the steps done and their seconds."""
-        saved = None if path is None else read_checkpoint(path, fingerprint)
-        if saved is None:
-            return 0, 0.0
-        _log.info("taking up the training %s after step %d", path, saved.step)
-        self._restore(saved.tensors)
-        return saved.step, saved.elapsed_seconds
-
-    def _restore(self, tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        tensors = saved.tensors
         for name, value in self._model.state_dict().items():
             value.copy_(tensors[f"model.{name}"])
-        for name, value in self._average.averages.items():
-            value.copy_(tensors[f"average.{name}"])
+        self._average.restore({name: tensors[f"average.{name}"] for name in self._average.averages})
+        best = {n.removeprefix("best."): t for n, t in tensors.items() if n.startswith("best.")}
+        self._best.restore(best, saved.best_loss)
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer."):
@@ -334,6 +356,8 @@ class _Fit:
     def finish(self, loss: float, place: str) -> str | None:
         """Leave the averaged weights in the model, in eval mode; returns why it failed, if so."""
         self._model.eval()
+        if self._best.tensors:
+            self._average.restore(self._best.tensors)
         finite = self._average.hand_over()
         if not math.isfinite(loss):
             return f"the loss became {loss!r} at {place}"

@@ -99,6 +99,49 @@ def _cross_entropy(
     return -(torch.where(target > 0, log_probs, 0.0) * target).sum()
 
 
+def masked_dice_loss(
+    logits: Float[Tensor, "B C H W"],
+    labels: Int64[Tensor, "B H W"],
+    weight: Float[Tensor, "B H W"],
+) -> Float[Tensor, ""]:
+    """One minus the soft Dice of each class that was labelled, averaged over these classes.
+
+    Every class counts alike, however few pixels it has; so it asks for thin and rare ones, which
+    cross-entropy may leave out at little cost.
+
+    Parameters
+    ----------
+    logits, labels, weight : tensors
+        As in `masked_cross_entropy`.
+
+    Returns
+    -------
+    () float32 tensor
+        Mean over classes c of ``1 - 2 sum(w p_c y_c) / sum(w (p_c + y_c))``, in [0, 1], with p the
+        softmax and y the one-hot labels, over the labelled pixels of the whole batch. Without a
+        labelled pixel it is 0, and so is its gradient.
+
+    References
+    ----------
+    Milletari et al. 2016, V-Net, arXiv:1606.04797, without the squares in the denominator.
+
+    Examples
+    --------
+    >>> logits = torch.zeros(1, 2, 1, 2)
+    >>> masked_dice_loss(logits, torch.tensor([[[0, -1]]]), torch.ones(1, 1, 2))
+    tensor(0.3333)
+    """
+    target = _target(labels, weight, logits.shape[1])
+    share = target.sum(dim=1, keepdim=True)  # (B, 1, H, W), 0 where unlabelled
+    probs = torch.where(share > 0, logits.float().softmax(dim=1), 0.0)
+    common = (probs * target).sum(dim=(0, 2, 3))  # (C,)
+    true = target.sum(dim=(0, 2, 3))
+    both = (probs * share).sum(dim=(0, 2, 3)) + true
+    occurs = (true > 0).float()
+    dice = 2 * common / torch.where(true > 0, both, 1.0)
+    return (occurs * (1 - dice)).sum() / occurs.sum().clamp(min=1)
+
+
 def decoder_loss(
     logits: Float[Tensor, "B C H W"],
     branches: Sequence[Tensor],
@@ -138,8 +181,12 @@ def segmentation_loss(
     *,
     boundary_weight: float = 1.0,
     auxiliary_weight: float = 1.0,
+    dice_weight: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Loss of a pass: foreground decoder plus `boundary_weight` times contour decoder.
+
+    Each decoder's loss is its cross-entropy; the foreground's also has `dice_weight` times the
+    Dice loss of its own logits (those of its branches stay with cross-entropy).
 
     Parameters
     ----------
@@ -151,8 +198,8 @@ def segmentation_loss(
         1 on a contour, 0 off it, or `UNLABELLED`.
     weight : (B, H, W) float tensor
         How much each pixel counts in both decoders.
-    boundary_weight, auxiliary_weight : float
-        Weights of the contour decoder and of the branches, >= 0.
+    boundary_weight, auxiliary_weight, dice_weight : float
+        Weights of the contour decoder, of the branches and of the Dice loss, >= 0.
 
     Raises
     ------
@@ -162,6 +209,8 @@ def segmentation_loss(
     foreground = decoder_loss(
         outputs.foreground, outputs.auxiliary_foreground, labels, weight, auxiliary_weight
     )
+    if dice_weight > 0:
+        foreground = foreground + dice_weight * masked_dice_loss(outputs.foreground, labels, weight)
     if outputs.boundary is None:
         return foreground
     if boundary is None:

@@ -1,18 +1,10 @@
-"""The one config of a run: YAML in, validated, saved with the run; no other place holds a setting.
+"""Every setting there is, section by section, with its default and what it may be."""
 
-`load_config` reads a file and applies dotted overrides (``query.region.stride=15``). An unknown
-key names the nearest key that exists.
-"""
-
-import difflib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from askmask.errors import ConfigError
 from askmask.records import Unit
 
 
@@ -76,16 +68,26 @@ class AugmentConfig(_Section):
 class TrainingConfig(_Section):
     """How a model is fitted to the labelled pixels.
 
+    A training has `steps` steps; with `seconds`, as many of them as fit into that time on this
+    machine, fixed after a few tries and recorded (null: no limit).
     The learning rate is multiplied by `decay_factor` every `decay_steps` steps (smoothly, as an
     exponential) after a linear `warmup_steps`; null means constant. `auxiliary_decay_steps`: the
     weight of the branches' losses is 0.1 ** floor(step / auxiliary_decay_steps); null keeps 1.
     `draw`: images are drawn for a crop by their labelled ``"pixels"``, so that an image with one
     small region does not take the place of a whole one, or all ``"images"`` equally often.
     `boundary_radius`: how far a contour target reaches from the edge of an object, in pixels; 3 in
-    the paper at full resolution.
+    the paper at full resolution. `dice_weight` adds so much Dice loss to the cross-entropy.
+
+    `start_from` ``"previous"`` goes on from the weights of the model before, ``"fresh"`` forgets
+    them, so that strategies are compared by their labels alone. `keep`: the ``"average"`` of the
+    last weights, or, where there are validation images, the ``"best"`` of several such averages by
+    their loss on them. With `keep_better` a model that came out worse than the one before on the
+    validation images, or that gives every pixel one class, is put aside and the one before stays
+    in use; both are recorded.
     """
 
     steps: int = Field(600, ge=1)
+    seconds: float | None = Field(None, gt=0)
     batch_size: int = Field(5, ge=1)
     crop: int = Field(256, ge=32)
     draw: Literal["pixels", "images"] = "pixels"
@@ -101,10 +103,13 @@ class TrainingConfig(_Section):
     warmup_steps: int = Field(0, ge=0)
     boundary_weight: float = Field(1.0, ge=0)
     boundary_radius: float = Field(3.0, ge=0)
+    dice_weight: float = Field(0.0, ge=0)
     auxiliary_decay_steps: int | None = Field(None, ge=1)
     gradient_clip: float | None = Field(None, gt=0)
     ema_decay: float = Field(0.999, ge=0, lt=1)
     start_from: Literal["fresh", "previous"] = "fresh"
+    keep: Literal["average", "best"] = "average"
+    keep_better: bool = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpoint_every: int = Field(200, ge=1)
     augment: AugmentConfig = AugmentConfig()
@@ -275,118 +280,3 @@ class Config(_Section):
         if sampling.adaptive and sampling.method == "ensemble":
             raise ValueError("adaptive needs method: dropout, the members of an ensemble are fixed")
         return sampling
-
-
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML config.
-
-    Parameters
-    ----------
-    path : Path
-        The file. A relative `data.path` or `model.weights` in it counts from the file's folder.
-    overrides : sequence of str
-        ``dotted.key=value``, the value in YAML; they win over the file. Relative paths in them
-        count from the working directory.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing or no YAML mapping, or a key or value is not allowed.
-    """
-    if not path.is_file():
-        raise ConfigError(f"no config file {str(path)!r}. Give the path of a YAML file.")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"expected YAML in {str(path)!r}, but: {error}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(
-            f"expected a mapping of settings in {str(path)!r}, got {type(tree).__name__}."
-        )
-    _resolve_paths(tree, path.resolve().parent)
-    for override in overrides:
-        _apply_override(tree, override)
-    return parse_config(tree, str(path))
-
-
-def parse_config(tree: dict[str, Any], where: str = "config") -> Config:
-    """Validate a tree of settings; `where` names it in messages.
-
-    Raises
-    ------
-    ConfigError
-        With one line per problem.
-    """
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors(include_url=False)]
-        raise ConfigError(f"in {where}:\n  " + "\n  ".join(lines)) from None
-
-
-def dump_config(config: Config) -> str:
-    """Return the whole config as YAML, defaults included, such that `load_config` reads it."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def with_overrides(config: Config, overrides: dict[str, Any]) -> Config:
-    """Copy of `config` with dotted keys replaced, validated again."""
-    tree = config.model_dump(mode="json")
-    for key, value in overrides.items():
-        _set(tree, key.split("."), value)
-    return parse_config(tree, "overrides")
-
-
-def _resolve_paths(tree: dict[str, Any], base: Path) -> None:
-    for section, key in (("data", "path"), ("model", "weights")):
-        part = tree.get(section)
-        value = part.get(key) if isinstance(part, dict) else None
-        looks_like_path = isinstance(value, str) and (section == "data" or "/" in value)
-        if isinstance(part, dict) and looks_like_path and ":" not in str(value):
-            part[key] = str((base / Path(str(value)).expanduser()).resolve())
-
-
-def _apply_override(tree: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"expected an override like query.unit=image, got {override!r}.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"expected YAML after '=' in {override!r}, but: {error}") from error
-    _set(tree, key.split("."), value)
-
-
-def _set(tree: dict[str, Any], keys: list[str], value: object) -> None:
-    for key in keys[:-1]:
-        if tree.get(key) is None:
-            tree[key] = {}
-        if not isinstance(tree[key], dict):
-            raise ConfigError(f"{'.'.join(keys)!r} leads through {key!r}, which is no section.")
-        tree = tree[key]
-    tree[keys[-1]] = value
-
-
-def _explain(problem: Any) -> str:  # Any: pydantic's ErrorDetails
-    location = [str(part) for part in problem["loc"]]
-    dotted = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        known = _keys_at(location[:-1])
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else f" Choose from: {', '.join(known)}."
-        return f"unknown key {dotted!r}.{hint}"
-    if problem["type"] == "missing":
-        return f"{dotted!r} is required."
-    return f"{dotted}: {problem['msg']}, got {problem['input']!r}."
-
-
-def _keys_at(location: list[str]) -> list[str]:
-    section: type[BaseModel] = Config
-    for part in location:
-        annotation = section.model_fields[part].annotation if part in section.model_fields else None
-        choices = [annotation, *get_args(annotation)]
-        found = [c for c in choices if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not found:
-            return []
-        section = found[0]
-    return sorted(section.model_fields)

@@ -1,0 +1,44 @@
+"""The one config of a run: YAML in, validated, saved with the run; no other place holds a setting.
+
+`load_config` reads a file and applies dotted overrides (``query.region.stride=15``). An unknown
+key names the nearest key that exists.
+"""
+
+from askmask.config.reading import dump_config, load_config, parse_config, with_overrides
+from askmask.config.sections import (
+    AugmentConfig,
+    CalibrationConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    GridConfig,
+    ImageConfig,
+    ModelConfig,
+    QueryConfig,
+    RegionConfig,
+    RestartRule,
+    SamplingConfig,
+    ServeConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "AugmentConfig",
+    "CalibrationConfig",
+    "Config",
+    "DataConfig",
+    "EvaluationConfig",
+    "GridConfig",
+    "ImageConfig",
+    "ModelConfig",
+    "QueryConfig",
+    "RegionConfig",
+    "RestartRule",
+    "SamplingConfig",
+    "ServeConfig",
+    "TrainingConfig",
+    "dump_config",
+    "load_config",
+    "parse_config",
+    "with_overrides",
+]

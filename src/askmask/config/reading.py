@@ -1,0 +1,127 @@
+"""From YAML to a config and back: paths, overrides, and messages that name the nearest key."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from askmask.config.sections import Config
+from askmask.errors import ConfigError
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML config.
+
+    Parameters
+    ----------
+    path : Path
+        The file. A relative `data.path` or `model.weights` in it counts from the file's folder.
+    overrides : sequence of str
+        ``dotted.key=value``, the value in YAML; they win over the file. Relative paths in them
+        count from the working directory.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no YAML mapping, or a key or value is not allowed.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no config file {str(path)!r}. Give the path of a YAML file.")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected YAML in {str(path)!r}, but: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"expected a mapping of settings in {str(path)!r}, got {type(tree).__name__}."
+        )
+    _resolve_paths(tree, path.resolve().parent)
+    for override in overrides:
+        _apply_override(tree, override)
+    return parse_config(tree, str(path))
+
+
+def parse_config(tree: dict[str, Any], where: str = "config") -> Config:
+    """Validate a tree of settings; `where` names it in messages.
+
+    Raises
+    ------
+    ConfigError
+        With one line per problem.
+    """
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors(include_url=False)]
+        raise ConfigError(f"in {where}:\n  " + "\n  ".join(lines)) from None
+
+
+def dump_config(config: Config) -> str:
+    """Return the whole config as YAML, defaults included, such that `load_config` reads it."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def with_overrides(config: Config, overrides: dict[str, Any]) -> Config:
+    """Copy of `config` with dotted keys replaced, validated again."""
+    tree = config.model_dump(mode="json")
+    for key, value in overrides.items():
+        _set(tree, key.split("."), value)
+    return parse_config(tree, "overrides")
+
+
+def _resolve_paths(tree: dict[str, Any], base: Path) -> None:
+    for section, key in (("data", "path"), ("model", "weights")):
+        part = tree.get(section)
+        value = part.get(key) if isinstance(part, dict) else None
+        looks_like_path = isinstance(value, str) and (section == "data" or "/" in value)
+        if isinstance(part, dict) and looks_like_path and ":" not in str(value):
+            part[key] = str((base / Path(str(value)).expanduser()).resolve())
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"expected an override like query.unit=image, got {override!r}.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"expected YAML after '=' in {override!r}, but: {error}") from error
+    _set(tree, key.split("."), value)
+
+
+def _set(tree: dict[str, Any], keys: list[str], value: object) -> None:
+    for key in keys[:-1]:
+        if tree.get(key) is None:
+            tree[key] = {}
+        if not isinstance(tree[key], dict):
+            raise ConfigError(f"{'.'.join(keys)!r} leads through {key!r}, which is no section.")
+        tree = tree[key]
+    tree[keys[-1]] = value
+
+
+def _explain(problem: Any) -> str:  # Any: pydantic's ErrorDetails
+    location = [str(part) for part in problem["loc"]]
+    dotted = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else f" Choose from: {', '.join(known)}."
+        return f"unknown key {dotted!r}.{hint}"
+    if problem["type"] == "missing":
+        return f"{dotted!r} is required."
+    return f"{dotted}: {problem['msg']}, got {problem['input']!r}."
+
+
+def _keys_at(location: list[str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in location:
+        annotation = section.model_fields[part].annotation if part in section.model_fields else None
+        choices = [annotation, *get_args(annotation)]
+        found = [c for c in choices if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not found:
+            return []
+        section = found[0]
+    return sorted(section.model_fields)
