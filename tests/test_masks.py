@@ -144,7 +144,7 @@ def test_deep_colours_are_refused() -> None:
         ({0, 255}, None, None, MaskKind.BINARY),
         ({255}, 2, None, MaskKind.BINARY),
         ({0, 128, 255}, 2, 128, MaskKind.BINARY),
-        ({0, 255}, 5, None, MaskKind.INDEX),
+        ({0, 255}, 5, 255, MaskKind.INDEX),
         ({0, 255}, 2, 255, MaskKind.INDEX),
         ({0, 1, 255}, 2, None, MaskKind.INDEX),
         ({0, 1, 2, 99}, 3, 99, MaskKind.INDEX),
@@ -162,6 +162,7 @@ def test_kind_is_found_where_only_one_fits(
     ("survey", "n_classes", "colours", "reason"),
     [
         (Survey(frozenset({0, 1}), 0, 3, 0), None, None, "hold 2 values up to 1, and no classes"),
+        (Survey(frozenset({0, 255}), 0, 3, 0), 5, None, "255 may be white, a class, or say"),
         (Survey(frozenset({0, 7}), 0, 3, 0), 2, None, "hold 2 values up to 7, and 2 classes are"),
         (Survey(frozenset(), 3, 0, 0), 2, None, "no colours of the classes are given"),
         (Survey(frozenset({0}), 3, 1, 0), 2, COLOURS, "3 masks are in colours and 1 are not"),
@@ -192,6 +193,15 @@ def test_kind_is_asked_for_where_several_fit(
         SourceError, match=f"{reason}.*Say which it is: index, palette, binary, instances"
     ):
         guess_kind(survey, n_classes, colours=colours)
+
+
+@pytest.mark.parametrize("values", [{0, 255}, {255}])
+def test_white_in_a_region_that_was_asked_may_also_say_do_not_know(values: set[int]) -> None:
+    survey = Survey(frozenset(values), 0, 1, 0)
+    with pytest.raises(SourceError, match="--kind binary if .*--kind index if"):
+        guess_kind(survey, 2, may_be_unsure=True)
+    survey = Survey(frozenset({*values, 1}), 0, 1, 0)
+    assert guess_kind(survey, 2, may_be_unsure=True) is MaskKind.INDEX
 
 
 def test_coloured_masks_with_colours_given_are_palette_masks() -> None:

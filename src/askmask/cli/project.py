@@ -91,7 +91,7 @@ def tell(
         if query is None:
             raise ProjectError(f"expected a query in {str(project)!r}, found none. Ask first.")
         where = folder or query_folder(opened, query)
-        answers = read_answers(where, query, len(opened.source.classes), author=author)
+        answers = read_answers(where, query, opened.source.classes, author=author)
         if not answers:
             raise ProjectError(
                 f"expected painted masks named *_mask.png in {str(where)!r}, found none. "

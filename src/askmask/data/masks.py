@@ -293,12 +293,12 @@ def _explain(
         )
     more = f"; and {len(values) - _LISTED} more" if len(values) > _LISTED else ""
     noun = "colours" if in_colour else "values"
-    cut = (
-        " If edges are soft (anti-aliased), say where to cut: --threshold 128."
-        if rule.kind is MaskKind.BINARY
-        else ""
-    )
+    hint = {
+        MaskKind.BINARY: " If edges are soft (anti-aliased), say where to cut: --threshold 128.",
+        MaskKind.INDEX: " If each class has a shade of its own, give the shades as colours in a "
+        "classes.json, and say --kind palette.",
+    }.get(rule.kind, "")
     return (
         f"{where!r} holds {noun} that no class has: {'; '.join(listed)}{more}. "
-        f"Expected {rule.expected()}. Correct the mask, or the classes.{cut}"
+        f"Expected {rule.expected()}. Correct the mask, or the classes.{hint}"
     )

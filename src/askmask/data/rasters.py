@@ -35,13 +35,15 @@ def encode_image(image: Pixels) -> bytes:
     return _png(Image.fromarray(image))
 
 
-def encode_mask(labels: Labels) -> bytes:
+def encode_mask(labels: Labels, colours: Pixels | None = None) -> bytes:
     """PNG of a class raster: 8-bit indices, `UNLABELLED` as 255.
 
     Parameters
     ----------
     labels : (H, W) int16
         Values in [-1, 254].
+    colours : (256, 3) uint8, optional
+        Colour of each index: the file is seen in any program, and read by its indices as before.
 
     Raises
     ------
@@ -55,7 +57,10 @@ def encode_mask(labels: Labels) -> bytes:
             f"got values in [{lowest}, {highest}]. A mask holds at most 255 classes."
         )
     values = np.where(labels == UNLABELLED, _UNLABELLED_VALUE, labels)
-    return _png(Image.fromarray(values.astype(np.uint8)))
+    image = Image.fromarray(values.astype(np.uint8))
+    if colours is not None:
+        image.putpalette(colours.tobytes())  # turns grey values into indices, and changes none
+    return _png(image)
 
 
 def decode_mask(content: bytes, where: str = "mask") -> Labels:

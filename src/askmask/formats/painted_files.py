@@ -7,15 +7,16 @@
       001_train_7.png               the region as it is
       001_train_7_context.png       the whole image with the region drawn in
       001_train_7_score.tif         acquisition score per pixel of the region, float32
-      001_train_7_prediction.png    the model's labels: a mask to start from
-      001_train_7_mask.png          what you save: class indices, 255 = do not know
+      001_train_7_prediction.png    the model's labels in colours: a mask to start from
+      001_train_7_mask.png          what you save: the same colours or indices, 255 = do not know
 
 `write_query` makes all but the last; `read_answers` reads the last.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,15 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image, ImageDraw
 
-from askmask.data.rasters import decode_mask, encode_mask
+from askmask.data.class_colours import UNLABELLED_COLOUR, colour_table, colours_by_name
+from askmask.data.masks import MaskKind, MaskRule
+from askmask.data.prepare.mask_options import MaskOptions, choose_rule
+from askmask.data.prepare.pairing import composed
+from askmask.data.prepare.stored_files import StoredFile, list_folder
+from askmask.data.rasters import encode_mask
 from askmask.data.source import Source
-from askmask.errors import SourceError
-from askmask.records import UNLABELLED, Answer, Labels, Mask, Query, QueryItem
+from askmask.errors import ExchangeError, SourceError
+from askmask.records import Answer, ClassMap, Labels, Mask, Query, QueryItem
 
 _HIGHLIGHT = (255, 210, 0)
 
@@ -78,7 +84,8 @@ def write_query(
         score_map, labels = maps[image_id]
         if score_map is not None:
             tifffile.imwrite(f"{stem}_score.tif", score_map[item.region.slices])
-        prefilled = encode_mask(labels[item.region.slices])
+        table = colour_table(len(source.classes))
+        prefilled = encode_mask(labels[item.region.slices], table)
         Path(f"{stem}_prediction.png").write_bytes(prefilled)
     facts = {"classes": list(source.classes.names), "unlabelled": 255, **asdict(query)}
     text = json.dumps(facts, indent=1)
@@ -86,7 +93,14 @@ def write_query(
     return folder
 
 
-def read_answers(folder: Path, query: Query, n_classes: int, *, author: str) -> list[Answer]:
+def read_answers(
+    folder: Path,
+    query: Query,
+    classes: ClassMap,
+    *,
+    author: str,
+    masks: MaskOptions | None = None,
+) -> list[Answer]:
     """Read the masks that a person saved beside the files of a query.
 
     Parameters
@@ -95,54 +109,103 @@ def read_answers(folder: Path, query: Query, n_classes: int, *, author: str) -> 
         Where `write_query` wrote.
     query : Query
         The query that was written there.
-    n_classes : int
-        Number of classes C; a mask holds 0 ... C - 1, or 255 for "do not know".
+    classes : ClassMap
+        The project's classes.
     author : str
         Who answered.
+    masks : MaskOptions, optional
+        What was said of the masks. Colours that nobody named are those of the prediction.
 
     Returns
     -------
     list of Answer
-        One for each ``*_mask.png`` that exists, in the query's order; may be empty.
+        One for each file ``*_mask`` that exists, in the query's order; may be empty.
 
     Raises
     ------
-    SourceError
-        If a mask has another size than its region, or a value that is no class.
+    ExchangeError
+        With a line for every problem: a mask has another size than its region, or a value that is
+        no class; or what the masks hold may mean two things, together with what settles it.
     """
+    options = masks or MaskOptions()
+    options.check()
+    problems: list[str] = []
+    painted = _find_painted(folder, query, problems)
+    rule = _rule(list(painted.values()), classes, options, problems)
     answers = []
     for item in query.items:
-        path = folder / f"{item_stem(item)}_mask.png"
-        if not path.is_file():
+        file = painted.get(item.rank)
+        if file is None or rule is None:
             continue
-        labels = decode_mask(path.read_bytes(), path.name)
-        _check(path, labels, item, n_classes)
-        answers.append(
-            Answer(
-                region=item.region,
-                mask=Mask(labels),
-                round=query.round,
-                author=author,
-                tool="files",
-                model=query.model,
+        mask = _read(file, item, rule, problems)
+        if mask is not None:
+            answers.append(
+                Answer(
+                    region=item.region,
+                    mask=mask,
+                    round=query.round,
+                    author=author,
+                    tool="files",
+                    model=query.model,
+                )
             )
-        )
+    if problems:
+        raise ExchangeError(problems)
     return answers
 
 
-def _check(path: Path, labels: Labels, item: QueryItem, n_classes: int) -> None:
+def _find_painted(folder: Path, query: Query, problems: list[str]) -> dict[int, StoredFile]:
+    """Painted masks by the rank of their item; adds to `problems`."""
+    files: dict[str, list[StoredFile]] = defaultdict(list)
+    for file in list_folder(folder) if folder.is_dir() else []:
+        if file.is_image and not file.folder:
+            files[file.stem].append(file)
+    found = {}
+    for item in query.items:
+        twins = files[composed(f"{item_stem(item)}_mask")]
+        if len(twins) > 1:
+            names = ", ".join(repr(file.name) for file in twins)
+            problems.append(f"{names}: several masks of one region. Keep one of them.")
+        if twins:
+            found[item.rank] = twins[0]
+    return found
+
+
+def _rule(
+    files: list[StoredFile], classes: ClassMap, options: MaskOptions, problems: list[str]
+) -> MaskRule | None:
+    """How to read the masks, all of them alike; adds to `problems`."""
+    if options.kind == MaskKind.INSTANCE_FILES:
+        problems.append(
+            "kind: the mask of a region is one file, so its objects cannot be in files of their "
+            "own. Number them in one file, and say --kind instances."
+        )
+        return None
+    if options.palette is None:
+        options = replace(
+            options,
+            palette=colours_by_name(classes.names),
+            ignore_colour=options.ignore_colour or UNLABELLED_COLOUR,
+        )
+    options = replace(options, may_be_unsure=True)
+    rule, _ = choose_rule(files, classes.names, options, problems)
+    return rule
+
+
+def _read(file: StoredFile, item: QueryItem, rule: MaskRule, problems: list[str]) -> Mask | None:
+    try:
+        mask = rule.decode(file.read(), file.name)
+    except SourceError as error:
+        problems.append(str(error))
+        return None
     expected = (item.region.height, item.region.width)
-    if labels.shape != expected:
-        raise SourceError(
-            f"expected mask {path.name!r} of shape {expected}, like its region, got "
-            f"{labels.shape}. Save the mask at the size of {path.name.replace('_mask', '')!r}."
-        )
-    strange = sorted({int(v) for v in np.unique(labels)} - {UNLABELLED, *range(n_classes)})
-    if strange:
-        raise SourceError(
-            f"expected values 0 to {n_classes - 1} or 255 in mask {path.name!r}, got "
-            f"{strange!r}. Paint class indices, and 255 where you do not know."
-        )
+    if mask.labels.shape == expected:
+        return mask
+    problems.append(
+        f"expected mask {file.name!r} of shape {expected}, like its region, got "
+        f"{mask.labels.shape}. Save the mask at the size of {f'{item_stem(item)}.png'!r}."
+    )
+    return None
 
 
 def _context(image: npt.NDArray[np.uint8], item: QueryItem) -> Image.Image:

@@ -91,14 +91,16 @@ def guess_kind(
         The value of unlabelled pixels, if one was given.
     may_be_unsure : bool
         Whether 255 is as likely to say "do not know" as it is to be white: in a region that was
-        asked, it is; among masks of whole images, a mask without any second class is not.
+        asked, it is. Among masks of whole images of two classes it is not, since no second class
+        would be left.
 
     Returns
     -------
     MaskKind
         Palette, if all masks are in colours that have names. Binary, if 0 and 255 are the only
         values, 255 occurs and is not the value to ignore, and two classes are named or none. Index,
-        if all values are below the number of classes, or the one to ignore (255, if none is given).
+        if all values are below the number of classes, or the one to ignore (255, if none is given),
+        and for grey masks of more than two classes, whatever they hold.
 
     Raises
     ------
@@ -110,16 +112,19 @@ def guess_kind(
     _check_table(survey, colours, ignore_value)
     shades = survey.values - {ignore_value}
     is_white = _WHITE in shades and shades <= {_BLACK, _WHITE}
-    if is_white and n_classes == 2 and may_be_unsure and ignore_value is None:
+    if is_white and ignore_value is None and (may_be_unsure or n_classes not in (None, 2)):
         raise _ambiguous(
-            "255 may be white, which is the second class, or say that the person did not know. "
-            "Say --kind binary if white is the second class, --kind index if it marks pixels to "
-            "leave out"
+            "0 and 255 are their only values, and 255 may be white, a class, or say that nobody "
+            "knew",
+            "Say --kind binary if it is the second of two classes, --kind index if it marks pixels "
+            "to leave out.",
         )
     if is_white and n_classes in (None, 2):
         return MaskKind.BINARY
     if n_classes is not None and survey.values <= _indices(n_classes, ignore_value):
         return MaskKind.INDEX
+    if n_classes is not None and n_classes > 2:
+        return MaskKind.INDEX  # no other kind has so many; reading tells which pixels do not fit
     raise _ambiguous(_unfitting(survey, n_classes))
 
 
@@ -152,8 +157,9 @@ def _check_table(
     if is_bilevel and shown[_WHITE] < shown[_BLACK]:
         raise _ambiguous(
             f"they store {shown[_WHITE]} shown white and {shown[_BLACK]} shown black, so numbers "
-            "and look contradict each other. Say --kind index (or binary, for 0 and 255) if the "
-            "numbers count, --kind palette with the colours in a classes.json if the look does"
+            "and look contradict each other",
+            "Say --kind index (or binary, for 0 and 255) if the numbers count, --kind palette with "
+            "the colours in a classes.json if the look does.",
         )
 
 
@@ -175,12 +181,10 @@ def _unfitting(survey: Survey, n_classes: int | None) -> str:
     return reason
 
 
-def _ambiguous(reason: str) -> SourceError:
+def _ambiguous(reason: str, cure: str | None = None) -> SourceError:
     choices = ", ".join(kind.value for kind in MaskKind)
-    return SourceError(
-        f"masks: their kind is not clear, for {reason}. Say which it is: {choices}; and name the "
-        "classes."
-    )
+    said = cure or f"Say which it is: {choices}; and name the classes."
+    return SourceError(f"masks: their kind is not clear, for {reason}. {said}")
 
 
 class _Found:
