@@ -9,6 +9,7 @@ from PIL import Image
 from askmask.cli.folders import ImageFolders, settings_for
 from askmask.cli.project import init_project
 from askmask.config import load_config
+from askmask.data.prepare.folder import PrepareOptions
 from askmask.errors import ConfigError, PrepareError, ProjectError
 from askmask.loop.project import Project
 from askmask.records import ImageInfo
@@ -29,9 +30,8 @@ def write_images(folder: Path, count: int, *, masks: int = 0) -> None:
 
 
 def init(root: Path, folder: Path, *overrides: str, masks: bool = False) -> None:
-    folders = ImageFolders(
-        folder / "images", folder / "masks" if masks else None, "background, disc"
-    )
+    options = PrepareOptions(classes=("background", "disc"))
+    folders = ImageFolders(folder / "images", folder / "masks" if masks else None, options)
     init_project(root, None, [*TINY, *overrides], folders=folders)
 
 
@@ -122,7 +122,7 @@ def test_project_that_exists_is_not_touched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("both", [True, False])
 def test_images_or_a_data_set_and_not_both(tmp_path: Path, both: bool) -> None:
-    folders = ImageFolders(tmp_path, None, "a,b") if both else None
+    folders = ImageFolders(tmp_path, None, PrepareOptions(classes=("a", "b"))) if both else None
 
     with pytest.raises(ConfigError, match="--data DATASET or --images FOLDER"):
         init_project(tmp_path / "p", tmp_path if both else None, [], folders=folders)
@@ -130,7 +130,7 @@ def test_images_or_a_data_set_and_not_both(tmp_path: Path, both: bool) -> None:
 
 def test_classes_must_have_names(tmp_path: Path) -> None:
     write_images(tmp_path, 1)
-    folders = ImageFolders(tmp_path / "images", None, None)
+    folders = ImageFolders(tmp_path / "images", None, PrepareOptions())
 
     with pytest.raises(ConfigError, match="--classes background,gland"):
         init_project(tmp_path / "p", None, [], folders=folders)

@@ -22,9 +22,6 @@ FormatName = Annotated[
     str,
     typer.Option("--format", help="coco, label-studio, nnunet, png or qupath.", metavar="FORMAT"),
 ]
-MaskKindName = Annotated[
-    str, typer.Option(help="What masks hold: auto, index, palette, binary or instances.")
-]
 Scale = Annotated[
     float, typer.Option(help="Shrink images and masks by this factor, in (0, 1].", min=0.01, max=1)
 ]

@@ -1,17 +1,18 @@
 """A project straight from folders of images: checked, prepared, and settings that fit them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from askmask.cli.prepare import counting, print_summary
 from askmask.data.prepare.folder import PrepareOptions, prepare_folder
-from askmask.errors import ConfigError
+from askmask.errors import ConfigError, SourceError
 from askmask.records import ImageInfo
 
 SMALLEST_SIDE: Final = 32
 """Below this a network has nothing to look at."""
+_NAMED: Final = 5
 _TEMPLATE_REGION: Final = 128
 _TEMPLATE_CROP: Final = 192
 
@@ -22,12 +23,20 @@ class ImageFolders:
 
     images: Path
     masks: Path | None
-    classes: str | None
-    kind: str = "auto"
+    options: PrepareOptions
 
 
-def prepare_images(folders: ImageFolders, out: Path) -> None:
+def prepare_images(folders: ImageFolders, out: Path, *, shown_as: Path) -> None:
     """Check every image and mask and write them as a prepared data set.
+
+    Parameters
+    ----------
+    folders : ImageFolders
+        Where they are, and what was said of them.
+    out : Path
+        Where to write.
+    shown_as : Path
+        Where it will be when all is done: what is printed.
 
     Raises
     ------
@@ -36,18 +45,35 @@ def prepare_images(folders: ImageFolders, out: Path) -> None:
     ConfigError
         If the classes have no names.
     """
-    if folders.classes is None and folders.masks is None:
+    said = folders.options
+    if folders.masks is None and said.classes is None and said.classes_file is None:
         raise ConfigError(
             "expected the names of the classes, got none. Give them in the order of their indices, "
             "the background first: --classes background,gland"
         )
-    names = None
-    if folders.classes is not None:
-        names = tuple(name.strip() for name in folders.classes.split(","))
-    options = PrepareOptions(kind=folders.kind, classes=names, allow_missing_masks=True)
+    options = replace(said, allow_missing_masks=True, smallest_side=SMALLEST_SIDE)
     with counting("checking images") as show:
         summary = prepare_folder(folders.images, folders.masks, out, options=options, progress=show)
-    print_summary(summary)
+    print_summary(summary, shown_as=shown_as)
+
+
+def check_sizes(infos: Sequence[ImageInfo]) -> None:
+    """Refuse images that no network can look at, before a project is made of them.
+
+    Raises
+    ------
+    SourceError
+        With their names.
+    """
+    small = [info for info in infos if min(info.height, info.width) < SMALLEST_SIDE]
+    if small:
+        named = ", ".join(f"{i.image_id!r} ({i.height} x {i.width})" for i in small[:_NAMED])
+        more = f" and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
+        raise SourceError(
+            f"expected images of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels, or a network "
+            f"has nothing to look at, got {named}{more}. Prepare the data set without them, or at "
+            "a larger scale."
+        )
 
 
 def settings_for(infos: Sequence[ImageInfo]) -> list[str]:

@@ -11,7 +11,9 @@ from rich import box
 from rich.table import Table
 
 from askmask.cli.arguments import AsJson, OutPath, ProjectPath, console, progress_console
+from askmask.cli.file_options import Channels, OrientationName, reading
 from askmask.cli.output import metric_table, print_json, progress_bars
+from askmask.data.pictures.picture import Orientation
 from askmask.data.prepare.stored_files import StoredFile, list_folder
 from askmask.data.prepared import check_out
 from askmask.data.rasters import IMAGE_SUFFIXES
@@ -96,6 +98,8 @@ def predict(
         float | None,
         typer.Option(help="Shrink images first; by default as the data set was.", min=0.01, max=1),
     ] = None,
+    orientation: OrientationName = Orientation.APPLY,
+    channels: Channels = None,
     as_json: AsJson = False,
 ) -> None:
     """Write masks, confidence maps and a table for any images, by the newest model."""
@@ -109,7 +113,16 @@ def predict(
     with Project.open(project) as opened, progress_bars(screen) as show:
         device = configure(opened.config)
         round = newest_round(opened)
-        found = predict_files(opened, round, files, out, device, scale=scale, report=show)
+        found = predict_files(
+            opened,
+            round,
+            files,
+            out,
+            device,
+            scale=scale,
+            reading=reading(orientation, channels, None),
+            report=show,
+        )
         names = opened.source.classes.names
     if as_json:
         lines = [asdict(line) for line in found.images]
@@ -184,7 +197,7 @@ def _image_files(images: Path, out: Path) -> tuple[list[StoredFile], int]:
     if images.is_file():
         return [StoredFile(images.name, images.read_bytes)], 0
     files = list_folder(images, skip=out)
-    found = [file for file in files if file.suffix in IMAGE_SUFFIXES]
+    found = [file for file in files if file.is_image]
     if not found:
         raise SourceError(
             f"expected images in {str(images)!r}, found {len(files)} files and none that ends in "

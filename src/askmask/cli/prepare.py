@@ -8,10 +8,24 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
 
-from askmask.cli.arguments import MaskKindName, OutPath, Scale, console
+from askmask.cli.arguments import OutPath, Scale, console
+from askmask.cli.file_options import (
+    Channels,
+    ClassNames,
+    IgnoreValue,
+    MaskKindName,
+    MaskSuffix,
+    OrientationName,
+    OverlapsName,
+    Threshold,
+    ValueRange,
+    WhiteIsZeroName,
+    folder_options,
+    reading,
+)
 from askmask.data.prepare import glas
 from askmask.data.prepare.download import ProgressCallback
-from askmask.data.prepare.folder import PrepareOptions, prepare_folder
+from askmask.data.prepare.folder import prepare_folder
 from askmask.data.prepare.writing import PrepareSummary
 from askmask.errors import ConfigError
 
@@ -54,21 +68,21 @@ def prepare_folder_command(  # noqa: PLR0913, PLR0917 - one per fact about the f
     out: OutPath,
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     masks: Annotated[Path | None, typer.Option(help="Folder of masks with the same stems.")] = None,
+    classes: ClassNames = None,
     kind: MaskKindName = "auto",
-    classes: Annotated[
-        str | None, typer.Option(help="Class names in index order, by commas; or classes.json.")
-    ] = None,
+    mask_suffix: MaskSuffix = "",
+    ignore_value: IgnoreValue = None,
+    threshold: Threshold = None,
+    overlaps: OverlapsName = None,
+    white_is_zero: WhiteIsZeroName = None,
+    orientation: OrientationName = None,
+    channels: Channels = None,
+    value_range: ValueRange = None,
     allow_missing_masks: Annotated[
         bool, typer.Option("--allow-missing-masks", help="Images without a mask are the pool.")
     ] = False,
     groups: Annotated[
         Path | None, typer.Option(help="CSV with the column image and group, split or role.")
-    ] = None,
-    mask_suffix: Annotated[
-        str, typer.Option(help="What masks' names have after the images' names: _mask")
-    ] = "",
-    ignore_value: Annotated[
-        int | None, typer.Option(help="Value of pixels without a label; 255 in index masks.")
     ] = None,
     scale: Scale = 1.0,
 ) -> None:
@@ -76,11 +90,15 @@ def prepare_folder_command(  # noqa: PLR0913, PLR0917 - one per fact about the f
     options = folder_options(
         kind=kind,
         classes=classes,
+        mask_suffix=mask_suffix,
+        ignore_value=ignore_value,
+        threshold=threshold,
+        overlaps=overlaps,
+        value_range=value_range,
+        files=reading(orientation, channels, white_is_zero),
         allow_missing_masks=allow_missing_masks,
         groups=groups,
         scale=scale,
-        mask_suffix=mask_suffix,
-        ignore_value=ignore_value,
     )
     with counting("preparing images") as show:
         summary = prepare_folder(images, masks, out, options=options, progress=show)
@@ -112,34 +130,9 @@ def counting(label: str, *, in_bytes: bool = False) -> Iterator[ProgressCallback
         yield show
 
 
-def folder_options(
-    *,
-    kind: str,
-    classes: str | None,
-    allow_missing_masks: bool,
-    groups: Path | None,
-    scale: float,
-    mask_suffix: str,
-    ignore_value: int | None,
-) -> PrepareOptions:
-    """Options of a folder; `classes` is names by commas or the path of a ``classes.json``."""
-    is_file = classes is not None and classes.endswith(".json")
-    names = None if classes is None or is_file else tuple(n.strip() for n in classes.split(","))
-    return PrepareOptions(
-        kind=kind,
-        classes=names,
-        classes_file=Path(classes) if classes is not None and is_file else None,
-        mask_suffix=mask_suffix,
-        ignore_value=ignore_value,
-        allow_missing_masks=allow_missing_masks,
-        groups=groups,
-        scale=scale,
-    )
-
-
-def print_summary(summary: PrepareSummary) -> None:
-    """Print what was prepared."""
-    console.print(f"{summary.out}: {summary.images} images, {summary.masks} masks")
+def print_summary(summary: PrepareSummary, *, shown_as: Path | None = None) -> None:
+    """Print what was prepared; `shown_as` is where it will be, if it is still to be moved."""
+    console.print(f"{shown_as or summary.out}: {summary.images} images, {summary.masks} masks")
     for heading, counts in (("groups", summary.groups), ("splits", summary.splits)):
         if counts:
             listed = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -147,4 +140,25 @@ def print_summary(summary: PrepareSummary) -> None:
     shares = summary.class_shares.items() if summary.masks else ()
     if shares:
         listed = ", ".join(f"{name} {share:.1%}" for name, share in shares)
+        console.print(f"  masks: {summary.kind}")
         console.print(f"  classes: {listed}")
+    if summary.extremes is not None:
+        console.print(f"  brightness: {range_words(summary)}")
+
+
+def range_words(summary: PrepareSummary) -> str:
+    """Say what became black and white in 16-bit images."""
+    lowest, highest = summary.extremes or (0, 0)
+    rule = summary.value_range
+    if isinstance(rule, tuple):
+        low, high = rule
+        return (
+            f"{low:,.0f} becomes black and {high:,.0f} white; the images hold {lowest:,} to "
+            f"{highest:,}, of which {summary.outside_range or 0:.2%} saturate (--value-range)"
+        )
+    return (
+        f"each image has its own range, from {rule.low:g} to {rule.high:g} percent of its values; "
+        f"the images hold {lowest:,} to {highest:,}"
+        if rule is not None
+        else "as stored"
+    )

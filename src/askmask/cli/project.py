@@ -1,6 +1,5 @@
 """Commands of a project's loop: init, train, ask, tell, status."""
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,30 +7,71 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from askmask.cli.arguments import AsJson, MaskKindName, Overrides, ProjectPath, console
-from askmask.cli.folders import ImageFolders, prepare_images, settings_for
+from askmask.cli.arguments import AsJson, Overrides, ProjectPath, console
+from askmask.cli.file_options import (
+    Channels,
+    ClassNames,
+    IgnoreValue,
+    MaskKindName,
+    MaskSuffix,
+    OrientationName,
+    OverlapsName,
+    Threshold,
+    ValueRange,
+    WhiteIsZeroName,
+    folder_options,
+    painted_options,
+    reading,
+)
+from askmask.cli.folders import ImageFolders, check_sizes, prepare_images, settings_for
 from askmask.cli.output import print_json, progress_bars
 from askmask.config import load_config
+from askmask.data.prepare.folder import PrepareOptions
 from askmask.data.prepared import PreparedSource
 from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import read_answers, write_query
 from askmask.loop.project import CONFIG_NAME, Project
 from askmask.records import Query
+from askmask.runtime.staging import staged_folder
+
+TEMPLATE = Path(__file__).parent / "templates" / "askmask.yaml"
+"""What `askmask init` starts from."""
 
 
-def init(
+def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
     project: ProjectPath,
     overrides: Overrides = None,
     dataset: Annotated[Path | None, typer.Option("--data", help="A prepared data set.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of images, in its place.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of masks with the same stems.")] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Class names in index order, by commas: background,gland")
-    ] = None,
+    classes: ClassNames = None,
     kind: MaskKindName = "auto",
+    mask_suffix: MaskSuffix = "",
+    ignore_value: IgnoreValue = None,
+    threshold: Threshold = None,
+    overlaps: OverlapsName = None,
+    white_is_zero: WhiteIsZeroName = None,
+    orientation: OrientationName = None,
+    channels: Channels = None,
+    value_range: ValueRange = None,
 ) -> None:
     """Make a project from images or a prepared data set, and take in the masks that are known."""
-    folders = None if images is None else ImageFolders(images, masks, classes, kind)
+    options = folder_options(
+        kind=kind,
+        classes=classes,
+        mask_suffix=mask_suffix,
+        ignore_value=ignore_value,
+        threshold=threshold,
+        overlaps=overlaps,
+        value_range=value_range,
+        files=reading(orientation, channels, white_is_zero),
+    )
+    if images is None and (masks is not None or options != PrepareOptions()):
+        raise ConfigError(
+            "options of images and masks were given without --images: a prepared data set is read "
+            "as it was prepared. Give --images FOLDER, or leave them out."
+        )
+    folders = None if images is None else ImageFolders(images, masks, options)
     init_project(project, dataset, overrides or [], folders=folders)
 
 
@@ -76,12 +116,23 @@ def ask(project: ProjectPath, as_json: AsJson = False) -> None:
     console.print(f"Paint *_mask.png in {folder}, then: askmask tell {project}")
 
 
-def tell(
+def tell(  # noqa: PLR0913, PLR0917 - one per fact about the files
     project: ProjectPath,
     author: Annotated[str, typer.Option(help="Who painted the masks.")] = "unknown",
     folder: Annotated[
         Path | None, typer.Option(help="Where the masks are, if not in the query's folder.")
     ] = None,
+    kind: MaskKindName = "auto",
+    ignore_value: IgnoreValue = None,
+    threshold: Threshold = None,
+    colours: Annotated[
+        Path | None,
+        typer.Option(
+            help="A classes.json with the colours they are painted in.", rich_help_panel="Masks"
+        ),
+    ] = None,
+    white_is_zero: WhiteIsZeroName = None,
+    orientation: OrientationName = None,
 ) -> None:
     """Read the painted masks of the present query back as answers."""
     from askmask.loop.loop import Loop
@@ -91,7 +142,16 @@ def tell(
         if query is None:
             raise ProjectError(f"expected a query in {str(project)!r}, found none. Ask first.")
         where = folder or query_folder(opened, query)
-        answers = read_answers(where, query, opened.source.classes, author=author)
+        classes = opened.source.classes
+        options = painted_options(
+            kind=kind,
+            ignore_value=ignore_value,
+            threshold=threshold,
+            colours=colours,
+            files=reading(orientation, None, white_is_zero),
+            names=classes.names,
+        )
+        answers = read_answers(where, query, classes, author=author, masks=options)
         if not answers:
             raise ProjectError(
                 f"expected painted masks named *_mask.png in {str(where)!r}, found none. "
@@ -148,41 +208,40 @@ def init_project(
             f"expected no project in {str(root)!r}, found {CONFIG_NAME}. "
             "Choose another folder, or go on with that project."
         )
-    if folders is None:
+    load_config(TEMPLATE, ["data.path=.", *overrides])  # a wrong setting is told before any work
+    with staged_folder(root, last=CONFIG_NAME) as unfinished:
+        if folders is not None:
+            dataset = unfinished / "dataset"
+            prepare_images(folders, dataset, shown_as=root / "dataset")
         assert dataset is not None, "checked above"
-        _make_project(root, dataset, overrides)
-        return
-    prepared = root / "dataset"
-    prepare_images(folders, prepared)
-    try:
-        _make_project(root, prepared, overrides)
-    except BaseException:
-        if not (root / CONFIG_NAME).exists():  # else the project stands, and needs its images
-            shutil.rmtree(prepared, ignore_errors=True)
-        raise
+        count = _make_project(unfinished, dataset, overrides, shown_as=root)
+    first = "askmask serve" if count == 0 else "askmask train"
+    console.print(f"Next: {first} {root}" + ("" if count == 0 else f", or askmask serve {root}"))
 
 
-def _make_project(root: Path, dataset: Path, overrides: list[str]) -> None:
+def _make_project(root: Path, dataset: Path, overrides: list[str], *, shown_as: Path) -> int:
+    """Make the files of a project; return the number of images that are labelled already."""
     from askmask.loop.loop import Loop
     from askmask.loop.oracle import MaskOracle
 
-    base = Path(__file__).parent / "templates" / "askmask.yaml"
-    fitting = settings_for(PreparedSource(dataset).images())
-    config = load_config(base, [f"data.path={dataset.resolve()}", *fitting, *overrides])
+    infos = PreparedSource(dataset).images()
+    check_sizes(infos)
+    settings = [f"data.path={dataset.resolve()}", *settings_for(infos), *overrides]
+    config = load_config(TEMPLATE, settings)
     with Project.create(root, config) as project:
         count = Loop(project).tell_start(MaskOracle(project.source))
         roles = project.roles
         console.print(
-            f"Project {root}: {count} labelled images to start from, {len(roles.validation)} kept "
-            f"for validation, {len(roles.pool)} in the pool. Settings: {root / CONFIG_NAME}"
+            f"Project {shown_as}: {count} labelled images to start from, {len(roles.validation)} "
+            f"kept for validation, {len(roles.pool)} in the pool. Settings: "
+            f"{shown_as / CONFIG_NAME}"
         )
         if not roles.validation:
             console.print(
                 "No image is kept for validation, so nothing will tell whether the model gets "
                 "better: label a few whole images, and give their masks."
             )
-    first = "askmask serve" if count == 0 else "askmask train"
-    console.print(f"Next: {first} {root}" + ("" if count == 0 else f", or askmask serve {root}"))
+    return count
 
 
 def query_folder(project: Project, query: Query) -> Path:

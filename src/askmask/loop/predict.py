@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from askmask.data.class_colours import colour_table
+from askmask.data.pictures.picture import AS_SHOWN, Reading
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.data.prepared import PreparedSource, check_out
 from askmask.data.rasters import decode_image, encode_instances, encode_mask
@@ -55,6 +57,7 @@ def predict_files(
     device: torch.device,
     *,
     scale: float | None = None,
+    reading: Reading = AS_SHOWN,
     report: Listener = silent,
 ) -> Predictions:
     """Predict images by a round's model, recalibrated if it has been.
@@ -78,6 +81,9 @@ def predict_files(
         Where to compute.
     scale : float, optional
         Shrink images by this factor first; by default as the project's data set was.
+    reading : Reading
+        How to take files that are turned or have other channels. By default photographs are turned
+        as programs show them; masks and maps come at the size of what is shown.
     report : callable
         Told after each image.
 
@@ -89,7 +95,7 @@ def predict_files(
         If `out` holds something.
     """
     check_out(out)
-    engine = _Engine(project, round, device, scale)
+    engine = _Engine(project, round, device, scale, reading)
     for folder in ("masks", "confidence", *(["instances"] if engine.has_objects else [])):
         (out / folder).mkdir(parents=True)
     facts = json.dumps(engine.facts(), indent=1) + "\n"
@@ -119,7 +125,12 @@ class _Engine:
     """A loaded model and everything that a line of the table tells of it."""
 
     def __init__(
-        self, project: Project, round: int, device: torch.device, scale: float | None
+        self,
+        project: Project,
+        round: int,
+        device: torch.device,
+        scale: float | None,
+        reading: Reading,
     ) -> None:
         self._project = project
         self._round = round
@@ -131,6 +142,8 @@ class _Engine:
         self._value_range = None if prepared is None else prepared.value_range
         own_scale = 1.0 if prepared is None else prepared.scale
         self._scale = own_scale if scale is None else scale
+        self._reading = reading
+        self._colours = colour_table(len(source.classes))
         probe = self._judge.predict(
             np.zeros((_SMALLEST, _SMALLEST, 3), np.uint8),
             seed=project.config.seed,
@@ -175,7 +188,7 @@ class _Engine:
 
     def predict(self, file: StoredFile, out: Path) -> PredictedImage:
         """Predict one image and write its files."""
-        image = decode_image(file.read(), file.name, self._value_range)
+        image = decode_image(file.read(), file.name, self._value_range, reading=self._reading)
         size = image.shape[:2]
         small = image if self._scale == 1 else shrink_image(image, self._scale)
         if min(small.shape[:2]) < _SMALLEST:
@@ -188,7 +201,7 @@ class _Engine:
         pixels = small.shape[0] * small.shape[1]
         objects = self._objects(canvas)
         target = f"{file.stem}.png"
-        _write(out / "masks" / target, encode_mask(_enlarged(canvas.labels, size)))
+        _write(out / "masks" / target, encode_mask(_enlarged(canvas.labels, size), self._colours))
         confidence = _enlarged(canvas.confidence, size).astype(np.int32)
         _write(out / "confidence" / target, encode_instances(confidence))
         if objects is not None:

@@ -64,6 +64,10 @@ AS_STORED: Final = Reading()
 """Nothing was said: whatever would have to be guessed is refused."""
 
 
+AS_SHOWN: Final = Reading(orientation=Orientation.APPLY)
+"""Turned as programs show a picture: for images that no mask could disagree with."""
+
+
 class Writer(StrEnum):
     """Programs whose files mean their numbers, also where white is said to be zero."""
 

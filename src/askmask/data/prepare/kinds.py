@@ -1,7 +1,7 @@
 """What kind of masks a data set has, where its files leave no doubt."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Survey:
         Colours of the masks that are in colours; a few more than 256 at most.
     problems : tuple of str
         Why files could not be read, a line each.
+    files : mapping of int to str
+        For some values, a file that holds it.
     """
 
     values: frozenset[int]
@@ -45,6 +47,7 @@ class Survey:
     table: frozenset[tuple[int, Colour]] = frozenset()
     colours: frozenset[Colour] = frozenset()
     problems: tuple[str, ...] = ()
+    files: Mapping[int, str] = field(default_factory=dict)
 
 
 def survey_masks(
@@ -176,6 +179,9 @@ def _unfitting(survey: Survey, n_classes: int | None) -> str:
         f"the masks hold {len(survey.values)} values up to {max(survey.values, default=0)}, "
         f"and {named}"
     )
+    strange = sorted(set(survey.files) - _indices(n_classes or 0, None))
+    if strange:
+        reason += f" (e.g. {strange[0]} in {survey.files[strange[0]]!r})"
     if n_classes in (None, 2) and _WHITE in survey.values and len(survey.values) > 2:
         reason += ". If they are black and white with soft edges, say --kind binary --threshold 128"
     return reason
@@ -195,6 +201,7 @@ class _Found:
         self._reading = reading
         self._may_be_lossy = may_be_lossy
         self._values: set[int] = set()
+        self._files: dict[int, str] = {}
         self._table: set[tuple[int, Colour]] = set()
         self._colours: set[Colour] = set()
         self._in_colour = self._in_grey = self._with_palette = 0
@@ -217,6 +224,10 @@ class _Found:
         )
         found = np.unique(values).tolist()
         self._in_grey += 1
+        if len(self._files) < _MOST_COLOURS:
+            self._files |= {
+                value: where for value in found[:_MOST_COLOURS] if value not in self._files
+            }
         self._values.update(found)
         if picture.palette is not None:
             self._with_palette += 1
@@ -235,6 +246,7 @@ class _Found:
             frozenset(self._table),
             frozenset(self._colours),
             tuple(self.problems),
+            self._files,
         )
 
 

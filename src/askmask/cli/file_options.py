@@ -1,0 +1,213 @@
+"""Options of every command that reads images and masks, and what they say together."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from askmask.data.masks import Overlaps
+from askmask.data.pictures.picture import Orientation, Reading, WhiteIsZero
+from askmask.data.prepare.class_file import read_classes
+from askmask.data.prepare.folder import PrepareOptions
+from askmask.data.prepare.mask_options import MaskOptions
+from askmask.data.ranges import PERCENTILES, Percentiles, RangeChoice
+from askmask.errors import ConfigError
+
+MaskKindName = Annotated[
+    str,
+    typer.Option(
+        help="What masks hold: auto, index, palette, binary, instances, instance-files.",
+        rich_help_panel="Masks",
+    ),
+]
+ClassNames = Annotated[
+    str | None,
+    typer.Option(
+        help="Class names in index order, by commas; or a classes.json with names and colours."
+    ),
+]
+MaskSuffix = Annotated[
+    str,
+    typer.Option(
+        help="What masks' names have after the images' names: _mask", rich_help_panel="Masks"
+    ),
+]
+IgnoreValue = Annotated[
+    int | None,
+    typer.Option(
+        help="Value of pixels without a label; 255 in index masks. 0: classes count from 1.",
+        rich_help_panel="Masks",
+    ),
+]
+Threshold = Annotated[
+    int | None,
+    typer.Option(
+        help="Black and white masks with soft edges: from this value on it is foreground.",
+        rich_help_panel="Masks",
+    ),
+]
+OverlapsName = Annotated[
+    Overlaps | None,
+    typer.Option(
+        help="instance-files: which object gets a pixel of several, by order of names.",
+        rich_help_panel="Masks",
+    ),
+]
+WhiteIsZeroName = Annotated[
+    WhiteIsZero | None,
+    typer.Option(
+        "--white-is-zero",
+        help="Masks that show 0 white: does the look count (shown) or the number (stored)?",
+        rich_help_panel="Masks",
+    ),
+]
+OrientationName = Annotated[
+    Orientation | None,
+    typer.Option(
+        help="Files stored turned (EXIF): turn them (apply) or take them as stored (ignore).",
+        rich_help_panel="Files",
+    ),
+]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        help="Which channels of an image are RGB, or which one is grey: 1,2,3 or 4.",
+        rich_help_panel="Files",
+    ),
+]
+ValueRange = Annotated[
+    str | None,
+    typer.Option(
+        help="16-bit images: what becomes black and white. LOW,HIGH; or LOW%,HIGH% of all values "
+        "(by default 0.1%,99.9%); image: each by its own percentiles.",
+        rich_help_panel="Files",
+    ),
+]
+_PER_IMAGE: Final = "image"
+
+
+def reading(
+    orientation: Orientation | None, channels: str | None, white_is_zero: WhiteIsZero | None
+) -> Reading:
+    """What was said of files.
+
+    Raises
+    ------
+    ConfigError
+        If the channels are no numbers.
+    """
+    chosen = None
+    if channels is not None:
+        try:
+            chosen = tuple(int(part) for part in channels.split(","))
+        except ValueError:
+            raise ConfigError(
+                f"expected --channels as numbers from 1, like 1,2,3 or 4, got {channels!r}."
+            ) from None
+    return Reading(orientation, chosen, white_is_zero)
+
+
+def range_choice(text: str | None) -> RangeChoice:
+    """What was said of the range of 16-bit images.
+
+    Raises
+    ------
+    ConfigError
+        If it is of none of the forms.
+    """
+    if text is None:
+        return RangeChoice()
+    if text == _PER_IMAGE:
+        return RangeChoice(per_image=True)
+    head, _, rest = text.partition(":")
+    numbers = rest if head == _PER_IMAGE else text
+    parts = [part.strip() for part in numbers.split(",")]
+    try:
+        low, high = (float(part.removesuffix("%")) for part in parts)
+    except ValueError:
+        raise ConfigError(
+            "expected --value-range as LOW,HIGH, like 0,4095, as percentiles, like 0.1%,99.9%, or "
+            f"as image or image:1%,99% for each image by itself, got {text!r}."
+        ) from None
+    if all(part.endswith("%") for part in parts):
+        return RangeChoice(percentiles=Percentiles(low, high), per_image=head == _PER_IMAGE)
+    if head == _PER_IMAGE or any(part.endswith("%") for part in parts):
+        raise ConfigError(f"expected two percentiles in --value-range {text!r}, like 1%,99%.")
+    return RangeChoice(given=(low, high), percentiles=PERCENTILES)
+
+
+def folder_options(  # noqa: PLR0913 - one per fact about the files
+    *,
+    kind: str = "auto",
+    classes: str | None = None,
+    mask_suffix: str = "",
+    ignore_value: int | None = None,
+    threshold: int | None = None,
+    overlaps: Overlaps | None = None,
+    value_range: str | None = None,
+    files: Reading,
+    allow_missing_masks: bool = False,
+    groups: Path | None = None,
+    scale: float = 1.0,
+    smallest_side: int = 1,
+) -> PrepareOptions:
+    """Options of a folder; `classes` is names by commas or the path of a ``classes.json``."""
+    is_file = classes is not None and classes.endswith(".json")
+    names = None if classes is None or is_file else tuple(n.strip() for n in classes.split(","))
+    ranges = range_choice(value_range)
+    return PrepareOptions(
+        kind=kind,
+        classes=names,
+        classes_file=Path(classes) if classes is not None and is_file else None,
+        mask_suffix=mask_suffix,
+        ignore_value=ignore_value,
+        threshold=threshold,
+        overlaps=overlaps,
+        value_range=ranges.given,
+        percentiles=ranges.percentiles,
+        range_per_image=ranges.per_image,
+        reading=files,
+        allow_missing_masks=allow_missing_masks,
+        groups=groups,
+        scale=scale,
+        smallest_side=smallest_side,
+    )
+
+
+def painted_options(
+    *,
+    kind: str,
+    ignore_value: int | None,
+    threshold: int | None,
+    colours: Path | None,
+    files: Reading,
+    names: tuple[str, ...],
+) -> MaskOptions:
+    """Options of the painted masks of a project; `colours` is a ``classes.json`` of its classes.
+
+    Raises
+    ------
+    ConfigError
+        If the file has other classes than the project, or no colours.
+    SourceError
+        If it cannot be read.
+    """
+    palette = ignore_colour = None
+    if colours is not None:
+        said = read_classes(colours)
+        if said.classes != names or said.colours is None:
+            raise ConfigError(
+                f"expected colours of the classes {list(names)!r} in {str(colours)!r}, got "
+                f"{list(said.classes)!r} {'without' if said.colours is None else 'with'} colours. "
+                "Give the project's classes, in its order, and a colour for each."
+            )
+        palette, ignore_colour = said.colours, said.ignore_colour
+        ignore_value = said.ignore_index if ignore_value is None else ignore_value
+    return MaskOptions(
+        kind=kind,
+        ignore_value=ignore_value,
+        threshold=threshold,
+        palette=palette,
+        ignore_colour=ignore_colour,
+        reading=files,
+    )
