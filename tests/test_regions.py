@@ -41,6 +41,37 @@ class TestWindowOrigins:
         assert origins[0] == 0
         assert origins[-1] + min(size, length) == length
 
+    def test_the_grid_of_the_paper_skips_the_window_before_the_flush_one(self):
+        assert window_origins(522, 150, 30, "paper").tolist() == [*range(0, 331, 30), 372]
+
+    @pytest.mark.parametrize(
+        ("shape", "windows"),
+        # rows x columns: ((522 - 150 + 1) // 30 + 1) * ((775 - 150 + 1) // 30 + 1) = 13 * 21
+        [((522, 775), 273), ((433, 574), 10 * 15), ((150, 150), 1)],
+    )
+    def test_the_grid_of_the_paper_has_as_many_windows_as_its_code(self, shape, windows):
+        config = RegionConfig(grid="paper", overlap="allow", budget_regions=10_000)
+        found = region_candidates("a", np.ones(shape), everywhere(*shape), config)
+        assert len(found) == windows
+
+    def test_the_regular_grid_has_one_line_more_each_way_where_the_last_step_is_short(self):
+        config = RegionConfig(overlap="allow", budget_regions=10_000)
+        found = region_candidates("a", np.ones((522, 775)), everywhere(522, 775), config)
+        assert len(found) == 308  # 14 x 22
+
+    @given(length=st.integers(1, 60), size=st.integers(1, 70), stride=st.integers(2, 70))
+    def test_the_grid_of_the_paper_is_that_of_plain_loops(self, length, size, stride):
+        last = max(length - size, 0)
+        expected = [i * stride for i in range((last + 1) // stride)] + [last]
+        origins = window_origins(length, size, stride, "paper").tolist()
+        assert origins == expected
+        assert origins == sorted(set(origins))
+
+    @given(length=st.integers(1, 60), size=st.integers(1, 70))
+    def test_both_grids_are_one_at_a_stride_of_one_pixel(self, length, size):
+        origins = window_origins(length, size, 1, "paper").tolist()
+        assert origins == window_origins(length, size, 1).tolist()
+
     @pytest.mark.parametrize("bad", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
     def test_numbers_below_one_are_refused(self, bad):
         with pytest.raises(ShapeError, match=">= 1"):
@@ -53,13 +84,14 @@ class TestWindowSums:
         shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
         size=st.tuples(st.integers(1, 14), st.integers(1, 14)),
         stride=st.integers(1, 14),
+        grid=st.sampled_from(["regular", "paper"]),
     )
     @settings(max_examples=50, deadline=None)
-    def test_sums_of_integers_equal_plain_slices_exactly(self, seed, shape, size, stride):
+    def test_sums_of_integers_equal_plain_slices_exactly(self, seed, shape, size, stride, grid):
         values = np.random.default_rng(seed).integers(-(2**40), 2**40, shape)
-        rows, cols = (window_origins(n, s, stride) for n, s in zip(shape, size, strict=True))
+        rows, cols = (window_origins(n, s, stride, grid) for n, s in zip(shape, size, strict=True))
         expected = [[values[r : r + size[0], c : c + size[1]].sum() for c in cols] for r in rows]
-        assert np.array_equal(window_sums(values, size, stride), expected)
+        assert np.array_equal(window_sums(values, size, stride, grid), expected)
 
     def test_a_huge_score_elsewhere_does_not_cost_a_digit(self):
         # Differences of a summed-area table would round the ones away next to 1e20.

@@ -131,6 +131,32 @@ class TestOverlapAllowed:
         assert len(items) == 20
         assert sum(item.new_pixels for item in items) < 20 * 150 * 150 / 4
 
+    def test_the_window_that_ended_the_query_ends_it_in_any_order_of_the_images(self):
+        # 2 x 2 windows, 6 pixels: the best (4 pixels) fits, the second (4 more) does not and ends
+        # the query. Read first, "a" is pruned before the window of "b" comes, the third best.
+        config = RegionConfig(size=(2, 2), stride=2, overlap="allow", budget_pixels=6)
+        falling = np.linspace(2, 1, 2400).repeat(2).reshape(2400, 2)
+        pool = {
+            "a": (falling, everywhere(2400, 2)),
+            "b": (np.full((1, 2), 3.9), everywhere(1, 2)),
+        }
+        only = [Region("a", 0, 0, 2, 2)]
+        assert [region for region, _, _ in chosen_of(pool, config)] == only
+        backwards = dict(reversed(pool.items()))
+        assert [region for region, _, _ in chosen_of(backwards, config)] == only
+
+    @given(case=pools(overlap="allow"), room=st.integers(1, 6), data=st.data())
+    @settings(max_examples=60, deadline=None)
+    def test_order_of_the_images_is_indifferent_however_often_windows_are_dropped(
+        self, case, room, data
+    ):
+        pool, config = case
+        shuffled = {name: pool[name] for name in data.draw(st.permutations(sorted(pool)))}
+        with pytest.MonkeyPatch.context() as patch:
+            expected = chosen_of(pool, config)
+            patch.setattr(selection, "_ROOM", room)
+            assert chosen_of(shuffled, config) == expected
+
     def test_candidates_made_for_another_config_are_refused(self):
         pool = [[Candidate(Region("a", 0, 0, 2, 2), 1.0, 4)]]
         with pytest.raises(ShapeError, match="overlap: allow"):
@@ -170,5 +196,5 @@ class TestStreaming:
         pool = {f"{n:02d}": (rng.random((12, 12)), everywhere(12, 12)) for n in range(30)}
         streamed = chosen_of(pool, config)  # 30 x 81 windows: pruned several times
         held = [c for name, maps in pool.items() for c in region_candidates(name, *maps, config)]
-        whole = selection._within_union(held, 60)
+        whole = selection._fitting_union(selection._start_of_union(held, 60), 60)
         assert [region for region, _, _ in streamed] == [c.region for c in whole]

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from askmask.records import Unit
 
+Grid = Literal["regular", "paper"]
+"""Where windows lie along an axis: see `askmask.query.regions.window_origins`."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
@@ -139,11 +142,14 @@ class SamplingConfig(_Section):
 class RegionConfig(_Section):
     """Windows of `size` (rows, columns) at `stride`; the last of each line is flush.
 
+    `grid` ``"paper"`` lays them as the paper's code does, without the window before the flush one
+    (522 x 775 pixels: 273 windows of 150 x 150 at stride 30; ``"regular"``: 308).
     Exactly one budget is set: a number of regions, or of unique new pixels.
     """
 
     size: tuple[int, int] = (150, 150)
     stride: int = Field(30, ge=1)
+    grid: Grid = "regular"
     overlap: Literal["forbid", "allow"] = "forbid"
     budget_regions: int | None = Field(None, ge=1)
     budget_pixels: int | None = Field(None, ge=1)

@@ -156,7 +156,7 @@ class WindowGrid:
         self.available = available.copy() if rule.overlap == "allow" else available
         self._rule = rule
         self._rows, self._cols = (
-            window_origins(length, size, rule.stride)
+            window_origins(length, size, rule.stride, rule.grid)
             for length, size in zip(available.shape, rule.size, strict=True)
         )
         self._size: tuple[int, int] = tuple(np.minimum(rule.size, available.shape).tolist())
@@ -177,7 +177,7 @@ class WindowGrid:
 
     def sums(self, score: Shaped[np.ndarray, "H W"]) -> Float64[np.ndarray, " n"]:
         """Window sums."""
-        return window_sums(score, self._rule.size, self._rule.stride).ravel()
+        return window_sums(score, self._rule.size, self._rule.stride, self._rule.grid).ravel()
 
     def scores(self, score: Float[np.ndarray, "H W"]) -> Float64[np.ndarray, " n"]:
         """Window sums: with windows of one size they rank as means do."""

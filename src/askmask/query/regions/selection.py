@@ -55,7 +55,8 @@ def select(
     if config.budget_pixels is None:
         chosen = heapq.nsmallest(budget_count(config), merged, key=_order)
     elif union:
-        chosen = _stream(merged, config.budget_pixels, _within_union)
+        possible = _stream(merged, config.budget_pixels, _start_of_union)
+        chosen = _fitting_union(possible, config.budget_pixels)
     else:
         possible = _stream(merged, config.budget_pixels, _still_possible)
         chosen = _fitting(possible, config.budget_pixels)
@@ -118,17 +119,28 @@ def _fitting(ordered: list[Candidate], budget: int) -> list[Candidate]:
     return chosen
 
 
-def _within_union(held: list[Candidate], budget: int) -> list[Candidate]:
-    """Sort, and keep the start whose union fits, without windows that add nothing to it."""
+def _start_of_union(held: list[Candidate], budget: int) -> list[Candidate]:
+    """Sort, and keep the start whose union fits, with the window that ends it.
+
+    More windows before that one only make the union larger, so whatever may still come, the query
+    ends there or sooner. Without it, worse windows of images read later would seem to fit. Windows
+    that add nothing to better ones never will, and go.
+    """
     ordered = sorted(held, key=_order)
-    chosen = []
+    kept = []
     for candidate, cost in zip(ordered, _unique_costs(ordered), strict=True):
         budget -= cost
+        if cost > 0:
+            kept.append(candidate)
         if budget < 0:
             break
-        if cost > 0:
-            chosen.append(candidate)
-    return chosen
+    return kept
+
+
+def _fitting_union(ordered: list[Candidate], budget: int) -> list[Candidate]:
+    """Fill the budget best first, until a window does not fit."""
+    spent = itertools.accumulate(_unique_costs(ordered))
+    return [candidate for candidate, so_far in zip(ordered, spent, strict=True) if so_far <= budget]
 
 
 def _unique_costs(ordered: Sequence[Candidate]) -> list[int]:

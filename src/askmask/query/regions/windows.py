@@ -7,12 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Int, Shaped
 
+from askmask.config import Grid
 from askmask.errors import ShapeError
 
 _BLOCK: Final = 32  # windows whose sums are one matrix product; more would multiply more zeros
 
 
-def window_origins(length: int, size: int, stride: int) -> Int[np.ndarray, " n"]:
+def window_origins(
+    length: int, size: int, stride: int, grid: Grid = "regular"
+) -> Int[np.ndarray, " n"]:
     """First pixels of the windows along one axis; the last window ends flush with the axis.
 
     Parameters
@@ -20,12 +23,17 @@ def window_origins(length: int, size: int, stride: int) -> Int[np.ndarray, " n"]
     length, size, stride : int
         Pixels of the axis, of a window and between windows, each >= 1. A window longer than the
         axis is clipped to it.
+    grid : str
+        ``"regular"``: every multiple of the stride, and the flush one. ``"paper"``: as the paper's
+        code lays them, which leaves out the multiple before the flush one where that is less than
+        a stride away: ``(length - size + 1) // stride`` multiples, and the flush one.
 
     Returns
     -------
     (n,) int array
-        Ascending, from 0 to ``length - size``; the last step may be shorter than `stride`. A
-        stride larger than `size` leaves gaps between windows.
+        Ascending, to ``length - size``. From 0, with a last step of at most `stride`; for
+        ``"paper"`` the last step can be almost twice the stride, and an axis with fewer than
+        `stride` places has the flush one alone. A stride larger than `size` leaves gaps.
 
     Raises
     ------
@@ -38,18 +46,29 @@ def window_origins(length: int, size: int, stride: int) -> Int[np.ndarray, " n"]
     array([0, 4, 6])
     >>> window_origins(3, 4, 4)
     array([0])
+    >>> window_origins(10, 4, 4, "paper")
+    array([0, 6])
+
+    References
+    ----------
+    ``"paper"``: `calculate_score_for_patch` of github.com/lyn1874/region_based_active_learning.
     """
     if min(length, size, stride) < 1:
         raise ShapeError(
             f"expected length, size and stride >= 1, got {length!r}, {size!r}, {stride!r}."
         )
     last = max(length - size, 0)
+    if grid == "paper" and stride > 1:
+        return np.append(np.arange((last + 1) // stride) * stride, last)
     regular = np.arange(0, last + 1, stride)
     return regular if regular[-1] == last else np.append(regular, last)
 
 
 def window_sums(
-    values: Shaped[np.ndarray, "H W"], size: tuple[int, int], stride: int
+    values: Shaped[np.ndarray, "H W"],
+    size: tuple[int, int],
+    stride: int,
+    grid: Grid = "regular",
 ) -> Float64[np.ndarray, "rows cols"]:
     """Sum of every window, in float64.
 
@@ -63,8 +82,8 @@ def window_sums(
         Finite. Not modified.
     size : (int, int)
         Rows and columns of a window; clipped to the array.
-    stride : int
-        Pixels between windows, see `window_origins`.
+    stride, grid
+        Where windows lie, see `window_origins`.
 
     Returns
     -------
@@ -81,7 +100,7 @@ def window_sums(
            [24., 28.]])
     """
     (top, bottom), (left, right) = (
-        _intervals(length, extent, stride)
+        _intervals(length, extent, stride, grid)
         for length, extent in zip(values.shape, size, strict=True)
     )
     borders = np.unique(np.concatenate([top, bottom]))
@@ -92,10 +111,10 @@ def window_sums(
 
 
 def _intervals(
-    length: int, size: int, stride: int
+    length: int, size: int, stride: int, grid: Grid
 ) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
     """First pixels of the windows along one axis, and those after their last."""
-    origins = window_origins(length, size, stride)
+    origins = window_origins(length, size, stride, grid)
     return origins, origins + min(size, length)
 
 
