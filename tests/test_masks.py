@@ -189,9 +189,7 @@ def test_kind_is_found_where_only_one_fits(
 def test_kind_is_asked_for_where_several_fit(
     survey: Survey, n_classes: int | None, colours: dict[Colour, int] | None, reason: str
 ) -> None:
-    with pytest.raises(
-        SourceError, match=f"{reason}.*Say which it is: index, palette, binary, instances"
-    ):
+    with pytest.raises(SourceError, match=f"{reason}.*(Say which it is: index|--kind)"):
         guess_kind(survey, n_classes, colours=colours)
 
 

@@ -1,11 +1,8 @@
 import io
-import struct
 import sys
-import zlib
 
 import numpy as np
 import pytest
-import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -26,35 +23,12 @@ from askmask.data.rasters import (
 )
 from askmask.errors import ShapeError, SourceError
 from askmask.records import UNLABELLED
+from picture_files import png, stored, tiff
 
 SHAPES = array_shapes(min_dims=2, max_dims=2, max_side=9)
 GREY = np.array([[0, 50, 100], [150, 200, 250]], np.uint8)
 RGB = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 10
 DEEP = np.array([[0, 1000, 65535]], np.uint16)
-
-
-def stored(image: Image.Image, form: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def tiff(values: np.ndarray, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, values, **options)
-    return buffer.getvalue()
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = struct.pack(">I", zlib.crc32(kind + content))
-    return struct.pack(">I", len(content)) + kind + content + checksum
-
-
-def png(height: int, width: int, bits: int, colour_type: int, rows: bytes) -> bytes:
-    """PNG written by hand, for depths that no library writes."""
-    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 # Round trips

@@ -75,6 +75,8 @@ def _options(
     level = logging.INFO if verbose else logging.WARNING
     handler = RichHandler(console=errors, show_path=False)
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
+    if not verbose:  # what it says of a damaged file, the message about the file says better
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     if version:
         console.print(__version__)
         raise typer.Exit

@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -78,10 +79,11 @@ def _only_page(file: Any, where: str, size: int) -> _Page:
         stack = int((file.imagej_metadata or {}).get("images", 1))
     if pixels == 0 or page.imagedepth != 1 or stack != 1:
         raise several_pages(where, max(stack, int(page.imagedepth)))
-    if not page.dataoffsets or any(
-        offset + count > size
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-    ):
+    counts = page.databytecounts
+    is_cut = any(
+        offset + count > size for offset, count in zip(page.dataoffsets, counts, strict=True)
+    )
+    if is_cut or len(counts) < math.prod(page.chunked):  # tifffile would fill it up with zeros
         raise unreadable(where, "it ends before its pixels do")
     return page
 

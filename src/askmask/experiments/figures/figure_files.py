@@ -171,7 +171,7 @@ def _file_name(label: str) -> str:
 
 def _sheet(items: Sequence[GalleryItem], class_names: Sequence[str]) -> bytes:
     """Pictures one above the other on white, each under its round and image."""
-    pictures = [Image.open(io.BytesIO(item.png)).convert("RGBA") for item in items]
+    pictures = [Image.open(io.BytesIO(item.png), formats=["PNG"]).convert("RGBA") for item in items]
     width = max(picture.width for picture in pictures)
     legend = _legend(class_names, width)
     height = legend.height + sum(_LINE + picture.height + _GAP for picture in pictures)

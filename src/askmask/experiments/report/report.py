@@ -270,7 +270,7 @@ def _gallery(items: Sequence[GalleryItem]) -> dict[str, list[tuple[GalleryItem, 
 def _data_address(png: bytes) -> str:
     """The picture as WebP, a tenth of the size; its file beside the table stays as it is."""
     buffer = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as picture:
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
         picture.save(buffer, format="WEBP", quality=85)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 

@@ -1,0 +1,410 @@
+"""Folders as people have them: read as they meant, or refused in as few sentences as there are
+causes."""
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from askmask.cli.folders import ImageFolders
+from askmask.cli.project import init_project
+from askmask.data.masks import Overlaps
+from askmask.data.pictures.picture import Orientation, Reading
+from askmask.data.prepare.folder import PrepareOptions, prepare_folder
+from askmask.data.prepare.writing import PrepareSummary
+from askmask.data.prepared import PreparedSource
+from askmask.data.ranges import Percentiles
+from askmask.errors import ConfigError, PrepareError, ProjectError, SourceError
+from askmask.loop.project import Project
+from discs import draw_discs
+from picture_files import photograph, save, stored, turned_file
+
+TWO = PrepareOptions(classes=("ground", "cell"))
+OBJECTS = PrepareOptions(kind="instance-files")
+BLOB = np.zeros((8, 12), np.uint8)
+BLOB[2:5, 3:7] = 255
+
+
+def prepare(
+    root: Path, options: PrepareOptions, *, masks: str | None = "masks", images: str = "images"
+) -> PrepareSummary:
+    mask_folder = None if masks is None else root / masks
+    return prepare_folder(root / images, mask_folder, root / "out", options=options)
+
+
+def labels(root: Path, image_id: str = "a") -> np.ndarray:
+    mask = PreparedSource(root / "out").read_mask(image_id)
+    assert mask is not None
+    return mask.labels
+
+
+def instances(root: Path, image_id: str = "a") -> np.ndarray:
+    mask = PreparedSource(root / "out").read_mask(image_id)
+    assert mask is not None
+    assert mask.instances is not None
+    return mask.instances
+
+
+def problems(root: Path, options: PrepareOptions, **folders: str | None) -> tuple[str, ...]:
+    with pytest.raises(PrepareError) as caught:
+        prepare(root, options, **folders)  # type: ignore[arg-type]
+    assert not (root / "out").exists()
+    return caught.value.problems
+
+
+# One file for each object
+
+
+def shifted(rows: int) -> np.ndarray:
+    return np.roll(BLOB, rows, axis=0)
+
+
+@pytest.mark.parametrize(
+    "names", ["a/1.png a/2.png", "a_1.png a_2.png", "a-cell 1.png a-cell 2.png"]
+)
+def test_files_of_objects_are_found_by_folder_or_by_name(tmp_path: Path, names: str) -> None:
+    save(tmp_path / "images" / "a.png", photograph(8, 12))
+    first, second = names.replace("l 1", "l_1").replace("l 2", "l_2").split()
+    save(tmp_path / "masks" / first, BLOB)
+    save(tmp_path / "masks" / second, shifted(3))
+    summary = prepare(tmp_path, OBJECTS)
+    assert (summary.masks, summary.kind) == (1, "instance-files")
+    np.testing.assert_array_equal(instances(tmp_path), (BLOB > 0) + 2 * (shifted(3) > 0))
+    np.testing.assert_array_equal(labels(tmp_path), (BLOB > 0) | (shifted(3) > 0))
+
+
+def nuclei(root: Path, images: int, objects: int) -> Path:
+    """A tree as public sets of nuclei come: a folder for each image, one mask for each nucleus."""
+    for number in range(images):
+        folder = root / "set" / f"cell{number}"
+        save(folder / "images" / f"cell{number}.png", photograph(40, 40, number))
+        for place in range(objects):
+            mask = np.zeros((40, 40), np.uint8)
+            mask[place, 5:9] = 255
+            save(folder / "masks" / f"{place:08x}.png", mask)
+    return root / "set"
+
+
+def test_tree_of_images_and_objects_is_read(tmp_path: Path) -> None:
+    nuclei(tmp_path, 3, 30)
+    summary = prepare(tmp_path, OBJECTS, images="set", masks="set")
+    assert (summary.images, summary.masks) == (3, 3)
+    assert [i.image_id for i in PreparedSource(tmp_path / "out").images()] == [
+        "cell0",
+        "cell1",
+        "cell2",
+    ]
+    assert instances(tmp_path, "cell1").max() == 30
+
+
+@pytest.mark.parametrize("masks", [None, "set"])
+def test_tree_of_images_and_objects_is_recognised_in_one_sentence(
+    tmp_path: Path, masks: str | None
+) -> None:
+    nuclei(tmp_path, 3, 30)
+    (problem,) = problems(tmp_path, TWO, images="set", masks=masks)
+    assert "90 of its 93 pictures lie in folders of masks" in problem
+    assert "--kind instance-files" in problem
+
+
+def test_objects_where_one_mask_was_expected_are_recognised_in_one_sentence(
+    tmp_path: Path,
+) -> None:
+    save(tmp_path / "images" / "a.png", photograph(8, 12))
+    for number in range(25):
+        save(tmp_path / "masks" / "a" / f"{number}.png", BLOB)
+    (problem,) = problems(tmp_path, TWO)
+    assert "25 files of masks look like one for each object" in problem
+    assert "up to 25 belong to one image" in problem
+
+
+def test_objects_that_share_pixels_are_asked_about(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(8, 12))
+    save(tmp_path / "masks" / "a" / "1.png", BLOB)
+    save(tmp_path / "masks" / "a" / "2.png", shifted(1))  # 8 of its 12 pixels lie in the first
+    (problem,) = problems(tmp_path, OBJECTS)
+    assert "8 pixels of 'a.png' belong to several objects, first in 'a/2.png'" in problem
+    assert "--overlaps first or --overlaps last" in problem
+    prepare(tmp_path, PrepareOptions(kind="instance-files", overlaps=Overlaps.FIRST))
+    assert np.bincount(instances(tmp_path).ravel())[1:].tolist() == [12, 4]
+
+
+def test_last_object_gets_shared_pixels_where_that_is_said(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(8, 12))
+    save(tmp_path / "masks" / "a" / "1.png", BLOB)
+    save(tmp_path / "masks" / "a" / "2.png", shifted(1))
+    prepare(tmp_path, PrepareOptions(kind="instance-files", overlaps=Overlaps.LAST))
+    assert np.bincount(instances(tmp_path).ravel())[1:].tolist() == [4, 12]
+
+
+def test_every_problem_of_objects_is_told_at_once(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(8, 12))
+    save(tmp_path / "images" / "a_b.png", photograph(8, 12))
+    save(tmp_path / "images" / "c.png", photograph(8, 12))
+    save(tmp_path / "masks" / "a" / "empty.png", np.zeros((8, 12)))
+    save(tmp_path / "masks" / "a" / "many.png", BLOB // 2 + shifted(3))
+    save(tmp_path / "masks" / "a" / "sized.png", np.full((4, 4), 255))
+    save(tmp_path / "masks" / "a_b_1.png", BLOB)
+    save(tmp_path / "masks" / "stray.png", BLOB)
+    save(tmp_path / "masks" / "a" / "fine.png", BLOB)
+    found = problems(tmp_path, OBJECTS)
+    assert sorted(part for line in found for part in (
+        "holds no object", "expected one object", "objects of one image", "could be of",
+        "no image for it", "no mask 'c'",
+    ) if part in line) == sorted((
+        "holds no object", "expected one object", "objects of one image", "could be of",
+        "no image for it", "no mask 'c'",
+    ))  # fmt: skip
+
+
+# Links, endings, names
+
+
+def test_folders_that_are_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
+    save(tmp_path / "elsewhere" / "day1" / "a.png", photograph(8, 12))
+    save(tmp_path / "labels" / "day1" / "a.png", BLOB)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "images" / "day1").symlink_to(tmp_path / "elsewhere" / "day1")
+    (tmp_path / "masks" / "day1").symlink_to(tmp_path / "labels" / "day1")
+    (tmp_path / "elsewhere" / "day1" / "again").symlink_to(tmp_path / "images")
+    assert prepare(tmp_path, PrepareOptions()).images == 1
+    np.testing.assert_array_equal(labels(tmp_path, "day1/a"), BLOB > 0)
+
+
+def test_link_to_nothing_is_a_problem(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(8, 12))
+    save(tmp_path / "masks" / "a.png", BLOB)
+    (tmp_path / "images" / "b.png").symlink_to(tmp_path / "gone.png")
+    options = PrepareOptions(allow_missing_masks=True)
+    (problem,) = problems(tmp_path, options)
+    assert "b.png" in problem
+    assert "No such file" in problem
+
+
+def test_names_pair_however_their_accents_are_stored(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "é東京") for form in ("NFC", "NFD"))
+    save(tmp_path / "images" / f"{apart}.png", photograph(8, 12))
+    save(tmp_path / "masks" / f"{composed}.png", BLOB)
+    prepare(tmp_path, PrepareOptions())
+    assert [i.image_id for i in PreparedSource(tmp_path / "out").images()] == [composed]
+
+
+def test_image_counts_by_its_content_where_its_ending_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    content = stored(Image.fromarray(photograph(8, 12)), "WEBP", lossless=True)
+    (tmp_path / "images" / "a.download").write_bytes(content)
+    save(tmp_path / "masks" / "a.png", BLOB)
+    prepare(tmp_path, PrepareOptions())
+    np.testing.assert_array_equal(
+        PreparedSource(tmp_path / "out").read_image("a"), photograph(8, 12)
+    )
+
+
+def test_many_problems_of_one_kind_are_one_line(tmp_path: Path) -> None:
+    for number in range(30):
+        save(tmp_path / "images" / f"{number}.png", photograph(8, 12))
+        save(tmp_path / "masks" / f"{number}_gt.png", BLOB)
+    found = problems(tmp_path, TWO)
+    assert len(found) == 2
+    assert "30 images have no mask" in found[0]
+    assert "--mask-suffix" in found[1]
+
+
+# Turned photographs
+
+
+def test_turned_photograph_with_a_mask_is_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    picture = photograph(8, 12)
+    (tmp_path / "images" / "a.png").write_bytes(turned_file(picture, "PNG", 6))
+    save(tmp_path / "masks" / "a.png", np.rot90(BLOB, -1))
+    (problem,) = problems(tmp_path, PrepareOptions())
+    assert "'a.png' is stored turned (EXIF orientation 6)" in problem
+    assert "--orientation apply" in problem
+    prepare(tmp_path, PrepareOptions(reading=Reading(orientation=Orientation.APPLY)))
+    found = PreparedSource(tmp_path / "out").read_image("a")
+    np.testing.assert_array_equal(found, np.rot90(picture, -1))
+    np.testing.assert_array_equal(labels(tmp_path), np.rot90(BLOB > 0, -1))
+
+
+def test_turned_photograph_without_a_mask_is_turned_as_it_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(turned_file(photograph(8, 12), "PNG", 6))
+    options = PrepareOptions(classes=("a", "b"), allow_missing_masks=True)
+    prepare(tmp_path, options, masks=None)
+    found = PreparedSource(tmp_path / "out").read_image("a")
+    np.testing.assert_array_equal(found, np.rot90(photograph(8, 12), -1))
+
+
+# Masks of every make
+
+
+def test_zero_may_be_void_and_classes_count_from_one(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(1, 4))
+    save(tmp_path / "masks" / "a.png", [[0, 1, 2, 3]])
+    prepare(tmp_path, PrepareOptions(classes=("x", "y", "z"), ignore_value=0))
+    assert labels(tmp_path).tolist() == [[-1, 0, 1, 2]]
+
+
+def test_soft_edges_are_cut_where_that_is_said(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(1, 5))
+    save(tmp_path / "masks" / "a.png", [[0, 60, 127, 128, 255]])
+    (problem,) = problems(tmp_path, TWO)
+    assert "--kind binary --threshold 128" in problem
+    prepare(tmp_path, PrepareOptions(threshold=128))
+    assert labels(tmp_path).tolist() == [[0, 0, 0, 1, 1]]
+
+
+def test_black_and_white_jpeg_is_cut_where_that_is_said(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(16, 16))
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:, 8:] = 255
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "a.jpg").write_bytes(stored(Image.fromarray(mask), "JPEG", quality=30))
+    (problem,) = problems(tmp_path, TWO)
+    assert "is a JPEG, which changes the values" in problem
+    prepare(tmp_path, PrepareOptions(kind="binary", threshold=128))
+    np.testing.assert_array_equal(labels(tmp_path), mask > 0)
+
+
+def test_negative_value_to_ignore(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(1, 3))
+    save(tmp_path / "masks" / "a.tif", [[-1, 0, 1]], np.int32)
+    prepare(tmp_path, PrepareOptions(classes=("x", "y"), ignore_value=-1))
+    assert labels(tmp_path).tolist() == [[-1, 0, 1]]
+
+
+def test_colours_beside_a_black_mask_are_still_colours(tmp_path: Path) -> None:
+    for stem, value in (("a", [[(0, 0, 0), (9, 0, 0)]]), ("b", [[(0, 0, 0), (0, 0, 0)]])):
+        save(tmp_path / "images" / f"{stem}.png", photograph(1, 2))
+        save(tmp_path / "masks" / f"{stem}.png", value)
+    prepare(tmp_path, PrepareOptions(palette={"x": (0, 0, 0), "y": (9, 0, 0)}))
+    assert labels(tmp_path, "b").tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (PrepareOptions(kind="index", classes=("a", "b"), threshold=9), "threshold=9 is for black"),
+        (PrepareOptions(threshold=0), "expected at least 1"),
+        (PrepareOptions(overlaps=Overlaps.LAST), "overlaps is for instance-files"),
+        (PrepareOptions(kind="instance-files", ignore_value=7), "have no such value"),
+    ],
+)
+def test_options_that_mean_nothing_for_a_kind_are_problems(
+    tmp_path: Path, options: PrepareOptions, message: str
+) -> None:
+    save(tmp_path / "images" / "a.png", photograph(8, 12))
+    save(tmp_path / "masks" / "a" / "a.png" if options.kind == "instance-files" else
+         tmp_path / "masks" / "a.png", BLOB)  # fmt: skip
+    assert any(message in line for line in problems(tmp_path, options))
+
+
+# Deep images
+
+
+def twelve_bit(root: Path, *, hot: bool) -> None:
+    shades = np.linspace(300, 2500, 10_000).astype(np.uint16).reshape(100, 100)
+    for stem in "ab":
+        values = shades.copy()
+        if hot and stem == "b":
+            values[7, 7] = 65_535
+        save(root / "images" / f"{stem}.tif", values, np.uint16)
+
+
+def test_hot_pixel_leaves_the_shades_of_a_set_as_they_are(tmp_path: Path) -> None:
+    twelve_bit(tmp_path, hot=True)
+    options = PrepareOptions(classes=("a", "b"), allow_missing_masks=True)
+    summary = prepare(tmp_path, options, masks=None)
+    low, high = summary.value_range  # type: ignore[misc]
+    assert 300 <= low < 310
+    assert 2490 < high <= 2500
+    assert summary.extremes == (300, 65_535)
+    assert summary.outside_range == pytest.approx(0.001, abs=2e-4)
+    found = PreparedSource(tmp_path / "out").read_image("a")
+    assert len(np.unique(found)) == 256
+
+
+def test_range_of_each_image_by_itself_is_remembered(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "dark.tif", np.arange(100).reshape(10, 10) + 100, np.uint16)
+    save(tmp_path / "images" / "light.tif", np.arange(100).reshape(10, 10) * 300, np.uint16)
+    options = PrepareOptions(
+        classes=("a", "b"),
+        allow_missing_masks=True,
+        range_per_image=True,
+        percentiles=Percentiles(0.0, 100.0),
+    )
+    summary = prepare(tmp_path, options, masks=None)
+    assert summary.value_range == Percentiles(0.0, 100.0)
+    source = PreparedSource(tmp_path / "out")
+    assert source.value_range == Percentiles(0.0, 100.0)
+    for image_id in ("dark", "light"):
+        image = source.read_image(image_id)
+        assert (image.min(), image.max()) == (0, 255)
+
+
+def test_percentiles_that_are_none_are_refused() -> None:
+    with pytest.raises(ConfigError, match="0 <= low < high <= 100, got 99.0 and 1.0"):
+        Percentiles(99.0, 1.0)
+
+
+# Projects
+
+
+def init(root: Path, *overrides: str, options: PrepareOptions = TWO, **folders: Path) -> None:
+    images = ImageFolders(folders.get("images", root / "images"), folders.get("masks"), options)
+    settings = ["threads=1", "device=cpu", *overrides]
+    init_project(root / "p" / "q", None, settings, folders=images)
+
+
+def test_images_that_no_network_can_look_at_are_named_by_init(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "fine.png", photograph(40, 40))
+    save(tmp_path / "images" / "thin.png", photograph(31, 400))
+    with pytest.raises(PrepareError, match=r"'thin.png' is \(31, 400\) .*at least 32 x 32"):
+        init(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+def test_small_images_of_a_prepared_data_set_are_named_too(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "thin.png", photograph(31, 400))
+    options = PrepareOptions(classes=("a", "b"), allow_missing_masks=True)
+    prepare(tmp_path, options, masks=None)
+    with pytest.raises(SourceError, match=r"at least 32 x 32 .* got 'thin' \(31 x 400\)"):
+        init_project(tmp_path / "p", tmp_path / "out", [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "out"]
+
+
+@pytest.mark.parametrize("override", ["serve.train_afer=7", "data.validation=99", "seed=x"])
+def test_failed_init_leaves_nothing(tmp_path: Path, override: str) -> None:
+    for number in range(3):
+        Image.fromarray(draw_discs(number)[0]).save(_made(tmp_path / "images") / f"{number}.png")
+    with pytest.raises(ConfigError):
+        init(tmp_path, override)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+    init(tmp_path)
+    with Project.open(tmp_path / "p" / "q") as project:
+        assert len(project.images) == 3
+
+
+def test_project_may_be_made_in_the_folder_that_holds_the_images(tmp_path: Path) -> None:
+    save(tmp_path / "p" / "q" / "images" / "a.png", photograph(40, 40))
+    init(tmp_path, images=tmp_path / "p" / "q" / "images")
+    with Project.open(tmp_path / "p" / "q") as project:
+        assert project.source.read_image("a").shape == (40, 40, 3)
+
+
+def test_project_does_not_write_over_what_is_there(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png", photograph(40, 40))
+    save(tmp_path / "p" / "q" / "dataset" / "mine.png", photograph(4, 4))
+    with pytest.raises(ProjectError, match="expected no 'dataset' in"):
+        init(tmp_path)
+    assert [path.name for path in (tmp_path / "p" / "q").rglob("*")] == ["dataset", "mine.png"]
+    assert [path.name for path in (tmp_path / "p").iterdir()] == ["q"]
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
