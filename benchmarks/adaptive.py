@@ -21,7 +21,6 @@ from askmask.loop.ask import propose
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
-from askmask.loop.train import load_sampler
 from askmask.query.scores import score_map
 from askmask.records import QueryItem, Region
 from pairing import Comparison, arguments, compare, parse, show
@@ -48,7 +47,7 @@ class Judge:
     def __init__(self, project: Project, round: int, acquisition: str, samples: int) -> None:
         self._project, self._round, self._acquisition = project, round, acquisition
         self._samples = range(1000, 1000 + samples)
-        self._sampler = load_sampler(project, round - 1, LIMIT, CPU)
+        self._sampler = project.model(round - 1).dropout_sampler(LIMIT)
         self._known: dict[Region, float] = {}
 
     def worth(self, items: Iterable[QueryItem]) -> float:
@@ -93,7 +92,7 @@ def drawn_project(folder: Path, *, small: bool) -> Project:
 
 def asked(project: Project, round: int) -> tuple[QueryItem, ...]:
     """What a round would ask; nothing is kept."""
-    return propose(project, round, CPU).items
+    return propose(project, round).items
 
 
 def row(project: Project, round: int, acquisition: str, turns: int, judged: int) -> Comparison:

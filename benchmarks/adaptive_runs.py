@@ -22,14 +22,12 @@ import torch
 from askmask.config import RegionConfig
 from askmask.experiments.stats.curve_statistics import t_interval
 from askmask.loop.project import Project
-from askmask.loop.train import load_sampler
 from askmask.query.adaptive import AdaptiveSampling
 from askmask.query.regions import Places, places_of, ranked, select
 from askmask.query.regions.candidates import limit_of
 from askmask.query.regions.places import counted
 from askmask.query.scores import SampleSums, score_map
 from askmask.records import QueryItem, Region
-from askmask.runtime.compute import configure
 
 STEPS = 65535
 """Probabilities are kept in 16 bits: 1.5e-5 apart."""
@@ -86,7 +84,7 @@ def main() -> None:
 def draw(project: Project, round: int, n_samples: int, folder: Path) -> None:
     """Write what is missing of the pool's samples, an image a file."""
     folder.mkdir(exist_ok=True)
-    sampler = load_sampler(project, round - 1, n_samples, configure(project.config))
+    sampler = project.model(round - 1).dropout_sampler(n_samples)
     for image_id in project.pool_ids:
         path = folder / f"{image_id}.npz"
         available = ~project.store.asked(image_id)

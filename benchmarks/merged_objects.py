@@ -16,9 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from askmask.loop.project import Project
-from askmask.loop.train import judge_of, load_models
 from askmask.metrics.objects import find_objects
-from askmask.runtime.compute import configure
 
 GAP = 8
 """Pixels."""
@@ -65,19 +63,15 @@ def measure(project: Project) -> Row:
     """Predict the test images of a trial with its newest model."""
     if len(project.source.classes) != 2:
         raise SystemExit(f"expected two classes, got {project.source.classes.names}.")
-    round = max(training.round for training in project.store.trainings())
-    models = load_models(project, round, configure(project.config))
-    judge, config = judge_of(project.config, models), project.config.evaluation
+    model, config = project.model(), project.config.evaluation
     counts = np.zeros(4, int)
     contours, foregrounds = [], []
     for image_id in project.roles.test:
         mask = project.source.read_mask(image_id)
         if mask is None or mask.instances is None:
             raise SystemExit(f"expected a mask with instances of test image {image_id!r}.")
-        prediction = judge.predict(
-            project.source.read_image(image_id),
-            seed=project.config.seed, round=round, image_id=image_id, boundary=True,
-        )  # fmt: skip
+        image = project.source.read_image(image_id)
+        prediction = model.sums(model.plain_judge, image, name=image_id, boundary=True)
         if prediction.boundary_probs is None:
             raise SystemExit("expected a network that predicts contours.")
         foreground = prediction.sums.mean_probs[1].float().cpu().numpy()
@@ -92,7 +86,7 @@ def measure(project: Project) -> Row:
         contours.append(contour[between])
         foregrounds.append(foreground[between])
     means = (float(np.concatenate(parts).mean()) for parts in (contours, foregrounds))
-    return Row(project.root.name, round, *counts.tolist(), *means)
+    return Row(project.root.name, model.round, *counts.tolist(), *means)
 
 
 def merged(true: np.ndarray, found: np.ndarray) -> int:

@@ -12,11 +12,8 @@ from pathlib import Path
 from askmask.calibration import LogitScaling
 from askmask.config import with_overrides
 from askmask.loop.calibrate import fit_recalibration
-from askmask.loop.calibration_file import recalibration_path, save_recalibration
 from askmask.loop.compare_queries import compare_queries
 from askmask.loop.project import Project
-from askmask.loop.round_model import newest_round
-from askmask.runtime.compute import configure
 
 METHODS = ("temperature", "vector")  # the others change no sample, so they change no query
 ACQUISITIONS = ("predictive_entropy", "mutual_information")
@@ -31,7 +28,7 @@ def main() -> None:
     parser.add_argument("--acquisitions", nargs="+", default=ACQUISITIONS)
     options = parser.parse_args()
     with Project.open(options.project) as project:
-        path = recalibration_path(project, newest_round(project))
+        path = project.recalibration_path(project.model().round)
         before = path.read_bytes() if path.is_file() else None
         try:
             compare(project, options.methods, options.acquisitions)
@@ -43,11 +40,11 @@ def main() -> None:
 
 def compare(project: Project, methods: list[str], acquisitions: list[str]) -> None:
     """Print a line per method, acquisition function and unit."""
-    device, newest = configure(project.config), newest_round(project)
+    newest = project.model().round
     print("method, acquisition, unit: items, the same items, shared pixels, shared by chance")
     for method in methods:
-        stored = fit_recalibration(project, newest, method, device)  # type: ignore[arg-type]
-        save_recalibration(recalibration_path(project, newest), stored)
+        stored = fit_recalibration(project.model(newest), method)  # type: ignore[arg-type]
+        project.model(newest).recalibrate(stored)
         if isinstance(stored.sampler, LogitScaling):
             shown = [
                 [round(v, 3) for v in own] for own in (stored.sampler.scale, stored.sampler.shift)
@@ -58,7 +55,7 @@ def compare(project: Project, methods: list[str], acquisitions: list[str]) -> No
         for acquisition, unit in product(acquisitions, UNITS):
             others = {"query.acquisition": acquisition, "query.unit": unit}
             asking = project.with_config(with_overrides(project.config, others))
-            found = compare_queries(asking, newest, device)
+            found = compare_queries(asking.model(newest))
             print(
                 f"{method}, {acquisition}, {unit}: {found.regions}, {found.same_regions}, "
                 f"{found.shared:.3f}, {found.shared_by_chance:.3f}",

@@ -10,18 +10,14 @@ import math
 import time
 from pathlib import Path
 
-import torch
-
 from askmask.calibration import LogitScaling
 from askmask.loop.calibrate import fit_recalibration
 from askmask.loop.calibration_file import StoredRecalibration
 from askmask.loop.evaluate import evaluation_parts
 from askmask.loop.project import Project
-from askmask.loop.round_model import newest_round
-from askmask.loop.train import judge_of, load_models
+from askmask.loop.round_model import RoundModel
 from askmask.metrics.recalibrated import PREFIX, RecalibratedEvaluation
 from askmask.records import MetricRow
-from askmask.runtime.compute import configure
 
 METHODS = ("temperature", "vector", "histogram", "isotonic")
 SHOWN = ("nll", "brier", "ece", "ece_low", "ece_high", "ece_classwise", "aurc", "mean_dice")
@@ -37,15 +33,14 @@ def main() -> None:
 
 def compare(project: Project) -> None:
     """Print a line per split and method, then the strata of all test images."""
-    device = configure(project.config)
-    round = newest_round(project)
+    model = project.model()
     fits: dict[str, StoredRecalibration | None] = {"none": None}
     for method in METHODS:
         started = time.process_time()
-        fits[method] = stored = fit_recalibration(project, round, method, device)
+        fits[method] = stored = fit_recalibration(model, method)
         seconds = time.process_time() - started
         print(f"{method}: fitted in {seconds:.1f} CPU s, {parameters(stored)}", flush=True)
-    rows = score(project, round, fits, device)
+    rows = score(model, fits)
     print("split group method " + " ".join(SHOWN))
     for split, group in dict.fromkeys((r.split, r.group) for r in next(iter(rows.values()))):
         for method, own in rows.items():
@@ -62,13 +57,10 @@ def compare(project: Project) -> None:
 
 
 def score(
-    project: Project,
-    round: int,
-    fits: dict[str, StoredRecalibration | None],
-    device: torch.device,
+    model: RoundModel, fits: dict[str, StoredRecalibration | None]
 ) -> dict[str, list[MetricRow]]:
     """Rows of every method on every split and on all test splits together."""
-    models = load_models(project, round, device)
+    project = model.project
     config, classes = project.config.evaluation, project.source.classes
     rows: dict[str, list[MetricRow]] = {name: [] for name in fits}
     together = {name: RecalibratedEvaluation(classes, config, "test") for name in fits}
@@ -79,13 +71,8 @@ def score(
             assert mask is not None
             for name, stored in fits.items():
                 found = None if stored is None else stored.held_out(image_id)
-                prediction = judge_of(project.config, models, found).predict(
-                    image,
-                    seed=project.config.seed,
-                    round=round,
-                    image_id=image_id,
-                    boundary=False,
-                )
+                judge = model.plain_judge if found is None else model.judge_with(found)
+                prediction = model.sums(judge, image, name=image_id)
                 probs = prediction.sums.mean_probs.float().cpu().numpy()
                 scores[name].update(project.images[image_id].group, probs, mask)
         for name in fits:

@@ -120,7 +120,8 @@ class StoreContract(OpenedStore):
 
         assert store.images() == store.trainings() == store.costs() == ()
         assert store.labelled_images() == store.answered_rounds() == store.unanswered(0) == ()
-        assert (store.newest_query(), store.query(1), store.newest_model()) == (None, None, None)
+        assert (store.newest_query(), store.query(1)) == (None, None)
+        assert store.finished_trainings() == ()
         assert (store.labelled_pixels(), store.newest_answer(), list(store.answers())) == (0, 0, [])
         assert store.metrics(0) == ()
         store.close()
@@ -258,13 +259,15 @@ class StoreContract(OpenedStore):
         assert (first.status, first.reason, first.steps) == ("failed", FAILED.reason, 3)
         assert second == FINISHED
 
-    def test_newest_model_is_that_of_a_finished_training(self, store: Store) -> None:
+    def test_finished_trainings_leave_out_those_that_failed(self, store: Store) -> None:
         store.add_training(FAILED)
-        assert store.newest_model() is None
+        assert store.finished_trainings() == ()
 
         store.add_training(FINISHED)
         store.add_training(FAILED)
-        assert store.newest_model() == FINISHED.model
+        assert store.finished_trainings() == (FINISHED,)
+        assert store.finished_trainings(FINISHED.round) == (FINISHED,)
+        assert store.finished_trainings(FINISHED.round + 1) == ()
 
     def test_training_of_unknown_status_is_refused(self, store: Store) -> None:
         record = TrainingRecord(0, 0, "on its way", None, 1, 0.1, 1.0, "m", "d", "t")

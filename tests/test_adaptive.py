@@ -219,7 +219,7 @@ class TestInTheLoop:
     def proposed(project: Project, **keys: object) -> list[tuple[object, float]]:
         overrides = {key.replace("__", "."): value for key, value in keys.items()}
         with Project(project.root, with_overrides(project.config, overrides)) as own:
-            return [(item.region, item.score) for item in propose(own, 1, CPU).items]
+            return [(item.region, item.score) for item in propose(own, 1).items]
 
     @pytest.mark.parametrize("unit", ["region", "image"])
     def test_query_says_how_many_samples_it_took(

@@ -52,7 +52,7 @@ def regions_of(items: tuple[QueryItem, ...]) -> list[object]:
 @every_strategy
 def test_strategy_asks_the_budget_of_regions_without_overlap(project: Project, name: str) -> None:
     with with_query(project, name) as own:
-        items = propose(own, 1, CPU).items
+        items = propose(own, 1).items
     regions = regions_of(items)
     assert len(regions) == 3
     assert not any(a.overlaps(b) for a in regions for b in regions if a is not b)
@@ -63,7 +63,7 @@ def test_strategy_asks_the_budget_of_regions_without_overlap(project: Project, n
 @every_strategy
 def test_strategy_asks_whole_images(project: Project, name: str) -> None:
     with with_query(project, name, "image", **{"query.image.budget_images": 2}) as own:
-        items = propose(own, 1, CPU).items
+        items = propose(own, 1).items
         assert len({item.region.image_id for item in items}) == 2
         assert all(item.region == own.images[item.region.image_id].whole for item in items)
 
@@ -74,10 +74,10 @@ def test_choice_does_not_depend_on_the_order_of_the_pool(
     project: Project, monkeypatch: pytest.MonkeyPatch, name: str, unit: str
 ) -> None:
     with with_query(project, name, unit) as own:
-        expected = propose(own, 1, CPU).items
+        expected = propose(own, 1).items
         backwards = own.pool_ids[::-1]
         monkeypatch.setattr(Project, "pool_ids", backwards)
-        assert propose(own, 1, CPU).items == expected
+        assert propose(own, 1).items == expected
 
 
 def test_plain_score_is_asked_as_region_candidates_say(project: Project) -> None:
@@ -88,7 +88,7 @@ def test_plain_score_is_asked_as_region_candidates_say(project: Project) -> None
             for image_id in own.pool_ids
             if (available := ~own.store.asked(image_id)).any()
         ]
-        assert propose(own, 1, CPU).items == select(lists, rule)
+        assert propose(own, 1).items == select(lists, rule)
 
 
 def test_random_is_asked_as_random_region_candidates_say(project: Project) -> None:
@@ -98,7 +98,7 @@ def test_random_is_asked_as_random_region_candidates_say(project: Project) -> No
             random_region_candidates(image_id, ~own.store.asked(image_id), rule, own.config.seed, 1)
             for image_id in own.pool_ids
         ]
-        assert propose(own, 1, CPU).items == select(lists, rule)
+        assert propose(own, 1).items == select(lists, rule)
 
 
 def test_utilities_of_all_places_are_returned_on_request(project: Project) -> None:
@@ -116,10 +116,10 @@ def test_utilities_of_all_places_are_returned_on_request(project: Project) -> No
 
 def test_histograms_hold_the_scores_of_the_asked_pixels(project: Project) -> None:
     with with_query(project, "predictive_entropy") as own:
-        proposal = propose(own, 1, CPU)
+        proposal = propose(own, 1)
         expected = np.zeros(BINS, int)
         for item in proposal.items:
-            score = shown_score(own, item.region.image_id, 1, CPU)
+            score = shown_score(own, item.region.image_id, 1)
             assert score is not None
             expected += np.histogram(score[item.region.slices], BINS, (0, 1))[0]
     assert proposal.scores is not None
@@ -130,4 +130,4 @@ def test_histograms_hold_the_scores_of_the_asked_pixels(project: Project) -> Non
 
 def test_strategy_without_a_score_map_leaves_no_histogram(project: Project) -> None:
     with with_query(project, "random") as own:
-        assert propose(own, 1, CPU).scores is None
+        assert propose(own, 1).scores is None

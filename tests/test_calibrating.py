@@ -15,11 +15,9 @@ from askmask.cli.main import app
 from askmask.config import Config
 from askmask.errors import ConfigError, ProjectError, UnknownName
 from askmask.loop.calibrate import fit_recalibration, recalibrate_round
-from askmask.loop.calibration_file import load_recalibration, recalibration_path, save_recalibration
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
-from askmask.loop.train import load_judge, load_models, load_predictor
 from askmask.models.weights import save_model
 from askmask.sampling.logit_samples import sample_logits
 from askmask.sampling.mapped_mean import MappedMean
@@ -80,22 +78,22 @@ def test_mapped_mean_changes_the_mean_alone() -> None:
 
 @pytest.mark.parametrize("method", ["temperature", "vector", "histogram", "isotonic"])
 def test_every_method_is_read_back_as_it_was_stored(project: Project, method) -> None:
-    stored = fit_recalibration(project, 0, method, CPU)
-    save_recalibration(recalibration_path(project, 0), stored)
-    assert load_recalibration(project, 0) == stored
+    stored = fit_recalibration(project.model(0), method)
+    project.model(0).recalibrate(stored)
+    assert project.model(0).recalibration == stored
     assert stored.method == method
     assert len(stored.folds) == 3
-    json.loads(recalibration_path(project, 0).read_text())
+    json.loads(project.recalibration_path(0).read_text())
 
 
 def test_temperature_of_a_project_is_the_best_on_its_validation_pixels(project: Project) -> None:
-    found = fit_recalibration(project, 0, "temperature", CPU).judge
+    found = fit_recalibration(project.model(0), "temperature").judge
     assert isinstance(found, LogitScaling)
     assert found.temperature is not None
 
     def nll(temperature: float) -> float:
         costs = []
-        models = load_models(project, 0, CPU)
+        models = project.model(0).networks
         for image_id in project.roles.validation:
             (logits,) = sample_logits(models, 0, project.source.read_image(image_id), **NAMES)
             probs = (logits[0] / temperature).softmax(0).numpy()
@@ -108,16 +106,16 @@ def test_temperature_of_a_project_is_the_best_on_its_validation_pixels(project: 
 
 
 def test_asking_and_judging_get_maps_of_their_own(project: Project) -> None:
-    stored = fit_recalibration(project, 0, "temperature", CPU)
+    stored = fit_recalibration(project.model(0), "temperature")
     assert stored.sampler is not None
     assert stored.sampler != stored.judge
-    save_recalibration(recalibration_path(project, 0), stored)
+    project.model(0).recalibrate(stored)
     image = project.source.read_image("testA_8")
     for loaded, scaling in (
-        (load_predictor(project, 0, CPU), stored.sampler),
-        (load_judge(project, 0, CPU), stored.judge),
+        (project.model(0).sampler, stored.sampler),
+        (project.model(0).judge, stored.judge),
     ):
-        model = load_models(project, 0, CPU)[0]
+        model = project.model(0).encoder
         by_hand = type(loaded)(model, *((3,) * (scaling is stored.sampler)), scaling=scaling)
         got = loaded.predict(image, **NAMES, boundary=False).sums
         assert torch.equal(
@@ -126,36 +124,34 @@ def test_asking_and_judging_get_maps_of_their_own(project: Project) -> None:
 
 
 def test_map_of_the_mean_leaves_asking_alone(project: Project) -> None:
-    stored = fit_recalibration(project, 0, "isotonic", CPU)
-    save_recalibration(recalibration_path(project, 0), stored)
+    stored = fit_recalibration(project.model(0), "isotonic")
+    project.model(0).recalibrate(stored)
     assert stored.sampler is None
-    assert isinstance(load_judge(project, 0, CPU), MappedMean)
-    assert isinstance(load_predictor(project, 0, CPU), MonteCarloDropout)
+    assert isinstance(project.model(0).judge, MappedMean)
+    assert isinstance(project.model(0).sampler, MonteCarloDropout)
 
 
 def test_recalibration_of_other_weights_is_refused(project: Project) -> None:
-    save_recalibration(
-        recalibration_path(project, 0), fit_recalibration(project, 0, "temperature", CPU)
-    )
-    model = load_models(project, 0, CPU)[0]
+    project.model(0).recalibrate(fit_recalibration(project.model(0), "temperature"))
+    model = project.model(0).encoder
     save_model(model, project.model_path(0), {"askmask": "model", "note": "another"})
     with pytest.raises(ProjectError, match="was fitted to others. Fit it again with `askmask cal"):
-        load_judge(project, 0, CPU)
-    assert recalibrate_round(project, 0, CPU) is None
-    assert not recalibration_path(project, 0).exists()
+        _ = project.model(0).judge
+    assert recalibrate_round(project.model(0)) is None
+    assert not project.recalibration_path(0).exists()
 
 
 @pytest.mark.parametrize(
     "content", ["", "[]", '{"askmask": "model"}', '{"askmask": 1, "version": 1}']
 )
 def test_damaged_recalibration_is_refused(project: Project, content: str) -> None:
-    recalibration_path(project, 0).write_text(content)
+    project.recalibration_path(0).write_text(content)
     with pytest.raises(ProjectError, match="but it cannot be read"):
-        load_recalibration(project, 0)
+        _ = project.model(0).recalibration
 
 
 def test_held_out_map_of_an_image_did_not_see_it(project: Project) -> None:
-    stored = fit_recalibration(project, 0, "temperature", CPU)
+    stored = fit_recalibration(project.model(0), "temperature")
     first, *others = project.roles.validation
     fold = next(fold for fold in stored.folds if first in fold.image_ids)
     assert stored.held_out(first) == fold.judge
@@ -168,9 +164,7 @@ def test_rows_after_recalibration_stand_beside_those_before(project: Project) ->
     loop = Loop(project)
     before = loop.evaluate()
     assert not values(before, "recalibrated_nll")
-    save_recalibration(
-        recalibration_path(project, 0), fit_recalibration(project, 0, "temperature", CPU)
-    )
+    project.model(0).recalibrate(fit_recalibration(project.model(0), "temperature"))
     after = loop.evaluate()
     for split in ("validation", "testA", "test"):
         assert values(after, "nll", split) == values(before, "nll", split)
@@ -194,7 +188,7 @@ def test_recalibrated_rows_are_those_of_the_recalibrated_judge(
         loop.tell_start(MaskOracle(project.source))
         loop.train()
         rows = loop.evaluate()
-        judge, costs = load_judge(project, 0, CPU), []
+        judge, costs = project.model(0).judge, []
         for image_id in (i for i in project.roles.test if project.images[i].split == "testA"):
             image, mask = project.source.read_image(image_id), project.source.read_mask(image_id)
             names = {**NAMES, "image_id": image_id}
@@ -216,11 +210,11 @@ def test_loop_recalibrates_each_round_and_asks_by_it(tmp_path: Path, disc_config
         files = sorted(path.name for path in (project.root / "models").glob("*.json"))
         assert files == ["round_000.calibration.json", "round_001.calibration.json"]
         assert values(project.store.metrics(1), "recalibrated_ece", "test")
-        kept = recalibration_path(project, 1).read_bytes()
+        kept = project.recalibration_path(1).read_bytes()
         Loop(project).train(1)
-        assert recalibration_path(project, 1).read_bytes() == kept
+        assert project.recalibration_path(1).read_bytes() == kept
         project.delete_models(0)
-        assert not recalibration_path(project, 0).exists()
+        assert not project.recalibration_path(0).exists()
 
 
 def test_loop_without_validation_images_goes_on_and_says_so(
@@ -232,9 +226,9 @@ def test_loop_without_validation_images_goes_on_and_says_so(
         loop.tell_start(MaskOracle(project.source))
         loop.train()
         assert "the model of round 0 is not recalibrated" in caplog.text
-        assert load_recalibration(project, 0) is None
+        assert project.model(0).recalibration is None
         with pytest.raises(ConfigError, match="expected validation images to fit the recal"):
-            fit_recalibration(project, 0, "temperature", CPU)
+            fit_recalibration(project.model(0), "temperature")
 
 
 def test_single_validation_image_has_no_score_after(tmp_path: Path, disc_config: Build) -> None:
@@ -263,7 +257,7 @@ def test_calibrate_shows_before_and_after_and_takes_it_back(project: Project) ->
     assert {"ece", "recalibrated_ece"} <= {row["metric"] for row in facts["rows"]}
     facts = json.loads(call("calibrate", project.root, "--method", "none", "--json"))
     assert not [row for row in facts["rows"] if row["metric"].startswith("recalibrated_")]
-    assert not recalibration_path(project, 0).exists()
+    assert not project.recalibration_path(0).exists()
 
 
 def test_calibrate_by_an_unknown_method_or_without_a_model_says_so(

@@ -9,8 +9,7 @@ import pytest
 from askmask.config import Config
 from askmask.errors import ProjectError
 from askmask.loop.loop import Loop
-from askmask.loop.project import Project
-from askmask.loop.train import START
+from askmask.loop.project import START, Project
 from askmask.query.strategies.typical import typical_and_spread
 from askmask.seeds import numpy_generator
 

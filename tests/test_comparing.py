@@ -14,12 +14,11 @@ from askmask.cli.main import app
 from askmask.config import Config
 from askmask.errors import ProjectError
 from askmask.loop.calibrate import fit_recalibration
-from askmask.loop.calibration_file import recalibration_path, save_recalibration
+from askmask.loop.calibration_file import save_recalibration
 from askmask.loop.compare_queries import compare_queries, shared_pixels
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
-from askmask.loop.train import load_predictor
 from askmask.records import Region
 
 Build = Callable[..., Config]
@@ -37,9 +36,9 @@ def opened(tmp_path: Path, disc_config: Build):
 
 
 def recalibrate(project: Project, temperature: float) -> None:
-    stored = fit_recalibration(project, 0, "temperature", CPU)
+    stored = fit_recalibration(project.model(0), "temperature")
     scaling = LogitScaling.of_temperature(temperature, 2)
-    path = recalibration_path(project, 0)
+    path = project.recalibration_path(0)
     save_recalibration(path, replace(stored, judge=scaling, sampler=scaling, folds=()))
 
 
@@ -55,7 +54,7 @@ def test_shared_pixels_of_a_case_worked_by_hand(opened: Project) -> None:
 
 def test_recalibration_that_changes_nothing_asks_the_same(opened: Project) -> None:
     recalibrate(opened, 1.0)
-    found = compare_queries(opened, 0, CPU)
+    found = compare_queries(opened.model(0))
     assert (found.regions, found.same_regions, found.shared) == (3, 3, 1)
     assert found.pixels == 3 * 24 * 24
     assert 0 <= found.shared_by_chance <= 1
@@ -63,11 +62,11 @@ def test_recalibration_that_changes_nothing_asks_the_same(opened: Project) -> No
 
 def test_comparison_asks_as_the_loop_would_and_keeps_nothing(opened: Project) -> None:
     recalibrate(opened, 20.0)
-    found = compare_queries(opened, 0, CPU)
+    found = compare_queries(opened.model(0))
     assert opened.store.newest_query() is None
     assert opened.config.calibration.asking
     with_map = {item.region for item in Loop(opened).propose(1).items}
-    recalibration_path(opened, 0).unlink()
+    opened.recalibration_path(0).unlink()
     without = [item.region for item in Loop(opened).propose(1).items]
     assert found.same_regions == len(with_map & set(without))
     assert found.shared == shared_pixels(opened, without, tuple(with_map))
@@ -76,27 +75,23 @@ def test_comparison_asks_as_the_loop_would_and_keeps_nothing(opened: Project) ->
 def test_asking_can_be_left_to_the_samples_as_they_are(opened: Project) -> None:
     image = opened.source.read_image(opened.roles.pool[0])
     names = {"seed": 0, "round": 0, "image_id": "a", "boundary": False}
-    before = load_predictor(opened, 0, CPU).predict(image, **names).sums.sum_entropy
+    before = opened.model(0).sampler.predict(image, **names).sums.sum_entropy
     recalibrate(opened, 5.0)
-    assert not torch.equal(
-        load_predictor(opened, 0, CPU).predict(image, **names).sums.sum_entropy, before
-    )
+    assert not torch.equal(opened.model(0).sampler.predict(image, **names).sums.sum_entropy, before)
     calibration = opened.config.calibration.model_copy(update={"asking": False})
     opened.config = opened.config.model_copy(update={"calibration": calibration})
-    assert torch.equal(
-        load_predictor(opened, 0, CPU).predict(image, **names).sums.sum_entropy, before
-    )
+    assert torch.equal(opened.model(0).sampler.predict(image, **names).sums.sum_entropy, before)
 
 
 def test_comparison_without_map_or_by_random_is_refused(
     opened: Project, tmp_path: Path, disc_config: Build
 ) -> None:
     with pytest.raises(ProjectError, match="expected a recalibration of round 0"):
-        compare_queries(opened, 0, CPU)
+        compare_queries(opened.model(0))
     query = opened.config.query.model_copy(update={"acquisition": "random"})
     opened.config = opened.config.model_copy(update={"query": query})
     with pytest.raises(ProjectError, match="got 'random', which no recalibration changes"):
-        compare_queries(opened, 0, CPU)
+        compare_queries(opened.model(0))
 
 
 def test_calibrate_tells_whether_other_regions_would_be_asked(opened: Project) -> None:

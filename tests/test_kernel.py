@@ -15,7 +15,7 @@ from askmask.models.two_decoder import TwoDecoder
 from askmask.records import UNLABELLED
 from askmask.runtime.doctor import diagnose
 from askmask.runtime.kernel import SWITCH, Kernel, build_kernel, kernel_path, load_kernel
-from askmask.sampling.predictors import MonteCarloDropout, Prediction
+from askmask.sampling.predictors import MonteCarloDropout, PredictedSums
 from small_models import SMALL_LAYOUT, small_two_decoder
 
 NAMES = {"seed": 5, "round": 1, "image_id": "image"}
@@ -41,7 +41,7 @@ def without_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     load_kernel.cache_clear()
 
 
-def predict(model: TwoDecoder, precision: str, *, boundary: bool) -> Prediction:
+def predict(model: TwoDecoder, precision: str, *, boundary: bool) -> PredictedSums:
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, (90, 75, 3)).astype(np.uint8)
     sampler = MonteCarloDropout(model, 5, chunk=2, precision=precision)

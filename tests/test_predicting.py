@@ -21,7 +21,7 @@ from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.predict import CONFIDENCE_SCALE, predict_files, tiles
 from askmask.loop.project import Project
-from askmask.loop.train import load_judge
+from askmask.loop.round_model import LoadedWeights, RoundModel
 from askmask.metrics.objects import find_objects
 from askmask.models.weights import file_digest
 from askmask.records import ClassMap, ImageInfo
@@ -73,7 +73,7 @@ def test_masks_and_confidence_are_those_of_the_judge(
 ) -> None:
     out = tmp_path / "out"
     call("predict", project.root, images, out)
-    judge = load_judge(project, 0, CPU)
+    judge = project.model(0).judge
     lines = {line["image"]: line for line in table(out)}
     assert list(lines) == ["a.png", "b.tif", "day2/a.bmp"]
     for number, name in enumerate(lines):
@@ -172,12 +172,12 @@ def test_tiles_give_what_the_whole_image_gives(
     project: Project, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the network sees 3 x 3 pixels, less than the margin
-    monkeypatch.setattr(predicting, "load_judge", lambda *_: Deterministic(TinyModel(2)))
+    model = RoundModel(project, 0, LoadedWeights((), lambda: TinyModel(2), CPU, 0))
     files = [file for file in list_folder(images) if file.suffix != ".txt"]
-    whole = predict_files(project, 0, files, tmp_path / "whole", CPU)
+    whole = predict_files(model, files, tmp_path / "whole")
     monkeypatch.setattr(predicting, "TILE", 32)
     monkeypatch.setattr(predicting, "MARGIN", 8)
-    tiled = predict_files(project, 0, files, tmp_path / "tiled", CPU)
+    tiled = predict_files(model, files, tmp_path / "tiled")
     for folder in ("masks", "confidence", "instances"):
         for path in (tmp_path / "whole" / folder).rglob("*.png"):
             other = tmp_path / "tiled" / path.relative_to(tmp_path / "whole")
@@ -190,12 +190,10 @@ def test_tiles_give_what_the_whole_image_gives(
     )
 
 
-def test_objects_are_split_by_the_contour(
-    project: Project, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_objects_are_split_by_the_contour(project: Project, images: Path, tmp_path: Path) -> None:
+    model = RoundModel(project, 0, LoadedWeights((), lambda: TinyModel(2, seed=3), CPU, 0))
     judge = Deterministic(TinyModel(2, seed=3))
-    monkeypatch.setattr(predicting, "load_judge", lambda *_: judge)
-    found = predict_files(project, 0, list_folder(images)[:1], tmp_path / "out", CPU)
+    found = predict_files(model, list_folder(images)[:1], tmp_path / "out")
     prediction = judge.predict(draw_discs(50)[0], seed=0, round=0, image_id="", boundary=True)
     expected = find_objects(
         prediction.sums.mean_probs.argmax(0).numpy() == 1,
@@ -222,7 +220,7 @@ def test_images_are_shrunk_as_the_data_set_was_and_masks_are_not(
         loop.tell_start(MaskOracle(project.source))
         loop.train()
         call("predict", project.root, tmp_path / "large.png", tmp_path / "out")
-        probs = load_judge(project, 0, CPU).predict(
+        probs = project.model(0).judge.predict(
             draw_discs(9)[0], seed=0, round=0, image_id="", boundary=False
         )
     expected = np.kron(probs.sums.mean_probs.argmax(0).numpy(), np.ones((2, 2)))

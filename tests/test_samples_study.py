@@ -25,7 +25,7 @@ def project(tmp_path: Path, disc_config: Build) -> Project:
 
 
 def test_mean_of_all_samples_is_judged_as_the_loop_judges_it(project: Project) -> None:
-    rows = study_sample_counts(project, 0, [3], CPU)
+    rows = study_sample_counts(project.model(0), [3])
     loop = {
         (m.split, m.metric): m.value
         for m in project.store.metrics(0)
@@ -38,7 +38,7 @@ def test_mean_of_all_samples_is_judged_as_the_loop_judges_it(project: Project) -
 
 
 def test_every_count_has_every_metric_on_every_part(project: Project) -> None:
-    rows = study_sample_counts(project, 0, [1, 2, 4], CPU)
+    rows = study_sample_counts(project.model(0), [1, 2, 4])
     assert {(row.split, row.samples) for row in rows} == {
         (split, count) for split in ("validation", "testA", "testB") for count in (1, 2, 4)
     }
@@ -46,13 +46,13 @@ def test_every_count_has_every_metric_on_every_part(project: Project) -> None:
 
 
 def test_more_samples_take_more_time(project: Project) -> None:
-    rows = study_sample_counts(project, 0, [1, 8], CPU, acquisition="predictive_entropy")
+    rows = study_sample_counts(project.model(0), [1, 8], acquisition="predictive_entropy")
     seconds = {(r.split, r.samples): r.value for r in rows if r.metric == "seconds"}
     assert seconds["testA", 8] > seconds["testA", 1] > 0
 
 
 def test_scores_agree_with_themselves_at_the_largest_count(project: Project) -> None:
-    rows = study_sample_counts(project, 0, [2, 5], CPU)
+    rows = study_sample_counts(project.model(0), [2, 5])
     own = [r.value for r in rows if r.metric == "rank_correlation" and r.samples == 5]
     assert own == pytest.approx([1.0] * 3)
 
@@ -60,7 +60,7 @@ def test_scores_agree_with_themselves_at_the_largest_count(project: Project) -> 
 @pytest.mark.parametrize("counts", [[], [0, 3]])
 def test_impossible_counts_are_refused(project: Project, counts: list[int]) -> None:
     with pytest.raises(ConfigError, match="expected numbers of samples >= 1"):
-        study_sample_counts(project, 0, counts, CPU)
+        study_sample_counts(project.model(0), counts)
 
 
 def test_study_without_images_to_judge_on_says_so(tmp_path: Path, disc_config: Build) -> None:
@@ -69,4 +69,4 @@ def test_study_without_images_to_judge_on_says_so(tmp_path: Path, disc_config: B
         Project.create(tmp_path / "q", config) as project,
         pytest.raises(ConfigError, match="found none. Set data.validation or data.test"),
     ):
-        study_sample_counts(project, 0, [1], CPU)
+        study_sample_counts(project.model(0), [1])

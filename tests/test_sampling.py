@@ -18,7 +18,7 @@ from askmask.sampling.predictors import (
     Deterministic,
     Ensemble,
     MonteCarloDropout,
-    Prediction,
+    PredictedSums,
     Predictor,
 )
 from small_models import small_two_decoder, small_unet
@@ -39,7 +39,7 @@ def dropout(model: Model, n_samples: int, chunk: int | None = None) -> MonteCarl
     return MonteCarloDropout(model, n_samples, chunk, precision="fp32")
 
 
-def predict(predictor: Predictor, image: np.ndarray, *, boundary: bool = True) -> Prediction:
+def predict(predictor: Predictor, image: np.ndarray, *, boundary: bool = True) -> PredictedSums:
     return predictor.predict(image, seed=5, round=1, image_id="image", boundary=boundary)
 
 

@@ -181,5 +181,5 @@ def make_project(root: Path) -> Path:
         loop.evaluate()
         loop.ask()
         items = project.store.worklist.items()
-        draw_pieces(project, items, 0, loop.device, report=silent)
+        draw_pieces(project, items, project.model(0), report=silent)
     return root

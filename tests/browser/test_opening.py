@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import torch
 from annotator import POLL_MS, Annotator, Come, visitors
 from page_server import Served
 from playwright.sync_api import Browser, Route, expect
@@ -62,7 +61,7 @@ def draw_prediction(folder: Path, key: str) -> None:
     """Draw what the model predicts of a region, as the worker does."""
     with Project.open(folder) as project:
         items = [item for item in project.store.worklist.items() if f"1/{item.item.rank}" == key]
-        draw_pieces(project, items, 0, torch.device("cpu"), report=silent)
+        draw_pieces(project, items, project.model(0), report=silent)
 
 
 class Held:

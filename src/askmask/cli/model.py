@@ -55,26 +55,24 @@ def calibrate(
 ) -> None:
     """Make the newest model's confidence mean what it says, and show before and after."""
     from askmask.loop.calibrate import fit_recalibration
-    from askmask.loop.calibration_file import recalibration_path, save_recalibration
     from askmask.loop.compare_queries import compare_queries
     from askmask.loop.loop import Loop
-    from askmask.loop.round_model import newest_round
 
     screen = progress_console(as_json=as_json)
     with Project.open(project) as opened, progress_bars(screen) as show:
         loop = Loop(opened, on_progress=show)
-        round = newest_round(opened)
-        chosen = _method(method, opened)
+        model = opened.model()
+        round, chosen = model.round, _method(method, opened)
         stored = None
         if chosen == "none":
-            recalibration_path(opened, round).unlink(missing_ok=True)
+            model = model.forget_recalibration()
         else:
-            stored = fit_recalibration(opened, round, chosen, loop.device, report=show)  # type: ignore[arg-type]
-            save_recalibration(recalibration_path(opened, round), stored)
+            stored = fit_recalibration(model, chosen, report=show)  # type: ignore[arg-type]
+            model = model.recalibrate(stored)
         rows = loop.evaluate(round)
         queries = None
         if compare_query:
-            queries = compare_queries(opened, round, loop.device, report=show)
+            queries = compare_queries(model, report=show)
     if as_json:
         facts: dict[str, object] = {"round": round, "method": chosen}
         facts |= {} if stored is None else stored.facts()
@@ -104,29 +102,18 @@ def predict(
 ) -> None:
     """Write masks, confidence maps and a table for any images, by the newest model."""
     from askmask.loop.predict import predict_files
-    from askmask.loop.round_model import newest_round
-    from askmask.runtime.compute import configure
 
     check_out(out)
     files, ignored = _image_files(images, out)
     screen = progress_console(as_json=as_json)
     with Project.open(project) as opened, progress_bars(screen) as show:
-        device = configure(opened.config)
-        round = newest_round(opened)
-        found = predict_files(
-            opened,
-            round,
-            files,
-            out,
-            device,
-            scale=scale,
-            reading=reading(orientation, channels, None),
-            report=show,
-        )
+        model = opened.model()
+        how = reading(orientation, channels, None)
+        found = predict_files(model, files, out, scale=scale, reading=how, report=show)
         names = opened.source.classes.names
     if as_json:
         lines = [asdict(line) for line in found.images]
-        facts = {"round": round, "classes": names, "ignored": ignored}
+        facts = {"round": model.round, "classes": names, "ignored": ignored}
         print_json(facts | {"images": lines, "problems": found.problems})
     else:
         _show(found, names, out, ignored)
@@ -142,21 +129,19 @@ def samples(
 ) -> None:
     """Study how many Monte Carlo samples are worth their time."""
     from askmask.experiments.run.samples_study import study_sample_counts
-    from askmask.loop.round_model import newest_round
-    from askmask.runtime.compute import configure
 
     try:
         numbers = [int(part) for part in counts.split(",")]
     except ValueError:
         raise ConfigError(f"expected numbers by commas, like 1,5,30, got {counts!r}.") from None
     with Project.open(project) as opened, progress_bars(console):
-        round = newest_round(opened)
-        rows = study_sample_counts(opened, round, numbers, configure(opened.config))
+        model = opened.model()
+        rows = study_sample_counts(model, numbers)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    table = Table(title=f"Round {round}: mean of T samples")
+    table = Table(title=f"Round {model.round}: mean of T samples")
     for heading in ("split", "T", *metrics):
         table.add_column(heading)
     for key in dict.fromkeys((row.split, row.samples) for row in rows):

@@ -253,7 +253,7 @@ def _status(project: Project) -> dict[str, object]:
     store = project.store
     query = store.newest_query()
     present = 0 if query is None else query.round
-    trained = [r.round for r in store.trainings() if r.status == "finished"]
+    trained, newest = store.finished_trainings(), project.newest_training()
     pixels = store.labelled_pixels()
     facts: dict[str, object] = {
         "round": present,
@@ -264,12 +264,11 @@ def _status(project: Project) -> dict[str, object]:
         "labelled_fraction": round(pixels / project.pool_pixels, 4),
         "regions_asked": 0 if query is None else len(query.items),
         "regions_open": len(store.unanswered(present)) if query else 0,
-        "models": [project.model_path(number).name for number in sorted(set(trained))],
+        "models": [project.model_path(n).name for n in sorted({r.round for r in trained})],
     }
-    if trained:
-        newest = store.metrics(max(trained))
+    if newest is not None:
         wanted = ("mean_dice", "object_f1", "ece", "recalibrated_ece", "nll", "brier")
-        for row in newest:
+        for row in store.metrics(newest.round):
             if row.metric in wanted and (row.group, row.class_name) == ("all", "all"):
                 facts[f"{row.split}_{row.metric}"] = round(row.value, 4)
     return facts

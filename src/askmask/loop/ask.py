@@ -7,16 +7,14 @@ choice. Nothing here writes to the store.
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from jaxtyping import Float32, Float64, Int
 
 from askmask.loop.project import Project
-from askmask.loop.train import load_encoder, load_predictor
-from askmask.models.contract import Model
+from askmask.loop.round_model import RoundModel
 from askmask.progress import Listener, Progress, silent
 from askmask.query.adaptive import AdaptiveSampling
 from askmask.query.regions import Places, places_of
@@ -26,7 +24,7 @@ from askmask.query.scores import SampleSums
 from askmask.query.strategies import ScoredImage, strategy_turn
 from askmask.query.strategies.strategy import best_first
 from askmask.records import QueryItem
-from askmask.sampling.predictors import Image, MonteCarloDropout, Predictor, StartedImage
+from askmask.sampling.predictors import Image, MonteCarloDropout, StartedImage
 from askmask.sampling.region_features import region_features
 
 _logger = logging.getLogger(__name__)
@@ -77,11 +75,10 @@ class Proposal:
 def propose(
     project: Project,
     round: int,
-    device: torch.device,
     *,
+    model: RoundModel | None = None,
     report: Listener = silent,
     return_utilities: bool = False,
-    model_round: int | None = None,
 ) -> Proposal:
     """Choose what the query of a round should ask, with the model of the round before.
 
@@ -91,16 +88,14 @@ def propose(
         Its config names the strategy.
     round : int
         >= 1.
-    device : torch.device
-        Where the model runs.
+    model : RoundModel, optional
+        Who asks, by default the model of the round before. That of `START`, with its starting
+        weights, may only be asked by a strategy without maps.
     report : callable
         Called with a `Progress` after each image.
     return_utilities : bool
         Whether to keep the utilities of all places of the pool as well: 8 bytes per place, instead
         of what the strategy holds.
-    model_round : int, optional
-        The round whose model asks, by default the one before; `START` for the model with its
-        starting weights, which only a strategy without maps may ask.
 
     Raises
     ------
@@ -108,7 +103,7 @@ def propose(
         If the strategy needs a model and the round before has none.
     """
     strategy, turn = strategy_turn(project.config, round)
-    pool = _Pool(project, round, device, report, model_round)
+    pool = _Pool(project, round, model, report)
     kept: list[ImageUtilities] = []
 
     def read() -> Iterator[ScoredImage]:
@@ -130,17 +125,16 @@ def shown_score(
     project: Project,
     image_id: str,
     round: int,
-    device: torch.device,
     *,
-    model_round: int | None = None,
+    model: RoundModel | None = None,
 ) -> npt.NDArray[np.float32] | None:
     """(H, W) first score map of an image, as the query of a round saw it.
 
-    `model_round` is the round whose model asked, by default the one before.
+    `model` is the one that asked, by default that of the round before.
 
     None for strategies without one: those score regions, not pixels.
     """
-    maps = _Pool(project, round, device, silent, model_round).maps(image_id)
+    maps = _Pool(project, round, model, silent).maps(image_id)
     return maps[0] if len(maps) else None
 
 
@@ -148,17 +142,11 @@ class _Pool:
     """The images that a round may ask about, and the model that scores them."""
 
     def __init__(
-        self,
-        project: Project,
-        round: int,
-        device: torch.device,
-        report: Listener,
-        model_round: int | None,
+        self, project: Project, round: int, model: RoundModel | None, report: Listener
     ) -> None:
         self._project = project
         self._round = round
-        self._model_round = round - 1 if model_round is None else model_round
-        self._device = device
+        self._model = project.model(round - 1) if model is None else model
         self._report = report
         self._strategy, self._turn = strategy_turn(project.config, round)
         self.tally = ScoreTally(len(project.source.classes))
@@ -186,7 +174,7 @@ class _Pool:
         image = self._image(image_id)
         if self._strategy.maps is None:
             return self._no_maps(image.shape[:2])
-        prediction = self._predictor.predict(
+        prediction = self._model.sampler.predict(
             image,
             seed=self._project.config.seed,
             round=self._round,
@@ -235,7 +223,7 @@ class _Pool:
             yield ScoredImage(self._places(image_id), estimate.utilities[None], embed)
 
     def _start(self, image_id: str) -> StartedImage:
-        predictor = self._predictor
+        predictor = self._model.sampler
         assert isinstance(predictor, MonteCarloDropout), "a config with adaptive has dropout"
         image, seed = self._image(image_id), self._project.config.seed
         return predictor.start(image, seed=seed, round=self._round, image_id=image_id)
@@ -252,7 +240,7 @@ class _Pool:
         return self._latest
 
     def _embed(self, image_id: str, boxes: Int[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n D"]:
-        return region_features(self._encoder, self._image(image_id), boxes)
+        return region_features(self._model.encoder, self._image(image_id), boxes)
 
     def _image(self, image_id: str) -> Image:
         return self._project.source.read_image(image_id)
@@ -260,11 +248,3 @@ class _Pool:
     @staticmethod
     def _no_maps(shape: tuple[int, ...]) -> Float32[np.ndarray, "0 H W"]:
         return np.zeros((0, *shape), np.float32)
-
-    @cached_property
-    def _predictor(self) -> Predictor:
-        return load_predictor(self._project, self._model_round, self._device)
-
-    @cached_property
-    def _encoder(self) -> Model:
-        return load_encoder(self._project, self._model_round, self._device)

@@ -29,19 +29,13 @@ from askmask.loop.calibration_file import (
     Fold,
     StoredRecalibration,
     judge_samples,
-    load_recalibration,
-    recalibration_path,
     sampler_samples,
-    save_recalibration,
-    weights_of,
 )
 from askmask.loop.project import Project
-from askmask.loop.train import judge_of, load_models
-from askmask.models.contract import Model
+from askmask.loop.round_model import RoundModel
 from askmask.progress import Listener, Progress, silent
 from askmask.records import UNLABELLED, Labels
 from askmask.sampling.logit_samples import sample_logits
-from askmask.sampling.predictors import Predictor
 from askmask.seeds import numpy_generator
 
 Method = Literal["temperature", "vector", "histogram", "isotonic"]
@@ -56,10 +50,13 @@ _MOST_LOGITS = 1 << 25  # kept at a time: 128 MB of float32
 class _Task:
     """What is fitted, and to which images."""
 
-    project: Project
-    round: int
+    model: RoundModel
     method: Method
     report: Listener
+
+    @property
+    def project(self) -> Project:
+        return self.model.project
 
     @property
     def image_ids(self) -> tuple[str, ...]:
@@ -67,12 +64,7 @@ class _Task:
 
 
 def fit_recalibration(
-    project: Project,
-    round: int,
-    method: Method,
-    device: torch.device,
-    *,
-    report: Listener = silent,
+    model: RoundModel, method: Method, *, report: Listener = silent
 ) -> StoredRecalibration:
     """Fit a recalibration of a round's model; nothing is written.
 
@@ -83,30 +75,29 @@ def fit_recalibration(
     ProjectError
         If the round has no model.
     """
-    task = _Task(project, round, method, report)
+    task = _Task(model, method, report)
     if not task.image_ids:
         raise ConfigError(
             f"expected validation images to fit the recalibration {method!r} to, found none. "
             "Keep some with data.validation, or leave the model as it is: --method none."
         )
-    models = load_models(project, round, device)
-    config = project.config
+    config = model.config
     if method in ("temperature", "vector"):
         # the members of an ensemble are one pass each
         n_judge, n_sampler = judge_samples(config), sampler_samples(config)
-        whole, folds, pixels = _fit_logits(task, models, 0 if len(models) > 1 else n_judge)
+        whole, folds, pixels = _fit_logits(task, 0 if len(model.networks) > 1 else n_judge)
         sampler: LogitScaling | None = whole
         if n_judge != n_sampler:
-            sampler, _, _ = _fit_logits(task, models, n_sampler, folds=False)
+            sampler, _, _ = _fit_logits(task, n_sampler, folds=False)
         found: Recalibration = whole
     else:
-        found, folds, pixels = _fit_cells(task, judge_of(config, models))
+        found, folds, pixels = _fit_cells(task)
         sampler = None
     return StoredRecalibration(
         judge=found,
         sampler=sampler,
         folds=folds,
-        weights=weights_of(project, round),
+        weights=model.digests,
         judge_samples=judge_samples(config),
         sampler_samples=sampler_samples(config),
         image_ids=task.image_ids,
@@ -114,40 +105,32 @@ def fit_recalibration(
     )
 
 
-def recalibrate_round(
-    project: Project, round: int, device: torch.device
-) -> StoredRecalibration | None:
+def recalibrate_round(model: RoundModel) -> StoredRecalibration | None:
     """Bring a round's stored recalibration in line with its weights and the config.
 
     One that fits is kept, a missing or outdated one is fitted anew. With method ``"none"`` nothing
     is fitted, and only a file of weights that are no more is removed. Without validation images
     (a project that began without any mask) nothing is fitted either, and a warning is logged.
     """
-    path, method = recalibration_path(project, round), project.config.calibration.method
+    method = model.config.calibration.method
     try:
-        kept = load_recalibration(project, round)
+        kept = model.recalibration
     except ProjectError:
-        path.unlink()
+        model = model.forget_recalibration()
         kept = None
     if method == "none" or (kept is not None and kept.method == method):
         return kept
-    if not project.roles.validation:
+    if not model.project.roles.validation:
         _log.warning(
             "No image is kept for validation, so the model of round %d is not recalibrated "
             "(calibration.method %r). Keep some with data.validation.",
-            round,
+            model.round,
             method,
         )
         return kept
-    stored = fit_recalibration(project, round, method, device)
-    save_recalibration(path, stored)
+    stored = fit_recalibration(model, method)
+    model.recalibrate(stored)
     return stored
-
-
-def recalibration_mark(project: Project, round: int) -> str:
-    """What tells a recalibrated model from the same one without; empty without."""
-    stored = load_recalibration(project, round)
-    return "" if stored is None else f"+{stored.method}-{stored.digest}"
 
 
 def fold_of(place: int, n_images: int) -> int:
@@ -156,9 +139,9 @@ def fold_of(place: int, n_images: int) -> int:
 
 
 def _fit_logits(
-    task: _Task, models: Sequence[Model], n_samples: int, *, folds: bool = True
+    task: _Task, n_samples: int, *, folds: bool = True
 ) -> tuple[LogitScaling, tuple[Fold, ...], int]:
-    images = _LogitImages(task, models, n_samples)
+    images = _LogitImages(task, n_samples)
     samples = [images.read(image_id) for image_id in _reported(task)]
     fit = fit_temperature if task.method == "temperature" else fit_vector
     pixels = sum(sample.labels.numel() for sample in samples)
@@ -168,18 +151,13 @@ def _fit_logits(
     return fit(samples), tuple(found), pixels
 
 
-def _fit_cells(task: _Task, judge: Predictor) -> tuple[Recalibration, tuple[Fold, ...], int]:
+def _fit_cells(task: _Task) -> tuple[Recalibration, tuple[Fold, ...], int]:
     cells = []
     pixels = 0
     for image_id in _reported(task):
         labels = _labels(task.project, image_id)
-        prediction = judge.predict(
-            task.project.source.read_image(image_id),
-            seed=task.project.config.seed,
-            round=task.round,
-            image_id=image_id,
-            boundary=False,
-        )
+        image = task.project.source.read_image(image_id)
+        prediction = task.model.sums(task.model.plain_judge, image, name=image_id)
         own = ProbabilityCells(len(task.project.source.classes))
         own.update(prediction.sums.mean_probs.float().cpu().numpy(), labels)
         cells.append(own)
@@ -192,12 +170,12 @@ def _fit_cells(task: _Task, judge: Predictor) -> tuple[Recalibration, tuple[Fold
 class _LogitImages:
     """Logits of some pixels of each validation image, drawn by seed and image id."""
 
-    def __init__(self, task: _Task, models: Sequence[Model], n_samples: int) -> None:
+    def __init__(self, task: _Task, n_samples: int) -> None:
         self._task = task
-        self._models = models
+        self._models = task.model.networks
         self._n_samples = n_samples
         n_classes = len(task.project.source.classes)
-        fitting = _MOST_LOGITS // ((n_samples or len(models)) * n_classes)
+        fitting = _MOST_LOGITS // ((n_samples or len(self._models)) * n_classes)
         pixels = min(task.project.config.calibration.pixels, fitting)
         self._pixels = max(1, pixels // len(task.image_ids))
 
@@ -213,7 +191,7 @@ class _LogitImages:
             self._n_samples,
             project.source.read_image(image_id),
             seed=project.config.seed,
-            round=self._task.round,
+            round=self._task.model.round,
             image_id=image_id,
         )
         logits = [chunk.flatten(2)[:, :, picked.to(chunk.device)].float().cpu() for chunk in chunks]
@@ -231,9 +209,9 @@ def _reported(task: _Task) -> Iterator[str]:
     """Validation images, with a report before each."""
     total = len(task.image_ids)
     for done, image_id in enumerate(task.image_ids):
-        task.report(Progress(task.round, "calibrate", done, total))
+        task.report(Progress(task.model.round, "calibrate", done, total))
         yield image_id
-    task.report(Progress(task.round, "calibrate", total, total))
+    task.report(Progress(task.model.round, "calibrate", total, total))
 
 
 def _splits(task: _Task) -> Iterator[tuple[list[int], list[int]]]:

@@ -14,8 +14,6 @@ from typing import Any
 from askmask.calibration import LogitScaling, ProbabilityMap, Recalibration
 from askmask.config import Config
 from askmask.errors import ProjectError
-from askmask.loop.project import Project
-from askmask.models.weights import file_digest
 
 VERSION = 1
 
@@ -98,11 +96,6 @@ class StoredRecalibration:
         return next((fold.judge for fold in self.folds if image_id in fold.image_ids), None)
 
 
-def recalibration_path(project: Project, round: int) -> Path:
-    """File of a round's recalibration."""
-    return project.model_path(round).with_suffix(".calibration.json")
-
-
 def save_recalibration(path: Path, stored: StoredRecalibration) -> None:
     """Write a recalibration; an older one is replaced whole."""
     unfinished = path.with_name(path.name + ".unfinished")
@@ -110,26 +103,35 @@ def save_recalibration(path: Path, stored: StoredRecalibration) -> None:
     unfinished.replace(path)
 
 
-def load_recalibration(project: Project, round: int) -> StoredRecalibration | None:
-    """Recalibration of a round's model; None if there is none.
+def read_recalibration(
+    path: Path, round: int, *, weights: tuple[str, ...], samples: int
+) -> StoredRecalibration:
+    """Read the recalibration of a round's model.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    round : int
+        Named in errors.
+    weights : tuple of str
+        Digests of the present model files.
+    samples : int
+        S of the predictor that judges now.
 
     Raises
     ------
     ProjectError
         If the file is damaged, belongs to other weights, or was fitted for judging by another
-        number of samples than the config has now.
+        number of samples.
     """
-    path = recalibration_path(project, round)
-    if not path.is_file():
-        return None
     stored = _read(path)
     cure = "Fit it again with `askmask calibrate`, or remove it with `--method none`."
-    if stored.weights != weights_of(project, round):
+    if stored.weights != weights:
         raise ProjectError(
             f"expected a recalibration of the present weights of round {round} in {str(path)!r}, "
             f"but it was fitted to others. {cure}"
         )
-    samples = judge_samples(project.config)
     if stored.judge_samples != samples:
         raise ProjectError(
             f"expected a recalibration for judging by {samples} samples (evaluation.samples) in "
@@ -148,12 +150,6 @@ def sampler_samples(config: Config) -> int:
     """S of the predictor whose samples are scored."""
     sampling = config.sampling
     return sampling.members if sampling.method == "ensemble" else sampling.samples
-
-
-def weights_of(project: Project, round: int) -> tuple[str, ...]:
-    """Digests of a round's model files."""
-    paths = project.model_paths(round)
-    return tuple(file_digest(path) for path in paths if path.is_file())
 
 
 def _dump(stored: StoredRecalibration) -> str:

@@ -1,18 +1,16 @@
 """Does recalibration change what is asked? The same model and masks, asked with and without it."""
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from askmask.config import with_overrides
 from askmask.errors import ProjectError
 from askmask.loop.ask import propose
-from askmask.loop.calibration_file import load_recalibration
 from askmask.loop.project import Project
+from askmask.loop.round_model import RoundModel
 from askmask.progress import Listener, silent
 from askmask.query.strategies import strategy_turn
 from askmask.records import Region
@@ -54,19 +52,13 @@ class QueryComparison:
         )
 
 
-def compare_queries(
-    project: Project, round: int, device: torch.device, *, report: Listener = silent
-) -> QueryComparison:
+def compare_queries(model: RoundModel, *, report: Listener = silent) -> QueryComparison:
     """Ask with the model of a round, with and without its recalibration; nothing is kept.
 
     Parameters
     ----------
-    project : Project
-        Its config names the strategy.
-    round : int
-        Whose model asks, and so whose recalibration counts.
-    device : torch.device
-        Where the model runs.
+    model : RoundModel
+        Who asks, and so whose recalibration counts; its config names the strategy.
     report : callable
         Called with a `Progress` after each image, three times over.
 
@@ -76,6 +68,7 @@ def compare_queries(
         If the round is not recalibrated, the strategy asks without a model, or nothing is left to
         ask.
     """
+    project, round = model.project, model.round
     acquisition = project.config.query.acquisition
     strategy, _ = strategy_turn(project.config, round + 1)
     if strategy.maps is None:
@@ -83,14 +76,14 @@ def compare_queries(
             f"expected a strategy that asks by probabilities, got {acquisition!r}, which no "
             "recalibration changes. Set query.acquisition."
         )
-    if load_recalibration(project, round) is None:
+    if model.recalibration is None:
         raise ProjectError(
             f"expected a recalibration of round {round}, found none. "
             "Fit one with `askmask calibrate`."
         )
     seed = project.config.seed
     asked = [
-        _asked(_with(project, changes), round + 1, device, report)
+        _asked(project.with_config(with_overrides(project.config, changes)), round + 1, report)
         for changes in (
             {"calibration.asking": False},
             {"calibration.asking": True},
@@ -117,17 +110,8 @@ def shared_pixels(project: Project, first: Sequence[Region], other: Sequence[Reg
     return shared / sum(int(mask.sum()) for mask in masks.values())
 
 
-def _with(project: Project, changes: Mapping[str, object]) -> Project:
-    """Return the same open project under other settings; its roles stay."""
-    changed = copy.copy(project)
-    changed.config = with_overrides(project.config, dict(changes))
-    return changed
-
-
-def _asked(
-    project: Project, round: int, device: torch.device, report: Listener
-) -> tuple[Region, ...]:
-    items = propose(project, round, device, report=report).items
+def _asked(project: Project, round: int, report: Listener) -> tuple[Region, ...]:
+    items = propose(project, round, report=report).items
     return tuple(item.region for item in items)
 
 

@@ -5,33 +5,26 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from askmask.calibration import ProbabilityMap
-from askmask.loop.calibration_file import StoredRecalibration, load_recalibration
+from askmask.loop.calibration_file import StoredRecalibration
 from askmask.loop.project import Project
-from askmask.loop.train import judge_of, load_models
+from askmask.loop.round_model import RoundModel
 from askmask.metrics.evaluation import Evaluation
 from askmask.metrics.recalibrated import RecalibratedEvaluation
-from askmask.models.weights import file_digest
 from askmask.progress import Listener, Progress
 from askmask.records import MetricRow
 from askmask.runtime.cache import Cache
 from askmask.runtime.compute import use_bf16
-from askmask.sampling.predictors import Image, Prediction, Predictor
+from askmask.sampling.predictors import Image, PredictedSums
 
 ALL_TEST = "test"
 """Name of all test splits taken together."""
 
 
 def judge_round(
-    project: Project,
-    round: int,
-    device: torch.device,
-    *,
-    cache: Cache | None,
-    report: Listener,
+    model: RoundModel, *, cache: Cache | None, report: Listener
 ) -> tuple[MetricRow, ...]:
     """Metrics of a round's model on every validation and test split.
 
@@ -41,20 +34,20 @@ def judge_round(
     validation image they come from a map that was fitted without that image.
     """
     if cache is None:
-        return _judge(project, round, device, report)
+        return _judge(model, report)
 
     def make(path: Path) -> None:
-        rows = _judge(project, round, device, report)
+        rows = _judge(model, report)
         path.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
 
-    stored = load_recalibration(project, round)
+    stored, config = model.recalibration, model.config
     key = {
-        "weights": file_digest(project.model_path(round)),
-        "evaluation": project.config.evaluation.model_dump(mode="json"),
-        "bf16": use_bf16(project.config.sampling.precision, device),
-        "seed": project.config.seed,
-        "round": round,
-        "parts": evaluation_parts(project),
+        "weights": model.digests[0],
+        "evaluation": config.evaluation.model_dump(mode="json"),
+        "bf16": use_bf16(config.sampling.precision, model.device),
+        "seed": config.seed,
+        "round": model.round,
+        "parts": evaluation_parts(model.project),
         "recalibration": None if stored is None else stored.digest,
     }
     made = cache.get_or_make(key, ".json", make)
@@ -73,12 +66,10 @@ def evaluation_parts(project: Project) -> list[tuple[str, tuple[str, ...]]]:
     return parts
 
 
-def _judge(
-    project: Project, round: int, device: torch.device, report: Listener
-) -> tuple[MetricRow, ...]:
+def _judge(model: RoundModel, report: Listener) -> tuple[MetricRow, ...]:
     started = time.perf_counter()
-    judges = _Judges(project, round, device)
-    parts = evaluation_parts(project)
+    judges = _Judges(model)
+    parts = evaluation_parts(model.project)
     total = sum(len(ids) for _, ids in parts)
     tests = [split for split, _ in parts if split != "validation"]
     together = judges.new_scores(ALL_TEST)
@@ -89,7 +80,7 @@ def _judge(
         for image_id in image_ids:
             judges.judge(scores, image_id)
             done += 1
-            report(Progress(round, "evaluate", done, total))
+            report(Progress(model.round, "evaluate", done, total))
         rows += scores.rows()
         if split in tests:
             together.merge(scores)
@@ -119,12 +110,10 @@ class _Scores:
 class _Judges:
     """A round's model, as it is and recalibrated."""
 
-    def __init__(self, project: Project, round: int, device: torch.device) -> None:
-        self._project = project
-        self._round = round
-        self._stored = load_recalibration(project, round)
-        self._models = load_models(project, round, device)
-        self._judge = judge_of(project.config, self._models)
+    def __init__(self, model: RoundModel) -> None:
+        self._project = model.project
+        self._model = model
+        self._stored = model.recalibration
 
     def new_scores(self, split: str) -> _Scores:
         classes, config = self._project.source.classes, self._project.config.evaluation
@@ -136,7 +125,8 @@ class _Judges:
         assert mask is not None, "roles give validation and test only to images with a mask"
         group = self._project.images[image_id].group
         image = self._project.source.read_image(image_id)
-        prediction = self._predict(self._judge, image, image_id, boundary=True)
+        model = self._model
+        prediction = model.sums(model.plain_judge, image, name=image_id, boundary=True)
         boundary = prediction.boundary_probs
         boundary_probs = None if boundary is None else boundary.float().cpu().numpy()
         mean_probs = prediction.sums.mean_probs.float()
@@ -147,7 +137,7 @@ class _Judges:
                 scores.after.update(group, after.float().cpu().numpy(), mask)
 
     def _recalibrated(
-        self, stored: StoredRecalibration, prediction: Prediction, image: Image, image_id: str
+        self, stored: StoredRecalibration, prediction: PredictedSums, image: Image, image_id: str
     ) -> Tensor | None:
         """Mean probabilities after recalibration; None where no map is free of this image."""
         recalibration = stored.held_out(image_id)
@@ -159,13 +149,5 @@ class _Judges:
         if recalibration.temperature is not None and prediction.sums.n_samples == 1:
             # log p are logits up to a constant, which the softmax takes away
             return recalibration(mean_probs.log()[None]).softmax(1)[0]
-        judge = judge_of(self._project.config, self._models, recalibration)
-        return self._predict(judge, image, image_id, boundary=False).sums.mean_probs
-
-    def _predict(
-        self, judge: Predictor, image: Image, image_id: str, *, boundary: bool
-    ) -> Prediction:
-        seed = self._project.config.seed
-        return judge.predict(
-            image, seed=seed, round=self._round, image_id=image_id, boundary=boundary
-        )
+        judge = self._model.judge_with(recalibration)
+        return self._model.sums(judge, image, name=image_id).sums.mean_probs

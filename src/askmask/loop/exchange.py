@@ -17,7 +17,6 @@ from askmask.formats.format import Batch, Expected, Found, Item
 from askmask.formats.manifest import Manifest, expected_by, find_manifest, read_manifest
 from askmask.formats.names import image_names, known_image_names, query_names, region_name
 from askmask.loop.project import Project
-from askmask.loop.round_model import newest_round
 from askmask.records import UNLABELLED, Answer, Labels, Mask, Query, QueryItem, Region
 
 EXPORTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -230,7 +229,8 @@ def _noted(items: Iterable[Item], regions: dict[str, Region]) -> Iterator[Item]:
 
 
 def _batch(project: Project, what: str) -> Batch:
-    model = project.store.newest_model()
+    newest = project.newest_training()
+    model = None if newest is None else newest.model
     if what == "answers":
         items = _answer_items(project)
     elif what == "queries":
@@ -285,23 +285,12 @@ def _names(project: Project) -> dict[str, str]:
 
 def _predictor(project: Project) -> _Predict:
     """Labels and confidence of the newest model; the last image is kept, regions share it."""
-    from askmask.loop.train import load_judge
-    from askmask.runtime.compute import configure
-
-    round = newest_round(project)
-    judge = load_judge(project, round, configure(project.config))
+    model = project.model()
 
     @lru_cache(maxsize=1)
     def predict(image_id: str) -> tuple[Labels, npt.NDArray[np.float32]]:
-        prediction = judge.predict(
-            project.source.read_image(image_id),
-            seed=project.config.seed,
-            round=round,
-            image_id=image_id,
-            boundary=False,
-        )
-        confidence, labels = prediction.sums.mean_probs.float().cpu().max(0)
-        return labels.numpy().astype(np.int16), confidence.numpy()
+        found = model.predict(project.source.read_image(image_id), name=image_id)
+        return found.labels, found.confidence
 
     return predict
 

@@ -12,17 +12,16 @@ import numpy.typing as npt
 
 from askmask.errors import NothingToAsk, ProjectError
 from askmask.loop.ask import Proposal, propose, shown_score
-from askmask.loop.calibrate import recalibrate_round, recalibration_mark
+from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.evaluate import judge_round
 from askmask.loop.oracle import Oracle
 from askmask.loop.project import Project
-from askmask.loop.train import START, fit_round, load_judge
+from askmask.loop.train import fit_round
 from askmask.progress import Listener, silent
 from askmask.query.score_histograms import write_counts
 from askmask.query.strategies import strategy_turn
 from askmask.records import Answer, Labels, MetricRow, Query
 from askmask.runtime.cache import Cache
-from askmask.runtime.compute import configure
 from askmask.store.store import TrainingRecord
 
 
@@ -48,7 +47,7 @@ class Loop:
     ) -> None:
         strategy_turn(project.config, 1)  # refuses a strategy that does not exist or fit
         self.project = project
-        self.device = configure(project.config)
+        self.device = project.device
         self._report = on_progress
         self._cache = cache
 
@@ -107,10 +106,8 @@ class Loop:
             If every attempt that the config allows failed; each is recorded.
         """
         number = self.round if round is None else round
-        record = fit_round(
-            self.project, number, self.device, cache=self._cache, report=self._report
-        )
-        recalibrate_round(self.project, number, self.device)
+        record = fit_round(self.project, number, cache=self._cache, report=self._report)
+        recalibrate_round(self.project.model(number))
         return record
 
     def ask(self, round: int | None = None, *, model_round: int | None = None) -> Query:
@@ -133,8 +130,8 @@ class Loop:
         if kept is not None:
             return kept
         started = time.perf_counter()
-        asks = number - 1 if model_round is None else model_round
-        proposal = propose(self.project, number, self.device, report=self._report, model_round=asks)
+        model = self.project.model(number - 1 if model_round is None else model_round)
+        proposal = propose(self.project, number, model=model, report=self._report)
         if not proposal.items:
             raise NothingToAsk(
                 f"expected unlabelled pixels in the pool for round {number}, found none: "
@@ -145,7 +142,7 @@ class Loop:
             acquisition=config.query.acquisition,
             unit=config.query.unit,
             items=proposal.items,
-            model=None if asks == START else self.project.model_path(asks).name,
+            model=model.name,
             elapsed_seconds=time.perf_counter() - started,
         )
         if proposal.scores is not None:  # before the query: whoever finds that, finds them too
@@ -165,10 +162,9 @@ class Loop:
         return propose(
             self.project,
             number,
-            self.device,
+            model=self.project.model(number - 1 if model_round is None else model_round),
             report=self._report,
             return_utilities=return_utilities,
-            model_round=model_round,
         )
 
     def evaluate(self, round: int | None = None) -> tuple[MetricRow, ...]:
@@ -181,21 +177,18 @@ class Loop:
         """
         number = self.round if round is None else round
         store = self.project.store
-        trained = [r for r in store.trainings() if (r.round, r.status) == (number, "finished")]
-        if not trained:
+        model = self.project.model(number)
+        if model.training is None:
             raise ProjectError(
                 f"expected a model of round {number}, found none. Train it first: `askmask train`."
             )
         # A round's model may be fitted again, so its file name alone does not say which it is.
-        model = f"{trained[-1].model}@{trained[-1].labelled_digest[:12]}"
-        model += recalibration_mark(self.project, number)
-        kept = store.metrics(number, model)
+        name = f"{model.training.model}@{model.training.labelled_digest[:12]}{model.mark}"
+        kept = store.metrics(number, name)
         if kept:
             return kept
-        rows = judge_round(
-            self.project, number, self.device, cache=self._shared(number), report=self._report
-        )
-        store.add_metrics(number, model, rows)
+        rows = judge_round(model, cache=self._shared(number), report=self._report)
+        store.add_metrics(number, name, rows)
         return rows
 
     def score_map(self, image_id: str, round: int) -> npt.NDArray[np.float32] | None:
@@ -203,19 +196,12 @@ class Loop:
 
         None for strategies that score regions, not pixels.
         """
-        return shown_score(self.project, image_id, round, self.device)
+        return shown_score(self.project, image_id, round)
 
     def predicted_labels(self, image_id: str, round: int) -> Labels:
         """(H, W) int16 labels that the model of a round would give an image."""
-        judge = load_judge(self.project, round, self.device)
-        prediction = judge.predict(
-            self.project.source.read_image(image_id),
-            seed=self.project.config.seed,
-            round=round,
-            image_id=image_id,
-            boundary=False,
-        )
-        return prediction.sums.mean_probs.argmax(0).cpu().numpy().astype(np.int16)
+        image = self.project.source.read_image(image_id)
+        return self.project.model(round).predict(image, name=image_id).labels
 
     def _shared(self, round: int) -> Cache | None:
         """Cache of round 0, the one that trials of one seed have in common."""

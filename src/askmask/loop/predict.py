@@ -26,10 +26,8 @@ from askmask.data.prepared import PreparedSource, check_out
 from askmask.data.rasters import decode_image, encode_instances, encode_mask
 from askmask.data.scaling import shrink_image
 from askmask.errors import AskmaskError, SourceError
-from askmask.loop.calibration_file import load_recalibration, weights_of
 from askmask.loop.predictions import PredictedImage, Predictions
-from askmask.loop.project import Project
-from askmask.loop.train import load_judge
+from askmask.loop.round_model import RoundModel
 from askmask.metrics.objects import find_objects
 from askmask.progress import Listener, Progress, silent
 from askmask.records import Instances, Labels
@@ -50,11 +48,9 @@ _Value = TypeVar("_Value", bound=np.generic)
 
 
 def predict_files(
-    project: Project,
-    round: int,
+    model: RoundModel,
     files: Sequence[StoredFile],
     out: Path,
-    device: torch.device,
     *,
     scale: float | None = None,
     reading: Reading = AS_SHOWN,
@@ -69,16 +65,12 @@ def predict_files(
 
     Parameters
     ----------
-    project : Project
-        Of two classes, if objects are wanted.
-    round : int
-        Whose model.
+    model : RoundModel
+        Of a project of two classes, if objects are wanted.
     files : sequence of StoredFile
         The images.
     out : Path
         Absent or an empty folder.
-    device : torch.device
-        Where to compute.
     scale : float, optional
         Shrink images by this factor first; by default as the project's data set was.
     reading : Reading
@@ -95,7 +87,7 @@ def predict_files(
         If `out` holds something.
     """
     check_out(out)
-    engine = _Engine(project, round, device, scale, reading)
+    engine = _Engine(model, scale, reading)
     for folder in ("masks", "confidence", *(["instances"] if engine.has_objects else [])):
         (out / folder).mkdir(parents=True)
     facts = json.dumps(engine.facts(), indent=1) + "\n"
@@ -105,7 +97,7 @@ def predict_files(
         writer = csv.writer(table)
         writer.writerow(engine.headings())
         for done, file in enumerate(files):
-            report(Progress(round, "predict", done, len(files)))
+            report(Progress(model.round, "predict", done, len(files)))
             try:
                 if file.stem in taken:
                     raise _same_name(file)
@@ -117,26 +109,18 @@ def predict_files(
             found.images.append(line)
             writer.writerow(engine.cells(line))
             table.flush()  # so that a killed run leaves the lines of the masks that are there
-    report(Progress(round, "predict", len(files), len(files)))
+    report(Progress(model.round, "predict", len(files), len(files)))
     return found
 
 
 class _Engine:
     """A loaded model and everything that a line of the table tells of it."""
 
-    def __init__(
-        self,
-        project: Project,
-        round: int,
-        device: torch.device,
-        scale: float | None,
-        reading: Reading,
-    ) -> None:
-        self._project = project
-        self._round = round
-        self._judge = load_judge(project, round, device)
-        self._recalibration = load_recalibration(project, round)
-        self._weights = weights_of(project, round)
+    def __init__(self, model: RoundModel, scale: float | None, reading: Reading) -> None:
+        self._project = project = model.project
+        self._model = model
+        self._recalibration = model.recalibration
+        self._weights = model.digests
         source = project.source
         prepared = source if isinstance(source, PreparedSource) else None
         self._value_range = None if prepared is None else prepared.value_range
@@ -144,13 +128,8 @@ class _Engine:
         self._scale = own_scale if scale is None else scale
         self._reading = reading
         self._colours = colour_table(len(source.classes))
-        probe = self._judge.predict(
-            np.zeros((_SMALLEST, _SMALLEST, 3), np.uint8),
-            seed=project.config.seed,
-            round=round,
-            image_id="",
-            boundary=True,
-        )
+        smallest = np.zeros((_SMALLEST, _SMALLEST, 3), np.uint8)
+        probe = model.sums(model.judge, smallest, name="", boundary=True)
         evaluation = project.config.evaluation
         self.has_objects = (
             probe.boundary_probs is not None
@@ -164,7 +143,7 @@ class _Engine:
             "askmask": "predictions",
             "classes": list(self._project.source.classes.names),
             "confidence_scale": CONFIDENCE_SCALE,
-            "round": self._round,
+            "round": self._model.round,
             "models": list(self._weights),
             "recalibration": self._recalibration_name(),
             "scale": self._scale,
@@ -220,11 +199,10 @@ class _Engine:
         )
 
     def _predict_tile(self, canvas: "_Canvas", image: Image, tile: "Tile", name: str) -> None:
-        prediction = self._judge.predict(
+        prediction = self._model.sums(
+            self._model.judge,
             image[tile.seen],
-            seed=self._project.config.seed,
-            round=self._round,
-            image_id=name if tile.is_whole else f"{name}@{tile.row},{tile.col}",
+            name=name if tile.is_whole else f"{name}@{tile.row},{tile.col}",
             boundary=self.has_objects,
         )
         canvas.add(tile, prediction.sums.mean_probs[(slice(None), *tile.inner)].cpu())

@@ -10,8 +10,10 @@
 import copy
 import inspect
 import os
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from pydantic import BaseModel
@@ -22,8 +24,15 @@ from askmask.data.roles import Roles, assign_roles
 from askmask.data.source import Source
 from askmask.errors import ProjectError
 from askmask.records import ImageInfo, Region
-from askmask.store.store import Store
+from askmask.store.store import Store, TrainingRecord
 
+if TYPE_CHECKING:  # they need torch, which opening a project does not
+    import torch
+
+    import askmask.loop.round_model
+
+START: Final = -1
+"""Stands for a round before the first: a model as it is before any training."""
 CONFIG_NAME = "askmask.yaml"
 DATABASE_NAME = "askmask.db"
 
@@ -59,6 +68,7 @@ class Project:
             (root / folder).mkdir(parents=True, exist_ok=True)
         self.store = Store(root / DATABASE_NAME)
         self.store.add_images(infos)
+        self.held_models: dict[str, Any] = {}  # Any: what `round_model` keeps here needs torch
 
     @classmethod
     def create(cls, root: Path, config: Config, source: Source | None = None) -> "Project":
@@ -102,10 +112,68 @@ class Project:
         return cls(root, load_config(path), source)
 
     def with_config(self, config: Config) -> "Project":
-        """Return the same open project under other settings; `close` either, once."""
+        """Return the same open project under other settings; `close` either, once.
+
+        Roles stay as they are, and so does a model that is loaded.
+        """
         other = copy.copy(self)
         other.config = config
         return other
+
+    @cached_property
+    def device(self) -> "torch.device":
+        """Where the project's models run, as its config says; sets the number of threads.
+
+        Raises
+        ------
+        ConfigError
+            If the config asks for CUDA and there is none.
+        """
+        from askmask.runtime.compute import configure
+
+        return configure(self.config)
+
+    def newest_training(self) -> TrainingRecord | None:
+        """Training that wrote the newest model: the last one that finished and whose files exist.
+
+        Last means last done, whatever its round: a round may be trained anew, and with queries
+        asked ahead a round need not have a model at all. Exports, predictions, the worker, the
+        page and `model` all mean this one when they say newest.
+        """
+        for record in reversed(self.store.finished_trainings()):
+            if self.has_model(record.round):
+                return record
+        return None
+
+    def has_model(self, round: int) -> bool:
+        """Whether every file of a round's model is there."""
+        return all(path.is_file() for path in self.model_paths(round))
+
+    def model(self, round: int | None = None) -> "askmask.loop.round_model.RoundModel":
+        """Model of a round; without one, the newest as `newest_training` says.
+
+        Parameters
+        ----------
+        round : int, optional
+            A round, or `START` for the network before any training. Whether a round that is named
+            has a model is found out when its weights are needed.
+
+        Raises
+        ------
+        ProjectError
+            If the newest is wanted and there is none.
+        """
+        from askmask.loop.round_model import open_model
+
+        if round is None:
+            newest = self.newest_training()
+            if newest is None:
+                raise ProjectError(
+                    f"expected a trained model in {str(self.root)!r}, found none. "
+                    "Train one: `askmask train`."
+                )
+            round = newest.round
+        return open_model(self, round)
 
     def model_path(self, round: int, member: int = 0) -> Path:
         """File of a round's model; `member` counts the models of an ensemble."""
@@ -117,6 +185,10 @@ class Project:
         sampling = self.config.sampling
         members = sampling.members if sampling.method == "ensemble" else 1
         return [self.model_path(round, member) for member in range(members)]
+
+    def recalibration_path(self, round: int) -> Path:
+        """File of a round's recalibration."""
+        return self.model_path(round).with_suffix(".calibration.json")
 
     def scores_path(self, round: int) -> Path:
         """File of the histograms of the scores that a round's query chose from."""

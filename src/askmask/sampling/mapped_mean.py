@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from askmask.calibration import ProbabilityMap
-from askmask.sampling.predictors import Image, Prediction, Predictor
+from askmask.sampling.predictors import Image, PredictedSums, Predictor
 
 
 class MappedMean:
@@ -32,7 +32,7 @@ class MappedMean:
 
     def predict(
         self, image: Image, *, seed: int, round: int, image_id: str, boundary: bool
-    ) -> Prediction:
+    ) -> PredictedSums:
         """Predict by the predictor inside, then map; see `Predictor.predict`."""
         prediction = self._predictor.predict(
             image, seed=seed, round=round, image_id=image_id, boundary=boundary

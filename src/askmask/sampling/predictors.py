@@ -30,7 +30,7 @@ Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
+class PredictedSums:
     """What a predictor knows of an image.
 
     Attributes
@@ -62,7 +62,7 @@ class Predictor(Protocol):
 
     def predict(
         self, image: Image, *, seed: int, round: int, image_id: str, boundary: bool
-    ) -> Prediction:
+    ) -> PredictedSums:
         """Predict an image.
 
         Parameters
@@ -124,12 +124,12 @@ class MonteCarloDropout:
 
     def predict(
         self, image: Image, *, seed: int, round: int, image_id: str, boundary: bool
-    ) -> Prediction:
+    ) -> PredictedSums:
         """Predict an image from S dropout masks; see `Predictor.predict`."""
         samples = self._network.start(image, boundary=boundary)
         chunk = self._chunk or self._network.samples_at_a_time(image)
         _draw(samples, range(self._n_samples), chunk, (seed, round, image_id))
-        return Prediction(*samples.result())
+        return PredictedSums(*samples.result())
 
     def sums(
         self, image: Image, samples: range, *, seed: int, round: int, image_id: str
@@ -283,7 +283,7 @@ class Deterministic:
         round: int,  # noqa: ARG002
         image_id: str,  # noqa: ARG002
         boundary: bool,
-    ) -> Prediction:
+    ) -> PredictedSums:
         """Predict an image by the expected activations; see `Predictor.predict`."""
         return self._network.mean(image, boundary=boundary)
 
@@ -333,14 +333,14 @@ class Ensemble:
         round: int,  # noqa: ARG002
         image_id: str,  # noqa: ARG002
         boundary: bool,
-    ) -> Prediction:
+    ) -> PredictedSums:
         """Predict an image by every member; see `Predictor.predict`."""
         members = [network.mean(image, boundary=boundary) for network in self._networks]
         sums = members[0].sums
         for member in members[1:]:
             sums = sums + member.sums
         contours = [m.boundary_probs for m in members if m.boundary_probs is not None]
-        return Prediction(sums, torch.stack(contours).mean(0) if contours else None)
+        return PredictedSums(sums, torch.stack(contours).mean(0) if contours else None)
 
 
 class _Network:
@@ -366,11 +366,11 @@ class _Network:
         batch = pixels.permute(2, 0, 1)[None].float().div_(255)
         return self._up_to_date().start(batch, boundary=boundary, scaling=self._scaling)
 
-    def mean(self, image: Image, *, boundary: bool) -> Prediction:
+    def mean(self, image: Image, *, boundary: bool) -> PredictedSums:
         """Predict by the pass without dropout."""
         samples = self.start(image, boundary=boundary)
         samples.draw(NoNoise(), 1)
-        return Prediction(*samples.result())
+        return PredictedSums(*samples.result())
 
     def samples_at_a_time(self, image: Image) -> int:
         return self._up_to_date().samples_at_a_time(image.shape[0], image.shape[1])

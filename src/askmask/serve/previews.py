@@ -10,16 +10,14 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from askmask.data.rasters import encode_mask
 from askmask.loop.ask import shown_score
 from askmask.loop.project import Project
-from askmask.loop.train import load_judge
+from askmask.loop.round_model import RoundModel
 from askmask.progress import Listener, Progress
 from askmask.records import Labels, Region
-from askmask.sampling.predictors import Predictor
 from askmask.store.work_records import DrawnPiece, PieceFacts, WorkItem
 
 _PIECES_AT_ONCE: Final = 20
@@ -41,8 +39,7 @@ class _Drawn:
 def draw_pieces(
     project: Project,
     items: Sequence[WorkItem],
-    model_round: int | None,
-    device: torch.device,
+    model: RoundModel | None,
     *,
     report: Listener,
 ) -> None:
@@ -54,18 +51,16 @@ def draw_pieces(
         With the strategy of that query in its config.
     items : sequence of WorkItem
         Of one query, in any order.
-    model_round : int or None
-        The round whose model asked; None if no model did, and then no map is drawn.
-    device : torch.device
-        Where the model runs.
+    model : RoundModel or None
+        The one that asked; None if none did or it is gone, and then no map is drawn.
     report : callable
         Called with a `Progress` after each image.
     """
     if not items:
         return
     drawn = [_Drawn(item, _window(project, item)) for item in items]
-    if model_round is not None:
-        drawn = _with_maps(project, drawn, model_round, device, report)
+    if model is not None:
+        drawn = _with_maps(project, drawn, model, report)
     known = [part.scores for part in drawn if part.scores is not None]
     low = min((float(scores.min()) for scores in known), default=None)
     high = max((float(scores.max()) for scores in known), default=None)
@@ -94,41 +89,21 @@ def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:
 
 
 def _with_maps(
-    project: Project,
-    drawn: Sequence[_Drawn],
-    model_round: int,
-    device: torch.device,
-    report: Listener,
+    project: Project, drawn: Sequence[_Drawn], model: RoundModel, report: Listener
 ) -> list[_Drawn]:
     """Fill in the maps, one image after another; only the windows are held."""
     round = drawn[0].item.round
-    judge = load_judge(project, model_round, device)
     by_image: dict[str, list[_Drawn]] = {}
     for part in drawn:
         by_image.setdefault(part.window.image_id, []).append(part)
     filled = []
     for done, (image_id, parts) in enumerate(by_image.items()):
         report(Progress(round, "draw", done, len(by_image)))
-        scores = shown_score(project, image_id, round, device, model_round=model_round)
-        probs = _mean_probs(project, judge, image_id, model_round)
+        scores = shown_score(project, image_id, round, model=model)
+        probs = model.predict(project.source.read_image(image_id), name=image_id).probs
         filled += [_filled(part, scores, probs) for part in parts]
     report(Progress(round, "draw", len(by_image), len(by_image)))
     return filled
-
-
-def _mean_probs(
-    project: Project, judge: Predictor, image_id: str, model_round: int
-) -> npt.NDArray[np.float32]:
-    """(C, H, W) probabilities that the model is judged by."""
-    prediction = judge.predict(
-        project.source.read_image(image_id),
-        seed=project.config.seed,
-        round=model_round,
-        image_id=image_id,
-        boundary=False,
-    )
-    probs: npt.NDArray[np.float32] = prediction.sums.mean_probs.float().cpu().numpy()
-    return probs
 
 
 def _filled(part: _Drawn, scores: Scores | None, probs: npt.NDArray[np.float32]) -> _Drawn:

@@ -30,8 +30,7 @@ from askmask.errors import (
 )
 from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.loop import Loop
-from askmask.loop.project import Project
-from askmask.loop.train import START
+from askmask.loop.project import START, Project
 from askmask.models.build import starting_weights
 from askmask.progress import Progress
 from askmask.query.strategies import find_strategy, strategy_names
@@ -132,9 +131,9 @@ class Worker:
     def _take_over(self) -> None:
         """Finish what a worker that died may have left between a model and its recalibration."""
         if self._is_new:
-            newest = self._newest_training()
-            if newest is not None and self._project.model_path(newest.round).is_file():
-                recalibrate_round(self._project, newest.round, self._loop.device)
+            newest = self._project.newest_training()
+            if newest is not None:
+                recalibrate_round(self._project.model(newest.round))
             self._is_new = False
 
     def _draw(self) -> bool:
@@ -166,10 +165,9 @@ class Worker:
 
     def _asking_round(self) -> int | None:
         """Round of the newest model; `START` before the first label; None: train one first."""
-        finished = [r for r in self._store.trainings() if r.status == "finished"]
-        trained = [r.round for r in finished if self._project.model_path(r.round).is_file()]
-        if trained:
-            return trained[-1]
+        newest = self._project.newest_training()
+        if newest is not None:
+            return newest.round
         return None if self._store.labelled_pixels() else START
 
     def _ask(self, model_round: int, acquisition: str | None) -> bool:
@@ -194,16 +192,14 @@ class Worker:
 
     def _draw_items(self, items: list[WorkItem]) -> None:
         by_name = {self._project.model_path(r).name: r for r in range(self._loop.round + 1)}
-        model_round = by_name.get(items[0].model or "")
-        if model_round is not None and not self._project.model_path(model_round).is_file():
-            model_round = None
+        asked_by = by_name.get(items[0].model or "")
+        is_there = asked_by is not None and self._project.has_model(asked_by)
         still_open = [item for item in items if item.piece is None]
         self._is_asking = True
         try:
             project = self._loop_of(items[0].acquisition).project
-            draw_pieces(
-                project, still_open, model_round, self._loop.device, report=self._on_progress
-            )
+            model = project.model(asked_by) if is_there else None
+            draw_pieces(project, still_open, model, report=self._on_progress)
         finally:
             self._is_asking = False
 
@@ -238,16 +234,13 @@ class Worker:
 
     def _evaluate(self, round: int) -> None:
         """Judge a model, unless that was done before."""
-        newest = self._newest_training()
+        newest = self._project.newest_training()
         self._loop.evaluate(round)
         self._judged = newest
         self._store.control.note("rounds", round)
 
     def _is_judged(self) -> bool:
-        return self._judged is not None and self._judged == self._newest_training()
-
-    def _newest_training(self) -> TrainingRecord | None:
-        return next((r for r in reversed(self._store.trainings()) if r.status == "finished"), None)
+        return self._judged is not None and self._judged == self._project.newest_training()
 
     def _is_training_due(self) -> bool:
         if not self._store.labelled_pixels() or self._has_failed("train"):

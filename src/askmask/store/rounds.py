@@ -95,12 +95,13 @@ def answers_since_training(database: Database) -> int:
     return int(rows[0][0])
 
 
-def newest_model(database: Database) -> str | None:
-    """File name of the newest model whose training finished."""
-    rows = database.rows(
-        "SELECT model FROM trainings WHERE status = 'finished' ORDER BY id DESC LIMIT 1"
+def finished_trainings(database: Database, round: int | None) -> tuple[TrainingRecord, ...]:
+    """Trainings that finished, of one round if given, oldest first."""
+    return tuple(
+        record
+        for record in trainings(database)
+        if record.status == "finished" and round in {None, record.round}
     )
-    return str(rows[0][0]) if rows else None
 
 
 def add_metrics(database: Database, round: int, model: str, rows: Sequence[MetricRow]) -> None:

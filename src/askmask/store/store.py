@@ -320,13 +320,13 @@ class Store:
         """Every training, oldest first."""
         return ledger.trainings(self._database)
 
+    def finished_trainings(self, round: int | None = None) -> tuple[TrainingRecord, ...]:
+        """Trainings that finished, in the order they did; of one round if given."""
+        return ledger.finished_trainings(self._database, round)
+
     def answers_since_training(self) -> int:
         """Count the answers with labels that no finished training has read."""
         return ledger.answers_since_training(self._database)
-
-    def newest_model(self) -> str | None:
-        """File name of the newest model whose training finished; None before the first."""
-        return ledger.newest_model(self._database)
 
     def add_metrics(self, round: int, model: str, rows: Sequence[MetricRow]) -> None:
         """Keep the metrics of a round's model in one transaction; a second time does nothing.

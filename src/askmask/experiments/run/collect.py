@@ -7,7 +7,7 @@ from dataclasses import astuple, replace
 
 from askmask.config import Config
 from askmask.experiments.run.grid import Trial
-from askmask.experiments.run.results import FAILED, FINISHED, ResultRow
+from askmask.experiments.run.results import FAILED, ResultRow
 from askmask.loop.project import Project
 from askmask.metrics.effort import Effort, effort_of, measured, total
 from askmask.query.score_histograms import read_counts
@@ -32,7 +32,7 @@ def collect_trial(project: Project, trial: Trial, config: Config) -> list[Result
     """
     store = project.store
     costs = {cost.round: cost for cost in store.costs()}
-    finished = {r.round: r for r in store.trainings() if r.status == FINISHED}
+    finished = {record.round: record for record in store.finished_trainings()}
     efforts = _efforts(project)
     pixels = regions = boundary = 0
     work, seconds = Effort(), []

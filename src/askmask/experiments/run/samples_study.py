@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from scipy.stats import spearmanr
 
 from askmask.errors import ConfigError
 from askmask.loop.evaluate import evaluation_parts
-from askmask.loop.project import Project
-from askmask.loop.train import load_sampler
+from askmask.loop.round_model import RoundModel
 from askmask.metrics.evaluation import Evaluation
 from askmask.query.scores import ACQUISITIONS, score_map
 
@@ -35,10 +33,8 @@ class SamplesRow:
 
 
 def study_sample_counts(
-    project: Project,
-    round: int,
+    model: RoundModel,
     counts: Sequence[int],
-    device: torch.device,
     acquisition: str = "mutual_information",
 ) -> list[SamplesRow]:
     """Judge a round's model by the mean of its first T samples, for several T.
@@ -47,14 +43,10 @@ def study_sample_counts(
 
     Parameters
     ----------
-    project : Project
-        With a trained model.
-    round : int
-        Whose model.
+    model : RoundModel
+        Trained.
     counts : sequence of int
         The numbers of samples T, each >= 1.
-    device : torch.device
-        Where to sample.
     acquisition : str
         Whose scores are compared with those at the largest T.
 
@@ -66,13 +58,14 @@ def study_sample_counts(
     ordered = sorted(set(counts))
     if not ordered or ordered[0] < 1:
         raise ConfigError(f"expected numbers of samples >= 1, got {list(counts)!r}.")
+    project = model.project
     parts = evaluation_parts(project)
     if not parts:
         raise ConfigError(
             "expected validation or test images to judge samples on, found none. "
             "Set data.validation or data.test."
         )
-    sampler = load_sampler(project, round, ordered[-1], device)
+    sampler = model.dropout_sampler(ordered[-1])
     rows: list[SamplesRow] = []
     for split, image_ids in parts:
         judges = {
@@ -87,7 +80,7 @@ def study_sample_counts(
             image = project.source.read_image(image_id)
             started = time.perf_counter()
             for sums in sampler.stream(
-                image, seed=project.config.seed, round=round, image_id=image_id
+                image, seed=project.config.seed, round=model.round, image_id=image_id
             ):
                 if sums.n_samples in judges:
                     seconds[sums.n_samples] += time.perf_counter() - started

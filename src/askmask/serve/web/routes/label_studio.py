@@ -191,7 +191,8 @@ def _heard(desk: Desk, asked: Mapping[str, object]) -> tuple[int, Json]:
 
 
 def _model(desk: Desk) -> str:
-    return desk.project.store.newest_model() or NO_MODEL
+    newest = desk.project.newest_training()
+    return NO_MODEL if newest is None else newest.model
 
 
 def _name(item: WorkItem) -> str:
