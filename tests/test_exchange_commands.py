@@ -1,12 +1,22 @@
 """Export and import of a project: a query goes out, its answers come back, nothing is doubled."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from askmask.errors import AskmaskError
+from askmask.formats.manifest import read_manifest
+from askmask.loop.exchange import export_project, import_answers
 from askmask.loop.project import Project
+from askmask.store import answers
 from test_cli import call, project
 
 __all__ = ["project"]  # the fixture
@@ -96,3 +106,179 @@ def test_something_else_than_queries_answers_predictions_is_refused(
 ) -> None:
     with pytest.raises(AskmaskError, match="expected one of queries, answers, predictions"):
         call("export", project, tmp_path / "x", "--what", "masks", "--format", "png")
+
+
+def answers_of(root: Path) -> int:
+    with Project.open(root) as opened:
+        return opened.store.newest_answer()
+
+
+def test_every_export_carries_a_manifest_of_images_by_id(project: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call("export", project, out, "--what", "answers", "--format", "coco")
+    manifest = read_manifest(out / "askmask-export.json")
+    with Project.open(project) as opened:
+        assert manifest.project == opened.store.identity()
+        labelled = opened.store.labelled_images()
+        assert list(manifest.regions.values()) == [opened.images[i].whole for i in labelled]
+
+
+def test_file_that_left_its_folder_finds_its_way_by_its_manifest(
+    project: Path, tmp_path: Path
+) -> None:
+    asked(project)
+    out, other = tmp_path / "out", tmp_path / "inbox"
+    call("export", project, out, "--format", "coco")
+    other.mkdir()
+    content = (out / "annotations.json").read_text(encoding="utf-8")
+    manifest = (out / "askmask-export.json").read_text(encoding="utf-8")
+    renamed = re.sub("r001_00", "job_", manifest), re.sub("r001_00", "job_", content)
+    (other / "mine.json").write_text(renamed[0], encoding="utf-8")
+    (other / "instances.json").write_text(renamed[1], encoding="utf-8")
+    with pytest.raises(AskmaskError, match="Keep the names that the export gave"):
+        call("import", project, other / "instances.json", "--format", "coco")
+    told = call(
+        "import", project, other / "instances.json", "--format", "coco",
+        "--manifest", other / "mine.json",
+    )  # fmt: skip
+    assert "Kept 2 answers of 2" in told
+
+
+def test_export_of_another_project_is_refused(project: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call("export", project, out, "--what", "answers", "--format", "png")
+    path = out / "askmask-export.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | {"project": "0" * 32}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(AskmaskError, match="got one of another project. If the images are the"):
+        call("import", project, out, "--format", "png")
+    assert "Kept 0 answers" in call("import", project, out, "--format", "png", "--manifest", path)
+
+
+def test_images_kept_apart_are_passed_over_if_that_is_said(project: Path, tmp_path: Path) -> None:
+    call("train", project)
+    out = tmp_path / "predictions"
+    call("export", project, out, "--what", "predictions", "--format", "png")
+    (out / "predictions").rename(out / "painted")
+    told = call("import", project, out / "painted", "--format", "png", "--skip-kept-apart")
+    assert re.search(r"Passed over: \d+ images kept for \w+, \d+ images kept for", told)
+
+
+def test_corrected_label_is_kept_though_the_region_was_answered(
+    project: Path, tmp_path: Path
+) -> None:
+    asked(project)
+    out = tmp_path / "out"
+    call("export", project, out, "--format", "png")
+    (out / "predictions").rename(out / "painted")
+    call("import", project, out / "painted", "--format", "png")
+    one = next((out / "painted").glob("*.png"))
+    with Image.open(one) as picture:
+        values = np.array(picture)
+    values[0, 0] = 1 - min(int(values[0, 0]), 1)
+    Image.fromarray(values).save(one)
+    assert "Kept 1 answers of 2" in call("import", project, out / "painted", "--format", "png")
+
+
+def test_file_with_one_bad_item_leaves_everything_as_it_was(project: Path, tmp_path: Path) -> None:
+    asked(project)
+    out = tmp_path / "out"
+    call("export", project, out, "--format", "coco")
+    path = out / "annotations.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["annotations"].append({"image_id": 99, "category_id": 1, "segmentation": [[0] * 6]})
+    path.write_text(json.dumps(content), encoding="utf-8")
+    before = answers_of(project)
+    with pytest.raises(AskmaskError, match="got 99"):
+        call("import", project, out, "--format", "coco")
+    assert answers_of(project) == before
+
+
+def test_import_that_stops_half_way_keeps_nothing(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(project)
+    out = tmp_path / "out"
+    call("export", project, out, "--format", "nnunet")
+    before = answers_of(project)
+    add, added = answers.add_answer, []
+
+    def add_one(*values: Any) -> int:
+        if added:
+            raise KeyboardInterrupt
+        added.append(values)
+        return add(*values)
+
+    monkeypatch.setattr(answers, "add_answer", add_one)
+    with Project.open(project) as opened, pytest.raises(KeyboardInterrupt):
+        import_answers(opened, out, format_name="nnunet")
+    monkeypatch.undo()
+    assert answers_of(project) == before
+    assert "Kept 2 answers of 2" in call("import", project, out, "--format", "nnunet")
+
+
+KILLED_IMPORT = """
+import os, sys
+from pathlib import Path
+from askmask import Project
+from askmask.loop.exchange import import_answers
+from askmask.store import answers
+add = answers.add_answer
+def add_and_die(*values):
+    number = add(*values)
+    os.kill(os.getpid(), 9)
+    return number
+answers.add_answer = add_and_die
+with Project.open(Path(sys.argv[1])) as project:
+    import_answers(project, Path(sys.argv[2]), format_name="nnunet")
+"""
+
+
+def test_import_that_is_killed_keeps_nothing_and_may_be_repeated(
+    project: Path, tmp_path: Path
+) -> None:
+    asked(project)
+    out = tmp_path / "out"
+    call("export", project, out, "--format", "nnunet")
+    before = answers_of(project)
+    command = [sys.executable, "-c", KILLED_IMPORT, str(project), str(out)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert answers_of(project) == before
+    assert "Kept 2 answers of 2" in call("import", project, out, "--format", "nnunet")
+
+
+def test_export_goes_on_where_a_killed_one_left_a_part(project: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    left = tmp_path / ".out-unfinished"
+    (left / "masks").mkdir(parents=True)
+    (left / "masks" / "half.png").touch()
+    call("export", project, out, "--what", "answers", "--format", "png")
+    assert not left.exists()
+    assert not (out / "masks" / "half.png").exists()
+
+
+def test_export_that_fails_half_way_leaves_nothing(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(tmp_path.iterdir())
+    with Project.open(project) as opened:
+        read, asked_for = opened.source.read_image, []
+
+        def read_one(image_id: str) -> np.ndarray:
+            asked_for.append(image_id)
+            if len(asked_for) > 1:
+                raise OSError(28, "No space left on device")
+            return read(image_id)
+
+        monkeypatch.setattr(opened.source, "read_image", read_one)
+        with pytest.raises(OSError, match="No space left"):
+            export_project(opened, tmp_path / "out", what="answers", format_name="png")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_answers_are_exported_and_imported_from_python(project: Path, tmp_path: Path) -> None:
+    with Project.open(project) as opened:
+        count = export_project(opened, tmp_path / "out", what="answers", format_name="qupath")
+        imported = import_answers(opened, tmp_path / "out", format_name="qupath", author="ada")
+    assert (count, imported.kept, len(imported.items)) == (2, 0, 2)
+    assert imported.manifest == tmp_path / "out" / "askmask-export.json"

@@ -69,10 +69,10 @@ def image_names(infos: Iterable[ImageInfo]) -> dict[str, Region]:
         If two images would share a name all the same.
     """
     known = list(infos)
-    uses = Counter(_folded(info.image_id) for info in known)
+    uses = Counter(_folded(image_name(info.image_id)) for info in known)
     names: dict[str, Region] = {}
     for info in known:
-        name = image_name(info.image_id, is_shared=uses[_folded(info.image_id)] > 1)
+        name = image_name(info.image_id, is_shared=uses[_folded(image_name(info.image_id))] > 1)
         if name in names:
             raise problem(
                 f"expected different file names for images {names[name].image_id!r} and "
@@ -125,5 +125,6 @@ def _escaped(name: str, reserved: Collection[str]) -> str:
     return f"{name}{_ESCAPE}" if word in reserved else name
 
 
-def _folded(image_id: str) -> str:
-    return unicodedata.normalize("NFC", safe_stem(image_id).casefold())
+def _folded(name: str) -> str:
+    """Equal for names that some file systems take for one."""
+    return unicodedata.normalize("NFC", name.casefold())

@@ -54,7 +54,7 @@ def encode_brush(pixels: Bool[np.ndarray, "H W"]) -> list[int]:
     return np.packbits(bits).tolist()
 
 
-def decode_brush(content: Sequence[int], shape: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
+def decode_brush(content: Sequence[object], shape: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
     """Raster of (H, W) = `shape`; pixels that are not wholly transparent are set.
 
     Raises
@@ -71,7 +71,7 @@ def decode_brush(content: Sequence[int], shape: tuple[int, int]) -> Bool[np.ndar
             f"{len(content):,}. The brush belongs to a picture of another size."
         )
     try:
-        reader = _Bits(bytes(content))
+        reader = _Bits(bytes(content))  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise ShapeError(
             f"expected numbers from 0 to 255 in Label Studio's RLE, but: {error}. Export it again."
