@@ -37,7 +37,7 @@ def disc_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def disc_config(disc_dataset: Path) -> Callable[..., Config]:
     """Build a config on the drawn discs that trains in about a second; sections are updated."""
 

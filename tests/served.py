@@ -65,7 +65,7 @@ def make_project(root: Path, config: Config, asked: int = 4) -> Project:
 @cache
 def app_of(host: str) -> FastAPI:
     """Server that is made once, since that takes half a second; each test gives it a project."""
-    return create_app(app_project(), host=host, allowed_hosts=("askmask.example",))
+    return create_app(app_project(), host=host)
 
 
 @cache

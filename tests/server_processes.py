@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import numpy as np
 
 from askmask.serve.web.labels import runs_to_labels
 from askmask.store.store import Store
-from people import API, Person
+from people import API, KEY, Person
 
 PORTS = range(20_000, 32_000)
 """Below the ports that systems give to clients: a client that calls a dead server there may be
@@ -27,9 +28,15 @@ LOOK_SECONDS = 0.05
 
 
 class Server:
-    """A server of a project on a port of its own, with its worker unless told otherwise."""
+    """A server of a project on a port of its own, with its worker unless told otherwise.
 
-    def __init__(self, root: Path, *, with_worker: bool = True) -> None:
+    `descriptors` is how many files and connections the system allows it.
+    """
+
+    def __init__(
+        self, root: Path, *, with_worker: bool = True, descriptors: int | None = None
+    ) -> None:
+        self._descriptors = descriptors
         self.root = root
         self.port = free_port()
         options = ["--port", str(self.port), *([] if with_worker else ["--no-worker"])]
@@ -39,10 +46,19 @@ class Server:
     def start(self) -> None:
         """Start it, again on the same port, and wait until it answers."""
         # with its worker in one group, so that a test that fails leaves nobody behind
-        process = subprocess.Popen(self._command, start_new_session=True, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            self._command,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"ASKMASK_KEY": KEY},
+            preexec_fn=None if self._descriptors is None else self._limit_descriptors,  # noqa: PLW1509
+        )
         self.process = process
         wait_for(lambda: process.poll() is not None or answers(self.port), 120)
         assert process.poll() is None, "the server ended by itself"
+
+    def _limit_descriptors(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
 
     @property
     def pid(self) -> int:
@@ -79,9 +95,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(root: Path, *, with_worker: bool = True) -> Iterator[Server]:
+def serving(
+    root: Path, *, with_worker: bool = True, descriptors: int | None = None
+) -> Iterator[Server]:
     """Run a server while the block does."""
-    server = Server(root, with_worker=with_worker)
+    server = Server(root, with_worker=with_worker, descriptors=descriptors)
     try:
         server.start()
         yield server

@@ -34,7 +34,11 @@ def project(tmp_path: Path, disc_config: Build) -> Iterator[Project]:
 
 @pytest.fixture
 def studio(project: Project) -> TestClient:
-    return client_of(project, None)
+    """Label Studio on this machine, with a token of its own as the password."""
+    token = project.store.access.make_token("label-studio", Role.ANNOTATE)
+    studio = client_of(project, None)
+    studio.auth = ("label-studio", token)
+    return studio
 
 
 @pytest.fixture
@@ -313,7 +317,7 @@ def test_annotation_that_cannot_be_read_is_refused(
 
 def test_over_a_network_a_token_is_the_password(project: Project, tasks: list[Json]) -> None:
     token = project.store.access.make_token("label-studio", Role.ANNOTATE)
-    url = "http://askmask.example"
+    url = "http://192.0.2.7:8765"
     studio = client_of(project, None, host="0.0.0.0", url=url)
 
     def health(authorization: str | None) -> int:

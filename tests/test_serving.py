@@ -1,7 +1,10 @@
 """Real processes: eight people on one server while it trains; how server and worker end."""
 
+import errno
+import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -147,3 +150,54 @@ def test_address_of_another_machine_is_refused(root: Path) -> None:
         bound_sockets("192.0.2.1", free_port()),
     ):
         pass
+
+
+def test_worker_that_was_stopped_by_a_signal_is_replaced(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from askmask.serve.web import server
+
+    monkeypatch.setattr(server, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(server, "LONG_LIFE_SECONDS", 0.0)
+    monkeypatch.setattr(server, "FIRST_PAUSE_SECONDS", 0.05)
+    stopped: list[int] = []
+    keeper = server.WorkerKeeper(
+        root, lambda: keeper.process is not None and keeper.process.pid in stopped
+    )
+    keeper.start()
+    try:
+        wait_for(lambda: keeper.process is not None, 30)
+        assert keeper.process is not None
+        first = keeper.process.pid
+        os.kill(first, signal.SIGSTOP)
+        stopped.append(first)
+
+        wait_for(lambda: keeper.process is not None and keeper.process.pid != first, 30)
+
+        assert not is_running(first)
+    finally:
+        keeper.end()
+
+
+def test_worker_is_kept_although_it_cannot_be_started_for_a_while(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from askmask.serve.web import server
+
+    monkeypatch.setattr(server, "FIRST_PAUSE_SECONDS", 0.05)
+    start, tries = subprocess.Popen, []
+
+    def start_at_the_third(*arguments: object, **options: object) -> object:
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return start(*arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(server.subprocess, "Popen", start_at_the_third)
+    keeper = server.WorkerKeeper(root)
+    keeper.start()
+    try:
+        wait_for(lambda: keeper.process is not None, 30)
+        assert len(tries) == 3
+    finally:
+        keeper.end()

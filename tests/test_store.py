@@ -268,9 +268,10 @@ def test_copied_database_is_whole(store: Store, tmp_path: Path) -> None:
 
 
 def test_answer_is_flushed_to_the_disk_before_it_is_acknowledged(store: Store) -> None:
-    (synchronous,) = store._database.rows("PRAGMA synchronous")[0]
-    (mode,) = store._database.rows("PRAGMA journal_mode")[0]
-    (foreign_keys,) = store._database.rows("PRAGMA foreign_keys")[0]
+    with store._database.writing() as connection:
+        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        (foreign_keys,) = connection.execute("PRAGMA foreign_keys").fetchone()
 
     assert (synchronous, mode, foreign_keys) == (2, "wal", 1)  # 2 is FULL
 

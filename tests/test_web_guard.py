@@ -42,9 +42,7 @@ def test_foreign_host_is_refused(ada: TestClient, host: str) -> None:
         assert code(ada.get(path, headers={"Host": host})) == (403, "bad_host")
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:8765", "127.0.0.1:9000", "[::1]:8765", "askmask.example"]
-)
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8765", "127.0.0.1:9000", "[::1]:8765"])
 def test_own_names_are_known_on_any_port(ada: TestClient, host: str) -> None:
     assert ada.get(f"{API}/health", headers={"Host": host}).status_code == 200
 
@@ -231,14 +229,15 @@ def test_too_large_body_is_refused_before_it_is_read(ada: TestClient) -> None:
         (b"", "application/json", (422, "invalid")),
         (b"{}", "text/plain", (422, "invalid")),
         (b'{"after": {}}', "application/x-www-form-urlencoded", (422, "invalid")),
-        (b"[" * 100_000, "application/json", (400, "bad_request")),
+        (b"[" * 4000, "application/json", (400, "bad_request")),
+        (b"[" * 100_000, "application/json", (413, "too_large")),
         (b'{"after": NaN}', "application/json", (422, "invalid")),
         (b'{"after": "\\ud800"}', "application/json", (422, "invalid")),
         (b'{"after": {"round": 1e400, "rank": 1}}', "application/json", (422, "invalid")),
         (
-            b'{"after": {"round": ' + b"9" * 5000 + b', "rank": 1}}',
+            b'{"after": {"round": ' + b"9" * 4000 + b', "rank": 1}}',
             "application/json",
-            (400, "bad_request"),
+            (422, "invalid"),
         ),
     ],
 )

@@ -1,7 +1,9 @@
 """Parts of images at any scale equal the same parts of the whole image, shrunk by area."""
 
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 
 from askmask.data.prepared import PreparedSource
 from askmask.data.pyramid import TILE, Pyramid, levels, shrunk
-from askmask.data.source import MemorySource
+from askmask.data.source import MemorySource, Pixels
 from askmask.errors import SourceError
 from askmask.records import ClassMap, ImageInfo, Region
 from askmask.seeds import numpy_generator
@@ -153,3 +155,25 @@ def test_huge_tiff_is_read_in_parts(tmp_path: Path) -> None:
     assert overview.shape == (313, 313, 3)
     assert overview[-1, -1].min() > 60
     assert overview[:300, :300].max() == 0
+
+
+def test_tiles_wanted_at_once_decode_their_image_once() -> None:
+    class Counting(MemorySource):
+        decoded = 0
+
+        def read_image(self, image_id: str) -> Pixels:
+            self.decoded += 1
+            time.sleep(0.1)  # as long as a large image takes
+            return super().read_image(image_id)
+
+    info = ImageInfo("slide", HEIGHT, WIDTH, has_mask=False)
+    classes = ClassMap(("background", "gland"))
+    source = Counting(classes, {"slide": (info, noise(HEIGHT, WIDTH), None)})
+    pyramid = Pyramid(source)
+    places = [(0, row, col) for row in range(2) for col in range(4)] * 2
+
+    with ThreadPoolExecutor(8) as threads:
+        tiles = list(threads.map(lambda place: pyramid.tile(info.image_id, *place), places))
+
+    assert len(tiles) == len(places)
+    assert source.decoded == 1

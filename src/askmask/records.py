@@ -15,6 +15,9 @@ from askmask.errors import ConfigError, ShapeError
 UNLABELLED: Final = -1
 """Value of a pixel without a label in every class raster; never a class."""
 
+LONGEST_LEASE_SECONDS: Final = 3600.0
+"""How long a region can be kept for one person; a lease that seems longer is another clock's."""
+
 _LONGEST_NAME: Final = 200  # of a class
 
 Labels = npt.NDArray[np.int16]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
+from people import KEY
+
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 """Where pictures of the views are kept; git ignores it."""
 LAPTOP: ViewportSize = {"width": 1280, "height": 800}
@@ -79,7 +81,7 @@ class Annotator:
 
     def come(self) -> "Annotator":
         """Open the page and log in."""
-        self.page.goto(self.address)
+        self.page.goto(f"{self.address}#key={KEY}")
         self.page.fill("#login-field", self.name)
         self.page.keyboard.press("Enter")
         return self

@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from people import KEY
 from server_processes import free_port
 
 START_SECONDS = 120.0  # a busy machine is no failure
@@ -38,7 +39,8 @@ class _Command:
     def __init__(self, folder: Path, port: int) -> None:
         command = [sys.executable, "-m", "askmask", "serve", str(folder), "--port", str(port)]
         with (folder / "serve.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            environment = os.environ | {"ASKMASK_KEY": KEY}
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         self.pid = self._process.pid
         self.terminate, self.kill = self._process.terminate, self._process.kill
 
@@ -76,7 +78,7 @@ def _serve(folder: Path, port: int) -> None:
     with (folder / "serve.log").open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    serve(folder, host="127.0.0.1", port=port, with_worker=False)
+    serve(folder, host="127.0.0.1", port=port, key=KEY, with_worker=False)
 
 
 class Served:

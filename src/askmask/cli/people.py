@@ -30,26 +30,41 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     opens_browser: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Another name by which the page is called.")
+        list[str] | None,
+        typer.Option(help="Name of a proxy in front of the page; people need tokens then."),
     ] = None,
+    require_token: Annotated[
+        bool, typer.Option("--require-token", help="Let nobody in by a name alone.")
+    ] = False,
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Do not train here: `askmask work` does.")
     ] = False,
 ) -> None:
-    """Serve the page where people label, and learn meanwhile."""
+    """Serve the page where people label, and learn meanwhile.
+
+    The address that it prints has a key, without which nobody else on this machine comes in. The
+    environment variable ASKMASK_KEY sets the key; otherwise each start makes a new one.
+    """
     try:
-        from askmask.serve.web.server import page_url, serve
+        from askmask.serve.web.server import serve
     except ModuleNotFoundError as error:
         raise ProjectError(
             f"expected the packages of the server, but {error.name!r} is not installed. "
             "Install them: pip install 'askmask[web]'"
         ) from error
-    console.print(f"Open {page_url(host, port)} to label; Ctrl-C ends it, and nothing is lost.")
+
+    def announce(url: str) -> None:
+        console.print(f"Open {url}", markup=False, highlight=False, soft_wrap=True)
+        console.print("Ctrl-C ends it, and nothing is lost.")
+
     serve(
         project,
         host=host,
         port=port,
         allowed_hosts=tuple(allow_host or ()),
+        requires_token=require_token,
+        key=os.environ.get("ASKMASK_KEY") or None,
+        announce=announce,
         opens_browser=opens_browser,
         with_worker=not no_worker,
     )

@@ -5,14 +5,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from askmask.records import Unit
+from askmask.records import LONGEST_LEASE_SECONDS, Unit
 
 Grid = Literal["regular", "paper"]
 """Where windows lie along an axis: see `askmask.query.regions.window_origins`."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 class DataConfig(_Section):
@@ -89,10 +91,10 @@ class TrainingConfig(_Section):
     in use; both are recorded.
     """
 
-    steps: int = Field(600, ge=1)
-    seconds: float | None = Field(None, gt=0)
-    batch_size: int = Field(5, ge=1)
-    crop: int = Field(256, ge=32)
+    steps: int = Field(600, ge=1, le=10_000_000)
+    seconds: float | None = Field(None, gt=0, le=2_592_000)
+    batch_size: int = Field(5, ge=1, le=4096)
+    crop: int = Field(256, ge=32, le=16_384)
     draw: Literal["pixels", "images"] = "pixels"
     min_labelled_fraction: float = Field(0.05, ge=0, le=1)
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -134,8 +136,8 @@ class SamplingConfig(_Section):
     # two thirds of the time for predictive entropy, none for mutual information.
     adaptive: bool = False
     adaptive_loss: float = Field(2e-4, gt=0, lt=1)
-    samples: int = Field(30, ge=1)
-    members: int = Field(5, ge=2)
+    samples: int = Field(30, ge=1, le=10_000)
+    members: int = Field(5, ge=2, le=100)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
 
@@ -202,7 +204,7 @@ class EvaluationConfig(_Section):
     and objects leave out, unless `has_background` is false.
     """
 
-    samples: int = Field(0, ge=0)
+    samples: int = Field(0, ge=0, le=10_000)
     calibration_bins: int = Field(10, ge=2, le=100)
     objects: bool = True
     has_background: bool = True
@@ -221,7 +223,7 @@ class CalibrationConfig(_Section):
     """
 
     method: Literal["none", "temperature", "vector", "histogram", "isotonic"] = "none"
-    pixels: int = Field(100_000, ge=100)
+    pixels: int = Field(100_000, ge=100, le=1_000_000_000)
     asking: bool = True
 
 
@@ -243,8 +245,8 @@ class GridConfig(_Section):
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)  # Any: settings of all kinds
     budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     bounds: bool = True
-    rounds: int = Field(5, ge=0)
-    workers: int = Field(1, ge=1)
+    rounds: int = Field(5, ge=0, le=10_000)
+    workers: int = Field(1, ge=1, le=1024)
     keep_models: bool = False
 
 
@@ -257,10 +259,10 @@ class ServeConfig(_Section):
     `idle_seconds`: without a movement for so long, time is not counted.
     """
 
-    train_after: int = Field(10, ge=1)
-    ask_below: int = Field(5, ge=1)
-    lease_seconds: float = Field(120.0, gt=0)
-    idle_seconds: float = Field(20.0, gt=0)
+    train_after: int = Field(10, ge=1, le=1_000_000)
+    ask_below: int = Field(5, ge=1, le=1_000_000)
+    lease_seconds: float = Field(120.0, gt=0, le=LONGEST_LEASE_SECONDS)
+    idle_seconds: float = Field(20.0, gt=0, le=3600)
 
 
 class Config(_Section):
@@ -268,7 +270,7 @@ class Config(_Section):
 
     name: str = "askmask"
     seed: int = 0
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=1024)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: DataConfig
     model: ModelConfig = ModelConfig()

@@ -42,6 +42,9 @@ class Pyramid:
         self._kept: OrderedDict[tuple[str, int], Pixels] = OrderedDict()
         self._kept_bytes = 0
         self._lock = threading.Lock()
+        # One image is decoded at a time: the tiles of one image wait for one decoding, and memory
+        # holds the kept images and one more. Shrinking a whole image reads it within the same lock.
+        self._decoding = threading.RLock()
 
     def tile(self, image_id: str, level: int, row: int, col: int) -> Pixels:
         """Tile `row`, `col` of a level; smaller at the lower and right edge.
@@ -97,22 +100,34 @@ class Pyramid:
     def _whole(self, info: ImageInfo, factor: int) -> Pixels:
         """Whole image at a scale, kept for the next time; not to be changed."""
         key = (info.image_id, factor)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        if factor == 1:
-            pixels = self._source.read_image(info.image_id)
-        else:
-            pixels = self._read(info.whole, factor)
+        kept = self._known(key)
+        if kept is not None:
+            return kept
+        with self._decoding:
+            kept = self._known(key)  # another thread may have decoded it meanwhile
+            if kept is not None:
+                return kept
+            if factor == 1:
+                pixels = self._source.read_image(info.image_id)
+            else:
+                pixels = self._read(info.whole, factor)
+            self._keep(key, pixels)
+        return pixels
+
+    def _known(self, key: tuple[str, int]) -> Pixels | None:
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = pixels
-                self._kept_bytes += pixels.nbytes
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def _keep(self, key: tuple[str, int], pixels: Pixels) -> None:
+        with self._lock:
+            self._kept[key] = pixels
+            self._kept_bytes += pixels.nbytes
             while self._kept_bytes > CACHE_BYTES and len(self._kept) > 1:
                 _, oldest = self._kept.popitem(last=False)
                 self._kept_bytes -= oldest.nbytes
-        return pixels
 
     def _tiff(self, image_id: str) -> Path | None:
         """Path of the image if it can be read in parts."""

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,11 +40,22 @@ class Database:
         self.path = path
         self._connection = connect(path)
         self._lock = threading.RLock()
+        # A writer may wait long for another process, but nobody needs to wait to read: with a
+        # write-ahead log, readers see the last state that was committed.
+        self._reader = _connect_reader(path)
+        self._reader_lock = threading.Lock()
+        self._writer: int | None = None
         self._process = os.getpid()
 
     def rows(self, sql: str, *values: object) -> list[Row]:
-        """Every row of one SELECT, which sees one state of the database."""
-        with self._using() as connection:
+        """Every row of one SELECT, which sees one state of the database.
+
+        Inside a transaction of the same thread it sees what that wrote.
+        """
+        if self._writer == threading.get_ident():
+            with self._using() as connection:
+                return connection.execute(sql, values).fetchall()
+        with self._using_reader() as connection:
             return connection.execute(sql, values).fetchall()
 
     @contextmanager
@@ -59,6 +70,7 @@ class Database:
                 return
             # A deferred transaction that read first could not wait: it would fail as locked.
             connection.execute("BEGIN IMMEDIATE")
+            self._writer = threading.get_ident()
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -66,22 +78,33 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            finally:
+                self._writer = None
 
     def close(self) -> None:
         """Close the file; may be called again."""
-        with self._lock:
+        with self._lock, self._reader_lock:
+            self._reader.close()  # first: who closes last folds the log into the file
             self._connection.close()
 
+    def _using(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._alone(self._lock, self._connection)
+
+    def _using_reader(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._alone(self._reader_lock, self._reader)
+
     @contextmanager
-    def _using(self) -> Iterator[sqlite3.Connection]:
+    def _alone(
+        self, lock: AbstractContextManager[object], connection: sqlite3.Connection
+    ) -> Iterator[sqlite3.Connection]:
         if os.getpid() != self._process:
             raise StoreError(
                 f"expected the process that opened {str(self.path)!r}, got a fork of it. "
                 "Open a Store in each process."
             )
-        with self._lock:
+        with lock:
             try:
-                yield self._connection
+                yield connection
             except sqlite3.Error as error:
                 cure = "when the cause is gone, repeat it."
                 raise _problem("use", self.path, error, cure) from error
@@ -135,10 +158,11 @@ def connect(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3
         If the file is no askmask database, is of a newer version, or cannot be opened.
     """
     try:
+        _make_private(path)
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"expected a database at {str(path)!r}, but: {error}. Make its folder, or check that "
             "you may write there."
@@ -155,6 +179,24 @@ def connect(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make an absent database readable by its owner alone: it holds names and digests of tokens.
+
+    SQLite gives the files of its log the rights of the database.
+    """
+    with suppress(OSError):  # it exists, or SQLite will say what is wrong
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    """Second connection to an open database, that cannot write."""
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA query_only = ON")
     return connection
 
 

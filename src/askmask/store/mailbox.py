@@ -17,6 +17,10 @@ ALIVE_SECONDS: Final = 20.0
 """A worker that gave no sign of life for so long counts as dead."""
 
 
+SILENT_SECONDS: Final = 90.0
+"""A worker that gave none for so long hangs, or was stopped by a signal."""
+
+
 class CommandName(StrEnum):
     """What a person may ask of the worker."""
 
@@ -53,6 +57,11 @@ class WorkerState:
     process: int
     started_at: str
     heartbeat: float = 0.0
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it gave no sign of life for long, although it did not say that it ends."""
+        return self.state != "off" and time.time() - self.heartbeat > SILENT_SECONDS
 
     @property
     def is_alive(self) -> bool:
@@ -124,6 +133,11 @@ class Control:
             "SELECT state, round, done, total, message, process, started_at, heartbeat FROM worker"
         )
         return WorkerState(*rows[0]) if rows else None
+
+    def is_worker_silent(self) -> bool:
+        """Whether the worker hangs; false while none runs."""
+        worker = self.worker()
+        return worker is not None and worker.is_silent
 
     def tell_fact(self, name: str, value: object) -> None:
         """Keep what only the worker knows, as JSON; the newest value counts."""

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -15,6 +16,8 @@ from askmask.records import utc_now
 from askmask.store.database import Database
 
 MAX_NAME: Final = 64
+SESSION_DAYS: Final = 30
+"""How long a session lasts; then its person logs in again."""
 
 
 class Role(StrEnum):
@@ -90,8 +93,8 @@ class Access:
             "SELECT session.digest, session.name, session.role FROM sessions AS session"
             " LEFT JOIN tokens AS token ON token.id = session.token"
             " WHERE session.digest = ? AND token.revoked_at IS NULL"
-            " AND (session.token IS NOT NULL OR NOT ?)",
-            *(digest, needs_token),
+            " AND (session.token IS NOT NULL OR NOT ?) AND session.started_at > ?",
+            *(digest, needs_token, _oldest_session()),
         )
         if not rows or not hmac.compare_digest(rows[0][0], digest):
             return None
@@ -135,6 +138,11 @@ def check_name(name: str) -> None:
             f"expected a name of 1 to {MAX_NAME} printable characters without blanks at its ends, "
             f"got {name!r}."
         )
+
+
+def _oldest_session() -> str:
+    """When the oldest session that still stands was started."""
+    return (datetime.now(UTC) - timedelta(days=SESSION_DAYS)).isoformat(timespec="milliseconds")
 
 
 def _digest(secret: str) -> bytes:

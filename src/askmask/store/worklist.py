@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from askmask.errors import ReusedId, StoreError, UnknownItem
-from askmask.records import Answer, QueryItem, Region, utc_now
+from askmask.records import LONGEST_LEASE_SECONDS, Answer, QueryItem, Region, utc_now
 from askmask.store import answers
 from askmask.store.database import Database, Row
 from askmask.store.work_records import (
@@ -52,7 +52,7 @@ _ITEM: Final = (
     " JOIN queries AS query ON query.round = item.round"
     " LEFT JOIN withdrawals AS gone ON (gone.round, gone.rank) = (item.round, item.rank)"
     " LEFT JOIN leases AS lease ON (lease.round, lease.rank) = (item.round, item.rank)"
-    " AND lease.until > ?"
+    " AND lease.until > ? AND lease.until <= ?"
     " LEFT JOIN pieces AS piece ON (piece.round, piece.rank) = (item.round, item.rank)"
 )
 _GIVEN: Final = (
@@ -70,7 +70,7 @@ _OF_ALL: Final = f"answers AS answer CROSS JOIN query_items AS item ON {_ANSWERS
 _FREE: Final = (  # open regions that nobody else holds, and whether the person does
     "SELECT item.round, item.rank, lease.holder IS NOT NULL FROM query_items AS item"  # noqa: S608
     " LEFT JOIN leases AS lease ON (lease.round, lease.rank) = (item.round, item.rank)"
-    f" AND lease.until > ? WHERE ifnull(lease.holder = ?, 1) AND {_IS_OPEN}"
+    f" AND lease.until > ? AND lease.until <= ? WHERE ifnull(lease.holder = ?, 1) AND {_IS_OPEN}"
 )
 
 
@@ -87,13 +87,13 @@ class Worklist:
             newest.setdefault((given.round, given.rank), given)
         where, values = _conditions(("item.round = ?", round), ("item.rank = ?", rank))
         sql = f"{_ITEM}{where} ORDER BY item.round, item.rank"
-        rows = self._database.rows(sql, time.time(), *values)
+        rows = self._database.rows(sql, *_lease_ends(), *values)
         return tuple(_work_item(row, newest.get((row[0], row[1]))) for row in rows)
 
     def open_items(self) -> tuple[WorkItem, ...]:
         """Asked regions that are neither answered nor withdrawn, by round and rank."""
         sql = f"{_ITEM} WHERE {_IS_OPEN} ORDER BY item.round, item.rank"
-        return tuple(_work_item(row, None) for row in self._database.rows(sql, time.time()))
+        return tuple(_work_item(row, None) for row in self._database.rows(sql, *_lease_ends()))
 
     def item(self, round: int, rank: int) -> WorkItem:
         """One asked region.
@@ -206,7 +206,8 @@ class Worklist:
 
     def is_anybody_at_work(self) -> bool:
         """Whether a lease holds now, be the region open or answered."""
-        return bool(self._database.rows("SELECT 1 FROM leases WHERE until > ?", time.time()))
+        sql = "SELECT 1 FROM leases WHERE until > ? AND until <= ?"
+        return bool(self._database.rows(sql, *_lease_ends()))
 
     def release(self, round: int, rank: int, holder: str) -> None:
         """Give a region back; nothing happens if `holder` does not hold it."""
@@ -223,7 +224,7 @@ class Worklist:
         on, and round again; `after` itself last.
         """
         with self._database.writing():
-            free = self._database.rows(_FREE, time.time(), holder)
+            free = self._database.rows(_FREE, *_lease_ends(), holder)
             if not free:
                 return None
             round, rank, _ = min(free, key=lambda row: _turn(row, after))
@@ -315,6 +316,12 @@ def note(database: Database, kind: str, round: int, rank: int | None = None) -> 
         connection.execute(
             "INSERT INTO events (kind, round, rank) VALUES (?, ?, ?)", (kind, round, rank)
         )
+
+
+def _lease_ends() -> tuple[float, float]:
+    """Bounds of the end of a lease that holds now; one beyond them was given by another clock."""
+    now = time.time()
+    return now, now + LONGEST_LEASE_SECONDS
 
 
 def _conditions(*wanted: tuple[str, object]) -> tuple[str, list[object]]:

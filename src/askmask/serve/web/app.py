@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
+from http.cookies import SimpleCookie
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -29,6 +31,8 @@ def create_app(
     *,
     host: str = "127.0.0.1",
     allowed_hosts: tuple[str, ...] = (),
+    requires_token: bool = False,
+    key: str | None = None,
     supervisor: Supervisor | None = None,
 ) -> FastAPI:
     """Make the server of an open project.
@@ -40,7 +44,12 @@ def create_app(
     host : str
         The address that it will be bound to. On any but a loopback address a token is needed.
     allowed_hosts : tuple of str
-        Further names by which it may be called.
+        Further names by which it may be called. With any, a token is needed: such a name belongs
+        to a proxy, behind which anybody may stand.
+    requires_token : bool
+        Whether a token is needed on a loopback address as well.
+    key : str, optional
+        What a person who logs in by name alone must know; see `Desk.key`.
     supervisor : Supervisor, optional
         Whoever keeps the worker running.
     """
@@ -54,7 +63,8 @@ def create_app(
         lifespan=_watching,
         redirect_slashes=False,
     )
-    app.state.desk = Desk.of(project, needs_token=not is_loopback(host), supervisor=supervisor)
+    needs_token = requires_token or bool(allowed_hosts) or not is_loopback(host)
+    app.state.desk = Desk.of(project, needs_token=needs_token, key=key, supervisor=supervisor)
     api = APIRouter(prefix=PREFIX, responses=_ERRORS)
     for module in (sessions, items, review, images, steering, events):
         api.include_router(module.router)
@@ -66,8 +76,20 @@ def create_app(
         Guard,
         hosts=known_hosts(host, allowed_hosts),
         any_address=not is_loopback(host),
+        is_known=partial(_is_known, app),
     )
     return app
+
+
+def _is_known(app: FastAPI, headers: dict[str, str]) -> bool:
+    """Whether a request comes from somebody who may send more than a few lines."""
+    desk: Desk = app.state.desk
+    cookies = SimpleCookie(headers.get("cookie", ""))
+    secret = cookies[desk.cookie].value if desk.cookie in cookies else ""
+    return (
+        desk.person(headers, secret) is not None
+        or label_studio.person_of(desk, headers) is not None
+    )
 
 
 @contextlib.asynccontextmanager

@@ -2,11 +2,13 @@
 
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Final, Protocol, runtime_checkable
 
 import numpy as np
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from askmask.data.pyramid import Pyramid
@@ -26,6 +28,12 @@ from askmask.serve.web.problems import Problem
 from askmask.store.tokens import Person, Role
 from askmask.store.work_records import GivenAnswer, WorkItem
 
+TILE_THREADS: Final = 4
+PROXY_HEADERS: Final = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+    *("x-forwarded-server", "x-real-ip"),
+)
+
 
 @runtime_checkable
 class Supervisor(Protocol):
@@ -44,25 +52,37 @@ class Desk:
     ----------
     needs_token : bool
         Whether a name alone does not log in.
+    key : str or None
+        Secret of the address that `askmask serve` printed: who logs in by name alone must have
+        come by that address. None if strangers are kept out in another way.
     supervisor : Supervisor or None
         None if the worker runs elsewhere.
     image_ids : tuple of str
         Ids by image number.
     cookie : str
         Name of the session cookie: one for each project, since a host's ports share them.
+    drawing : CapacityLimiter
+        Threads that draw tiles; more tiles wait in line.
     """
 
     project: Project
     pyramid: Pyramid
     needs_token: bool = False
+    key: str | None = None
     supervisor: Supervisor | None = None
     image_ids: tuple[str, ...] = ()
     cookie: str = "askmask"
     numbers: dict[str, int] = field(default_factory=dict)
+    drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(TILE_THREADS))
 
     @classmethod
     def of(
-        cls, project: Project, *, needs_token: bool, supervisor: Supervisor | None = None
+        cls,
+        project: Project,
+        *,
+        needs_token: bool,
+        key: str | None = None,
+        supervisor: Supervisor | None = None,
     ) -> "Desk":
         """Desk of an open project."""
         ids = tuple(info.image_id for info in project.store.images())
@@ -71,11 +91,29 @@ class Desk:
             project=project,
             pyramid=Pyramid(project.source),
             needs_token=needs_token,
+            key=key,
             supervisor=supervisor,
             image_ids=ids,
             cookie=f"askmask_{digest[:8]}",
             numbers={image_id: number for number, image_id in enumerate(ids)},
         )
+
+    def asks_for_token(self, headers: Mapping[str, str]) -> bool:
+        """Whether a name alone does not log in: over a network, or through a proxy.
+
+        A proxy on this machine makes everybody look like somebody on this machine.
+        """
+        return self.needs_token or any(name in headers for name in PROXY_HEADERS)
+
+    def person(self, headers: Mapping[str, str], secret: str) -> Person | None:
+        """Who makes a request, by its headers (bearer token) or the secret of a session."""
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        access = self.project.store.access
+        if kind.lower() == "bearer":
+            found = access.person_of_token(token.strip())
+        else:
+            found = access.person_of_session(secret, needs_token=self.asks_for_token(headers))
+        return found
 
     def image_id(self, number: int) -> str:
         """Id of an image that the source still has; Problem 404 if there is none."""
@@ -219,19 +257,13 @@ TheDesk = Annotated[Desk, Depends(_desk)]
 
 
 def _person(request: Request, desk: TheDesk) -> Person:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    access = desk.project.store.access
-    if kind.lower() == "bearer":
-        found = access.person_of_token(token.strip())
-    else:
-        secret = request.cookies.get(desk.cookie, "")
-        found = access.person_of_session(secret, needs_token=desk.needs_token)
+    found = desk.person(request.headers, request.cookies.get(desk.cookie, ""))
     if found is None:
         raise Problem(
             401,
             "no_session",
             "expected a session, got none, or one that has ended. Log in: POST /api/v1/session.",
-            token_required=desk.needs_token,
+            token_required=desk.asks_for_token(request.headers),
         )
     return found
 

@@ -18,8 +18,20 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES: Final = 8 * 2**20
+"""The largest body of any route: an answer, or what Label Studio sends."""
+SMALL_BODY_BYTES: Final = 4096
+"""What a stranger may send, and what routes need that take no labels."""
+LARGE_BODIES: Final = ("/answers", "/label-studio/")
+"""Parts of the paths that take `MAX_BODY_BYTES`."""
+MIDDLE_BODIES: Final = ("/agree",)
+MIDDLE_BODY_BYTES: Final = 2**20
+HELD_BODY_BYTES: Final = 64 * 2**20
+"""What all bodies together may take that are held at one time."""
 BODY_SECONDS: Final = 30.0
 """How long a body may take to come: an answer is small."""
+SMALL_BODY_SECONDS: Final = 5.0
+MOST_PARTS: Final = 4096
+"""In how many parts a body may come: a byte at a time keeps the server from others."""
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 CONTENT_POLICY: Final = (
@@ -49,12 +61,24 @@ class Guard:
         Names by which this server may be called.
     any_address : bool
         Whether any IP address will do as well: a name that an attacker points here is no address.
+    is_known : callable, optional
+        Whether a request with these headers comes from somebody who may send a large body; called
+        in a thread. Nobody's large body is read before it says so. By default everybody is known.
     """
 
-    def __init__(self, app: App, *, hosts: frozenset[str], any_address: bool = False) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        hosts: frozenset[str],
+        any_address: bool = False,
+        is_known: Callable[[dict[str, str]], bool] = lambda _: True,
+    ) -> None:
         self._app = app
         self._hosts = hosts
         self._any_address = any_address
+        self._is_known_person = is_known
+        self._held_bytes = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -66,14 +90,20 @@ class Guard:
             return
         send = _with_headers(send)
         headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
-        refusal = self._refusal(scope, headers)
-        if refusal is None:
-            body = await _whole_body(headers, receive)
-            if isinstance(body, bytes):
-                await self._app(scope, _replayed(body, receive), send)
-                return
-            refusal = body
-        await problem_reply(*refusal)(scope, receive, send)
+        if scope["method"] == "HEAD":  # as GET, without the body
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        refusal = self._refusal(scope, headers) or await self._refused_size(scope, headers)
+        if refusal is not None:
+            await problem_reply(*refusal)(scope, receive, send)
+            return
+        body = await self._whole_body(_largest(scope["path"]), receive)
+        if not isinstance(body, bytes):
+            await problem_reply(*body)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, _replayed(body, receive), send)
+        finally:
+            self._held_bytes -= len(body)
 
     def _refusal(self, scope: Message, headers: dict[str, str]) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
@@ -91,6 +121,55 @@ class Guard:
         if site not in {"same-origin", "none"} and not is_visit:
             return (403, "bad_origin", f"expected a request of this page, got a {site} one.")
         return None
+
+    async def _refused_size(
+        self, scope: Message, headers: dict[str, str]
+    ) -> tuple[int, str, str] | None:
+        """Why a body is refused before any of it is read."""
+        told = headers.get("content-length", "0")
+        if not (told.isascii() and told.isdigit() and len(told) < 20):
+            return (400, "bad_request", f"expected a length, got Content-Length: {told[:40]!r}.")
+        most = _largest(scope["path"])
+        if int(told) > most:
+            return (413, "too_large", f"expected at most {most} bytes here, got {told}.")
+        may_be_large = int(told) > SMALL_BODY_BYTES or "transfer-encoding" in headers
+        if may_be_large and not await asyncio.to_thread(self._is_known_person, headers):
+            message = "expected a session or a token before a large body, got none that stands."
+            return (401, "no_session", message)
+        return None
+
+    async def _whole_body(self, most: int, receive: Receive) -> bytes | tuple[int, str, str]:
+        """Body of a request, or why it is refused; its bytes count as held until it is served."""
+        parts: list[bytes] = []
+        size = 0
+        seconds = SMALL_BODY_SECONDS if most <= SMALL_BODY_BYTES else BODY_SECONDS
+        refusal = (408, "too_slow", f"expected the body within {seconds:.0f} s. Send it again.")
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        refusal = (400, "bad_request", "expected a whole body; the client left.")
+                        break
+                    part = message.get("body", b"")
+                    parts.append(part)
+                    size += len(part)
+                    self._held_bytes += len(part)
+                    if size > most:
+                        refusal = (413, "too_large", f"expected at most {most} bytes, got more.")
+                        break
+                    if self._held_bytes > HELD_BODY_BYTES:
+                        refusal = (503, "busy", "expected fewer answers at once. Send it again.")
+                        break
+                    if len(parts) > MOST_PARTS:
+                        refusal = (400, "bad_request", "expected the body in fewer, larger parts.")
+                        break
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError:
+            pass
+        self._held_bytes -= size
+        return refusal
 
     def _is_known(self, host: str) -> bool:
         name = _host_name(host)
@@ -131,30 +210,11 @@ def _host_name(host: str) -> str:
     return (name if name and port.isdigit() else host).lower()
 
 
-async def _whole_body(headers: dict[str, str], receive: Receive) -> bytes | tuple[int, str, str]:
-    """Body of a request, or why it is refused."""
-    too_large = (413, "too_large", f"expected at most {MAX_BODY_BYTES} bytes, got more.")
-    told = headers.get("content-length", "0")
-    if not told.isdigit():
-        return (400, "bad_request", f"expected a length, got Content-Length: {told!r}.")
-    if int(told) > MAX_BODY_BYTES:
-        return too_large
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return (400, "bad_request", "expected a whole body, but the client left.")
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > MAX_BODY_BYTES:
-                    return too_large
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-    except TimeoutError:
-        return (408, "too_slow", f"expected the body within {BODY_SECONDS:.0f} s. Send it again.")
+def _largest(path: str) -> int:
+    """Bytes that the route of a path needs at most."""
+    if any(part in path for part in LARGE_BODIES):
+        return MAX_BODY_BYTES
+    return MIDDLE_BODY_BYTES if path.endswith(MIDDLE_BODIES) else SMALL_BODY_BYTES
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -169,6 +229,15 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
+
+
+def _without_body(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return sending
 
 
 def _with_headers(send: Send) -> Send:

@@ -31,9 +31,10 @@ class Asked(BaseModel):
 
 
 class NewSession(Asked):
-    """Log in by name (on this machine only) or by token."""
+    """Log in by token, or on this machine by name and the key of the printed address."""
 
     name: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    key: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     token: Annotated[str | None, Field(min_length=1, max_length=200)] = None
 
 

@@ -1,30 +1,66 @@
 """The two processes of `askmask serve`: the server here, and the worker that it keeps running."""
 
+import asyncio
 import contextlib
 import logging
+import resource
+import secrets
 import socket
 import subprocess
 import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from askmask.errors import ConfigError
 from askmask.loop.project import Project
 from askmask.serve.web.app import create_app
+from askmask.serve.web.connections import SPARE_DESCRIPTORS, BoundedProtocol, say_nothing
+from askmask.serve.web.events import Watcher
 from askmask.serve.web.guard import is_loopback
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 5.0
+"""How often a worker that runs is looked at."""
+WAITING_CONNECTIONS: Final = 1024
 LONG_LIFE_SECONDS: Final = 60.0
 """A worker that lived so long did not die of how it was started."""
 
 _log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """A server whose event streams end first when it does: it would wait for them in vain."""
+
+    async def serve_app(self, app: FastAPI, sockets: list[socket.socket]) -> None:
+        """Serve until a signal ends it."""
+        self._app, self._loop = app, asyncio.get_running_loop()
+        self._loop.set_exception_handler(say_nothing)
+        await self.serve(sockets=sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and let the system keep a longer line of connections than one look takes in."""
+        await super().startup(sockets)
+        for waiting in sockets or ():
+            waiting.listen(WAITING_CONNECTIONS)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End the streams, then the server; called between two instructions of anything."""
+        super().handle_exit(sig, frame)
+        self._loop.call_soon_threadsafe(self._end_streams)
+
+    def _end_streams(self) -> None:
+        watcher: Watcher | None = getattr(self._app.state, "watcher", None)
+        if watcher is not None:
+            self._ending = self._loop.create_task(watcher.close())
 
 
 class WorkerKeeper:
@@ -36,9 +72,13 @@ class WorkerKeeper:
     ----------
     root : Path
         The project's folder.
+    is_silent : callable, optional
+        Whether the worker gave no sign of life for too long, such as one that was stopped by a
+        signal; it is killed then, since it may be killed anywhere.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, is_silent: Callable[[], bool] = lambda: False) -> None:
+        self._is_silent = is_silent
         self._command = [sys.executable, "-m", "askmask", "work", str(root), "--until-eof"]
         self._wanted = threading.Event()
         self._ended = threading.Event()
@@ -77,64 +117,135 @@ class WorkerKeeper:
         while not self._ended.is_set():
             started = time.monotonic()
             self._wanted.clear()
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603
-            code = self._process.wait()
+            ending = self._run_once()
             if self._ended.is_set():
                 return
             has_lived = time.monotonic() - started > LONG_LIFE_SECONDS
             pause = FIRST_PAUSE_SECONDS if has_lived else pause
-            _log.warning("the worker ended with code %d; started again in %.0f s", code, pause)
+            _log.warning("the worker %s; started again in %.0f s", ending, pause)
             self._wanted.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
+    def _run_once(self) -> str:
+        """Run a worker to its end; return how that was. Nothing ends the keeping of a worker."""
+        try:
+            with subprocess.Popen(self._command, stdin=subprocess.PIPE) as process:  # noqa: S603
+                self._process = process
+                return self._watch(process)
+        except Exception as error:
+            return f"could not be started or watched: {error!r}"
 
-def serve(
+    def _watch(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait until the worker ends, or end it when it hangs."""
+        started = time.monotonic()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return f"ended with code {process.wait(timeout=LOOK_SECONDS)}"
+            has_started = time.monotonic() - started > LONG_LIFE_SECONDS
+            if has_started and self._is_silent():
+                process.kill()
+                process.wait()
+                return "gave no sign of life and was killed"
+
+
+def serve(  # noqa: PLR0913 - keywords, each a setting of its own
     root: Path,
     *,
     host: str,
     port: int,
     allowed_hosts: tuple[str, ...] = (),
+    requires_token: bool = False,
+    key: str | None = None,
+    announce: Callable[[str], None] = lambda _: None,
     opens_browser: bool = False,
     with_worker: bool = True,
 ) -> None:
     """Serve a project until interrupted.
 
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    host, port : str and int
+        Where to listen.
+    allowed_hosts : tuple of str
+        Names of a proxy in front; a token is needed then.
+    requires_token : bool
+        Whether a token is needed in any case.
+    key : str, optional
+        Secret of the page's address where no token is needed; by default a new one.
+    announce : callable
+        Told the page's address when it can be opened.
+    opens_browser : bool
+        Whether to open the page.
+    with_worker : bool
+        Whether to keep a worker running.
+
     Raises
     ------
     ConfigError
-        If other machines could reach it and nobody has a token, or if the address is taken.
+        If a token is needed and nobody has one, or if the address is taken.
     """
     with Project.open(root) as project:
-        if not is_loopback(host) and not project.store.access.has_tokens():
+        needs_token = requires_token or bool(allowed_hosts) or not is_loopback(host)
+        if needs_token and not project.store.access.has_tokens():
             raise ConfigError(
-                f"expected a token for people who come over the network to {host!r}, found none. "
-                f"Make one first: askmask token {root} --name NAME --role annotate"
+                "expected a token for people who come over a network or through a proxy, found "
+                f"none. Make one first: askmask token {root} --name NAME --role admin"
             )
-        keeper = WorkerKeeper(root) if with_worker else None
-        app = create_app(project, host=host, allowed_hosts=allowed_hosts, supervisor=keeper)
-        config = uvicorn.Config(
-            app,
+        known_key = None if needs_token else key or secrets.token_urlsafe(16)
+        control = project.store.control
+        keeper = WorkerKeeper(root, control.is_worker_silent) if with_worker else None
+        app = create_app(
+            project,
             host=host,
-            port=port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-            h11_max_incomplete_event_size=64 * 1024,
+            allowed_hosts=allowed_hosts,
+            requires_token=requires_token,
+            key=known_key,
+            supervisor=keeper,
         )
-        server = uvicorn.Server(config)
+        _raise_descriptor_limit()
         with bound_sockets(host, port) as sockets:  # before a worker starts
+            url = page_url(host, port, known_key)
+            announce(url)
             if keeper is not None:
                 keeper.start()
+            server = _Server(_settings(app, host, port))
             if opens_browser:
-                _open_when_started(server, page_url(host, port))
+                _open_when_started(server, url)
             try:
                 # Ctrl-C is how a server ends: uvicorn raises it again when all is in order
                 with contextlib.suppress(KeyboardInterrupt):
-                    server.run(sockets=sockets)
+                    asyncio.run(server.serve_app(app, sockets))
             finally:
                 if keeper is not None:
                     keeper.end()
+
+
+def _settings(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=BoundedProtocol,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
+        h11_max_incomplete_event_size=64 * 1024,
+        # So many are accepted at one look. Each has a descriptor before it can give way, so there
+        # must be fewer than are spare.
+        backlog=SPARE_DESCRIPTORS // 6,
+    )
+
+
+def _raise_descriptor_limit() -> None:
+    """Use what the system allows this process: the usual 1,024 are soon taken."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextlib.contextmanager
@@ -166,10 +277,10 @@ def bound_sockets(host: str, port: int) -> Iterator[list[socket.socket]]:
         yield sockets
 
 
-def page_url(host: str, port: int) -> str:
-    """Address of the page, as a browser on this machine reaches it."""
+def page_url(host: str, port: int, key: str | None = None) -> str:
+    """Address of the page, as a browser on this machine reaches it; the key stays in browsers."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
-    return f"http://{shown}:{port}/"
+    return f"http://{shown}:{port}/" + ("" if key is None else f"#key={key}")
 
 
 def _open_when_started(server: uvicorn.Server, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Final, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Response
 from PIL import Image
 
@@ -44,12 +45,17 @@ def read_image(number: ImageNumber, _: Somebody, desk: TheDesk) -> ImageWithTile
 
 
 @router.get("/{number}/tiles/{level}/{row}/{col}", response_class=Response)
-def draw_tile(
+async def draw_tile(
     number: ImageNumber, level: Level, row: TileIndex, col: TileIndex, _: Somebody, desk: TheDesk
 ) -> Response:
     """Draw a tile: PNG at full size, JPEG where the image is shrunk."""
-    pixels = desk.pyramid.tile(desk.image_id(number), level, row, col)
-    return picture_reply(Image.fromarray(pixels), "PNG" if level == 0 else "JPEG")
+
+    def draw() -> Response:
+        pixels = desk.pyramid.tile(desk.image_id(number), level, row, col)
+        return picture_reply(Image.fromarray(pixels), "PNG" if level == 0 else "JPEG")
+
+    # Tiles that wait for an image to be decoded must not take the threads of all other routes.
+    return await to_thread.run_sync(draw, limiter=desk.drawing)
 
 
 @router.get("/{number}/labels")

@@ -34,6 +34,7 @@ from askmask.formats.names import region_name
 from askmask.records import Answer, Labels, Mask
 from askmask.serve.web.desk import Desk, TheDesk
 from askmask.serve.web.problems import Problem
+from askmask.store.tokens import Person
 from askmask.store.work_records import WorkItem
 
 TOOL: Final = "label-studio"
@@ -76,18 +77,21 @@ _ANNOTATION: Final = TypeAdapter(_Annotation).validate_python
 
 
 def _allowed(request: Request, desk: TheDesk) -> None:
-    """Over a network a token is needed: as a bearer, or as the password of basic authentication."""
-    if not desk.needs_token:
-        return
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    token = _password(given) if kind.lower() == "basic" else given.strip()
-    if desk.project.store.access.person_of_token(token) is None:
+    """A token is needed always: as a bearer, or as the password of basic authentication."""
+    if person_of(desk, request.headers) is None:
         raise Problem(
             401,
             "no_session",
             "expected a token as the password of basic authentication, got none that stands. "
             "Make one: askmask token PROJECT --name label-studio.",
         )
+
+
+def person_of(desk: Desk, headers: Mapping[str, str]) -> Person | None:
+    """Owner of the token that a request brings; None without one."""
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    token = _password(given) if kind.lower() == "basic" else given.strip()
+    return desk.project.store.access.person_of_token(token)
 
 
 # the requests are Label Studio's to describe, so they stand in no description of our API

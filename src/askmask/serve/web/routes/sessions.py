@@ -1,5 +1,6 @@
 """Routes of logging in, and of what does not change while people work."""
 
+import hmac
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -19,11 +20,10 @@ from askmask.serve.web.messages import (
     SessionReply,
 )
 from askmask.serve.web.problems import Problem
-from askmask.store.tokens import Person, Role
+from askmask.store.tokens import SESSION_DAYS, Person, Role
 
 router = APIRouter(tags=["session"])
 
-_YEAR_SECONDS: Final = 365 * 24 * 3600
 # Okabe and Ito's colours, told apart by people who see red and green alike.
 _COLORS: Final = (
     *("#999999", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
@@ -55,18 +55,26 @@ def open_session(
                 401,
                 "no_session",
                 "expected a token that stands, got another. Make one: askmask token PROJECT.",
-                token_required=desk.needs_token,
+                token_required=desk.asks_for_token(request.headers),
             )
         secret, person = opened
     elif asked.name is None:
         raise Problem(422, "invalid", "expected a name or a token, got neither.")
-    elif desk.needs_token:
+    elif desk.asks_for_token(request.headers):
         raise Problem(
             401,
             "no_session",
-            "expected a token, since this server is reached over a network, got a name alone. "
-            "Ask for one: askmask token PROJECT.",
+            "expected a token, since this server is reached over a network or through a proxy, "
+            "got a name alone. Ask for one: askmask token PROJECT.",
             token_required=True,
+        )
+    elif desk.key is not None and not hmac.compare_digest(asked.key or "", desk.key):
+        raise Problem(
+            401,
+            "no_session",
+            "expected the address that `askmask serve` printed when it started, with its key, got "
+            "another. Open that address.",
+            key_required=True,
         )
     else:
         person = Person(asked.name, Role.ADMIN)
@@ -74,7 +82,7 @@ def open_session(
     response.set_cookie(
         desk.cookie,
         secret,
-        max_age=_YEAR_SECONDS,
+        max_age=SESSION_DAYS * 24 * 3600,
         path="/",
         httponly=True,
         samesite="strict",

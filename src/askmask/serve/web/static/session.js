@@ -3,9 +3,18 @@
 import { ApiError, call, get, post } from "./api.js";
 import { dialogOf, h, show } from "./dom.js";
 
+/** Where this tab keeps the key of the address that `askmask serve` printed. */
+const KEY = "askmask-key";
+
 /** Session of the person, asking for a name or token if there is none yet. */
 export async function logIn() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  const given = new URLSearchParams(location.hash.slice(1));
+  const token = given.get("token");
+  const key = given.get("key");
+  if (key) {
+    sessionStorage.setItem(KEY, key); // survives a reload before the name is given
+    history.replaceState(null, "", `${location.pathname}#/label`);
+  }
   if (token) {
     history.replaceState(null, "", `${location.pathname}#/label`); // kept out of the history
     try {
@@ -34,7 +43,8 @@ export function askPerson(needsToken, problem = "") {
     const submit = async (event) => {
       event.preventDefault();
       try {
-        const session = await post("/session", { [field.name]: input.value.trim() });
+        const key = needsToken ? null : sessionStorage.getItem(KEY);
+        const session = await post("/session", { [field.name]: input.value.trim(), ...(key ? { key } : {}) });
         dialog.close();
         resolve(session);
       } catch (failure) {
