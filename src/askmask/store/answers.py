@@ -3,14 +3,18 @@
 Functions on an open database; callers use them through ``store``, which states the contract.
 """
 
+import secrets
 from collections.abc import Iterator
+from dataclasses import astuple
 from typing import Final
 
 from askmask.data.rasters import decode_instances, decode_mask, encode_instances, encode_mask
-from askmask.errors import ShapeError, StoreError
+from askmask.errors import ReusedId, ShapeError, StoreError
 from askmask.records import Answer, AnswerKind, Mask, QueryItem, Region, unlabelled_mask
 from askmask.store.compose import Piece, gain, grown
 from askmask.store.database import Database, Row
+from askmask.store.events import note
+from askmask.store.work_records import Receipt
 
 MASK_TOOL: Final = "mask"
 """`Answer.tool` of answers cut from a whole-image mask: their object ids are kept as they are."""
@@ -38,14 +42,71 @@ def check_inside(database: Database, region: Region) -> Region:
     return image
 
 
-def add_answer(database: Database, answer: Answer) -> int:
-    """Append an answer in the transaction that is open, or in one of its own."""
+def write_answer(
+    database: Database, answer: Answer, *, client_id: str | None = None, base: int | None = None
+) -> Receipt:
+    """Append an answer; the one way in, for people, scripts, painted files and other programs.
+
+    In the transaction that is open, or in one of its own, it checks the place, tells whether
+    another answer came meanwhile, gives the author's lease back, and notes an event by which open
+    pages hear of it.
+
+    Parameters
+    ----------
+    database : Database
+        Open.
+    answer : Answer
+        For any region of a known image.
+    client_id : str, optional
+        Made by whoever answers, a new one for each answer; a repetition adds nothing. None for a
+        script or a file: then the author has seen the newest answer to this very region if it is
+        his own, made with the same tool.
+    base : int, optional
+        Number of the newest answer to this very region that the author had seen.
+
+    Raises
+    ------
+    StoreError
+        If the image is not known, or `base` is no answer to this region.
+    ShapeError
+        If the region reaches beyond its image.
+    ReusedId
+        If the id was used for another answer.
+    """
+    with database.writing() as connection:
+        check_inside(database, answer.region)
+        if client_id is not None:
+            repeated = _repeated(database, answer, client_id)
+            if repeated is not None:
+                return repeated
+        known = _answers_to(database, answer)
+        if base is not None and base not in known:
+            raise StoreError(
+                f"expected base as the number of an answer to this region, one of "
+                f"{sorted(known)!r}, or none, got {base!r}."
+            )
+        newest = max(known, default=None)
+        if client_id is None and newest is not None:
+            base = newest if known[newest] == (answer.author, answer.tool) else None
+        is_conflict = newest is not None and base != newest
+        number = _append(database, answer)
+        if client_id is not None or is_conflict or base is not None:
+            name = client_id or secrets.token_hex(16)
+            connection.execute(
+                "INSERT INTO receipts VALUES (?, ?, ?, ?)", (number, name, base, is_conflict)
+            )
+        _tell(database, answer)
+    return Receipt(number, is_new=True, is_conflict=is_conflict)
+
+
+def _append(database: Database, answer: Answer) -> int:
+    """Append the row of an answer; return its number."""
     region, mask = answer.region, answer.mask
     is_labels = answer.kind is AnswerKind.LABELS
     labels = encode_mask(mask.labels) if is_labels else None
     instances = None if mask.instances is None else encode_instances(mask.instances)
     with database.writing() as connection:
-        image = check_inside(database, region)
+        image = whole_image(database, region.image_id)
         older = pieces(database, grown(region, image), with_instances=False)
         added = gain(image, Piece(region, mask), older)
         cursor = connection.execute(
@@ -62,6 +123,52 @@ def add_answer(database: Database, answer: Answer) -> int:
         number = cursor.lastrowid
     assert number is not None, "an INSERT sets the number of its row"
     return number
+
+
+def _answers_to(database: Database, answer: Answer) -> dict[int, tuple[str, str]]:
+    """Author and tool of every answer of the same round to the very region, by number."""
+    rows = database.rows(
+        "SELECT id, author, tool FROM answers"
+        " WHERE (round, image_id, row, col, height, width) = (?, ?, ?, ?, ?, ?)",
+        *(answer.round, *astuple(answer.region)),
+    )
+    return {number: (author, tool) for number, author, tool in rows}
+
+
+def _repeated(database: Database, given: Answer, client_id: str) -> Receipt | None:
+    rows = database.rows("SELECT answer, is_conflict FROM receipts WHERE client_id = ?", client_id)
+    if not rows:
+        return None
+    number, is_conflict = rows[0]
+    kept = answer(database, number)
+    assert kept is not None, "answers are never deleted"
+    same = (kept.round, kept.region, kept.kind, kept.author) == (
+        *(given.round, given.region, given.kind, given.author),
+    )
+    if not same or (kept.mask.labels != given.mask.labels).any():
+        raise ReusedId(
+            f"expected a new id for a new answer, got {client_id!r}, under which answer "
+            f"{number} was kept, which is another. Make an id for each answer."
+        )
+    return Receipt(number, is_new=False, is_conflict=bool(is_conflict))
+
+
+def _tell(database: Database, answer: Answer) -> None:
+    """Give the author's lease back, and note which asked region, or else which round, changed."""
+    ranks = database.rows(
+        "SELECT rank FROM query_items"
+        " WHERE (round, image_id, row, col, height, width) = (?, ?, ?, ?, ?, ?)",
+        *(answer.round, *astuple(answer.region)),
+    )
+    for (rank,) in ranks:
+        with database.writing() as connection:
+            connection.execute(
+                "DELETE FROM leases WHERE (round, rank, holder) = (?, ?, ?)",
+                (answer.round, rank, answer.author),
+            )
+        note(database, "item", answer.round, rank)
+    if not ranks:
+        note(database, "rounds", answer.round)
 
 
 def answer(database: Database, number: int) -> Answer | None:

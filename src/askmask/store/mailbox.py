@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from askmask.records import utc_now
 from askmask.store.database import Database
-from askmask.store.worklist import note
+from askmask.store.events import note
 
 ALIVE_SECONDS: Final = 20.0
 """A worker that gave no sign of life for so long counts as dead."""

@@ -200,7 +200,7 @@ class Store:
         return asked
 
     def add_answer(self, answer: Answer) -> int:
-        """Append an answer in one transaction; return its number.
+        """Append an answer in one transaction, as `answers.write_answer` says; return its number.
 
         Raises
         ------
@@ -209,7 +209,7 @@ class Store:
         ShapeError
             If the region reaches beyond its image, or a label or object id is out of range.
         """
-        return answers.add_answer(self._database, answer)
+        return answers.write_answer(self._database, answer).number
 
     @contextmanager
     def together(self) -> Iterator[None]:

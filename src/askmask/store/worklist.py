@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from askmask.errors import ReusedId, StoreError, UnknownItem
+from askmask.errors import UnknownItem
 from askmask.records import LONGEST_LEASE_SECONDS, Answer, QueryItem, Region, utc_now
 from askmask.store import answers
 from askmask.store.database import Database, Row
+from askmask.store.events import note
 from askmask.store.work_records import (
     DrawnPiece,
     GivenAnswer,
@@ -163,30 +164,13 @@ class Worklist:
         StoreError
             If `base` is no answer to this region.
         """
-        round = answer.round
-        with self._database.writing() as connection:
-            item = self.item(round, rank)
+        with self._database.writing():
+            item = self.item(answer.round, rank)
             if item.item.region != answer.region:
                 raise UnknownItem(
                     f"expected an answer for {item.item.region!r}, got one for {answer.region!r}."
                 )
-            repeated = self._repeated(answer, client_id)
-            if repeated is not None:
-                return repeated
-            known = {given.number for given in self.history(round=round, rank=rank)}
-            if base is not None and base not in known:
-                raise StoreError(
-                    f"expected base as the number of an answer to this region, one of "
-                    f"{sorted(known)!r}, or none, got {base!r}."
-                )
-            is_conflict = bool(known) and base != max(known)
-            number = answers.add_answer(self._database, answer)
-            connection.execute(
-                "INSERT INTO receipts VALUES (?, ?, ?, ?)", (number, client_id, base, is_conflict)
-            )
-            self._release(round, rank, answer.author)
-            note(self._database, "item", round, rank)
-        return Receipt(number, is_new=True, is_conflict=is_conflict)
+            return answers.write_answer(self._database, answer, client_id=client_id, base=base)
 
     def lease(self, round: int, rank: int, holder: str, seconds: float = LEASE_SECONDS) -> Lease:
         """Take or renew a region; return the lease that holds now, which may be another's."""
@@ -282,25 +266,6 @@ class Worklist:
         )
         return tuple((name, count, seconds) for name, count, seconds in rows)
 
-    def _repeated(self, answer: Answer, client_id: str) -> Receipt | None:
-        rows = self._database.rows(
-            "SELECT answer, is_conflict FROM receipts WHERE client_id = ?", client_id
-        )
-        if not rows:
-            return None
-        number, is_conflict = rows[0]
-        kept = self.answer(number)
-        assert kept is not None, "answers are never deleted"
-        same = (kept.round, kept.region, kept.kind, kept.author) == (
-            *(answer.round, answer.region, answer.kind, answer.author),
-        )
-        if not same or (kept.mask.labels != answer.mask.labels).any():
-            raise ReusedId(
-                f"expected a new id for a new answer, got {client_id!r}, under which answer "
-                f"{number} was kept, which is another. Make an id for each answer."
-            )
-        return Receipt(number, is_new=False, is_conflict=bool(is_conflict))
-
     def _release(self, round: int, rank: int, holder: str) -> bool:
         with self._database.writing() as connection:
             cursor = connection.execute(
@@ -308,14 +273,6 @@ class Worklist:
                 (round, rank, holder),
             )
             return cursor.rowcount > 0
-
-
-def note(database: Database, kind: str, round: int, rank: int | None = None) -> None:
-    """Append an event, in the transaction that is open or in one of its own."""
-    with database.writing() as connection:
-        connection.execute(
-            "INSERT INTO events (kind, round, rank) VALUES (?, ?, ?)", (kind, round, rank)
-        )
 
 
 def _lease_ends() -> tuple[float, float]:
