@@ -129,6 +129,7 @@ def test_with_overrides_leaves_the_original_alone() -> None:
 
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+ASSETS = Path(__file__).parent / "assets"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda p: p.name)
@@ -140,3 +141,62 @@ def test_dump_holds_every_default(tmp_path: Path) -> None:
     tree = yaml.safe_load(dump_config(load_config(write(tmp_path, "data: {path: d}"))))
     assert tree["query"]["region"]["stride"] == 30
     assert tree["training"]["augment"]["flip"] is True
+
+
+def before(**changed: object) -> dict[str, object]:
+    """The default config as version 0.1.0 wrote it, with some dotted settings changed."""
+    tree = yaml.safe_load((ASSETS / "config_0.1.0.yaml").read_text(encoding="utf-8"))
+    for key, value in changed.items():
+        section = tree
+        *sections, last = key.split("__")
+        for name in sections:
+            section = section[name]
+        section[last] = value
+    return tree
+
+
+def test_config_of_the_version_before_reads_as_the_default() -> None:
+    config = load_config(ASSETS / "config_0.1.0.yaml")
+    assert config.sampling.samples == 30
+    assert "adaptive" not in dump_config(config)
+
+
+def test_setting_that_was_removed_and_changed_something_is_refused_with_advice() -> None:
+    message = r"'sampling.adaptive' was removed, got True\. Every image gets sampling.samples"
+    with pytest.raises(ConfigError, match=message):
+        parse_config(before(sampling__adaptive=True))
+
+
+def test_every_removed_setting_that_changed_something_is_named_at_once() -> None:
+    tree = before(
+        sampling__adaptive=True,
+        training__pseudo_label_weight=0.3,
+        training__augment__elastic_pixels=2.0,
+        query__image__score="quantile",
+    )
+    with pytest.raises(ConfigError) as raised:
+        parse_config(tree, "old.yaml")
+    lines = str(raised.value).splitlines()
+    assert lines[0] == "in old.yaml:"
+    assert [line.split()[0].strip("':") for line in lines[1:]] == [
+        "sampling.adaptive",
+        "training.pseudo_label_weight",
+        "training.augment.elastic_pixels",
+        "query.image.score",
+    ]
+
+
+def test_tolerance_of_removed_adaptive_sampling_changes_nothing() -> None:
+    assert parse_config(before(sampling__adaptive_loss=0.1)) == parse_config(before())
+
+
+def test_removed_setting_in_a_variant_of_a_grid_is_refused() -> None:
+    config = parse_config(before())
+    with pytest.raises(ConfigError, match="'training.pseudo_label_weight' was removed, got 1"):
+        with_overrides(config, {"training.pseudo_label_weight": 1})
+
+
+def test_parsing_leaves_the_tree_alone() -> None:
+    tree = before()
+    parse_config(tree)
+    assert tree == before()

@@ -219,8 +219,10 @@ def test_ensemble_members_train_and_score(tmp_path: Path, disc_config: Build) ->
         assert a != b
 
 
-def test_warm_start_and_pseudo_labels_run(tmp_path: Path, disc_config: Build) -> None:
-    config = disc_config(training={"start_from": "previous", "pseudo_label_weight": 0.3})
+def test_warm_start_trains_another_model_than_a_fresh_one(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    config = disc_config(training={"start_from": "previous"})
     with Project.create(tmp_path / "p", config) as project:
         run(project, 1)
         fresh = disc_config()

@@ -240,7 +240,6 @@ class TestImageCandidates:
         [
             ("sum", 0.9, 6.0),
             ("mean", 0.9, 2.0),
-            ("quantile", 0.75, 2.5),  # of 1, 2, 3: half way between 2 and 3
             ("sum_above_quantile", 0.5, 5.0),  # quantile 2: 2 + 3
         ],
     )

@@ -187,36 +187,6 @@ def test_sums_of_parts_of_the_samples_add_up_to_the_sums_of_all() -> None:
     assert torch.equal(added.votes, whole.votes)
 
 
-@pytest.mark.parametrize("name", MAKERS)
-def test_batches_are_the_sums_of_each_range(name: str) -> None:
-    predictor = dropout(MAKERS[name](), 5)
-    names = {"seed": 5, "round": 1, "image_id": "image"}
-    parts = [range(2), range(2, 5), range(7, 8)]
-    started = predictor.start(drawn_image(), **names)
-    assert started.nbytes > 0
-    for _ in range(2):  # what was drawn before leaves nothing behind
-        batches = started.batches(parts)
-        assert [batch.n_samples for batch in batches] == [2, 3, 1]
-        for part, batch in zip(parts, batches, strict=True):
-            alone = predictor.sums(drawn_image(), part, **names)
-            torch.testing.assert_close(batch.sum_probs, alone.sum_probs, atol=1e-5, rtol=0)
-            torch.testing.assert_close(batch.sum_entropy, alone.sum_entropy, atol=1e-5, rtol=0)
-            assert torch.equal(batch.votes, alone.votes)
-
-
-@pytest.mark.parametrize("name", MAKERS)
-def test_images_that_were_started_do_not_disturb_each_other(name: str) -> None:
-    predictor = dropout(MAKERS[name](), 5)
-    names = {"seed": 5, "round": 1}
-    images = {k: drawn_image(*size) for k, size in (("a", (41, 52)), ("b", (64, 40)))}
-    started = {k: predictor.start(image, **names, image_id=k) for k, image in images.items()}
-    for part in (range(2), range(2, 5)):
-        for k, image in images.items():
-            (found,) = started[k].batches([part])
-            alone = predictor.sums(image, part, **names, image_id=k)
-            assert torch.equal(found.sum_probs, alone.sum_probs)
-
-
 def test_samples_beyond_the_stated_number_can_be_asked_for() -> None:
     probs, _ = whole_passes(small_unet(), drawn_image(), 9)
     names = {"seed": 5, "round": 1, "image_id": "image"}

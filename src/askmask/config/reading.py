@@ -8,6 +8,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from askmask.config.retired import without_retired
 from askmask.config.sections import Config
 from askmask.errors import ConfigError
 
@@ -52,11 +53,14 @@ def parse_config(tree: dict[str, Any], where: str = "config") -> Config:
     ConfigError
         With one line per problem.
     """
+    tree, lines = without_retired(tree)
     try:
-        return Config.model_validate(tree)
+        config = Config.model_validate(tree)
     except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors(include_url=False)]
-        raise ConfigError(f"in {where}:\n  " + "\n  ".join(lines)) from None
+        lines += [_explain(problem) for problem in error.errors(include_url=False)]
+    if lines:
+        raise ConfigError(f"in {where}:\n  " + "\n  ".join(lines))
+    return config
 
 
 def dump_config(config: Config) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from askmask.records import LONGEST_LEASE_SECONDS, Unit
 
@@ -58,7 +58,7 @@ class AugmentConfig(_Section):
 
     `rotate_degrees`, `brightness` (additive, of the range [0, 1]), `contrast`, `saturation` and
     `scale` (relative) are half-widths of uniform ranges; `flip` mirrors with probability 1/2 along
-    each axis; `elastic_pixels` is the standard deviation of a smooth random displacement.
+    each axis.
     """
 
     rotate_degrees: float = Field(180.0, ge=0, le=180)
@@ -67,7 +67,6 @@ class AugmentConfig(_Section):
     brightness: float = Field(0.1, ge=0, le=1)
     contrast: float = Field(0.1, ge=0, lt=1)
     saturation: float = Field(0.1, ge=0, le=1)
-    elastic_pixels: float = Field(0.0, ge=0)
 
 
 class TrainingConfig(_Section):
@@ -119,7 +118,6 @@ class TrainingConfig(_Section):
     checkpoint_every: int = Field(200, ge=1)
     augment: AugmentConfig = AugmentConfig()
     restart: RestartRule = RestartRule()
-    pseudo_label_weight: float = Field(0.0, ge=0, le=1)
 
 
 class SamplingConfig(_Section):
@@ -130,12 +128,6 @@ class SamplingConfig(_Section):
     """
 
     method: Literal["dropout", "ensemble"] = "dropout"
-    # A few samples for every image, and only for those that could still change the query more, up
-    # to `samples`; on average that may cost `adaptive_loss` of the query's score. Works where the
-    # best are asked first; other strategies get `samples` for every image all the same. It saved
-    # two thirds of the time for predictive entropy, none for mutual information.
-    adaptive: bool = False
-    adaptive_loss: float = Field(2e-4, gt=0, lt=1)
     samples: int = Field(30, ge=1, le=10_000)
     members: int = Field(5, ge=2, le=100)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -171,7 +163,7 @@ class ImageConfig(_Section):
     ``sum_above_quantile`` adds up the pixels whose score is at least the image's `quantile`.
     """
 
-    score: Literal["sum", "mean", "quantile", "sum_above_quantile"] = "sum"
+    score: Literal["sum", "mean", "sum_above_quantile"] = "sum"
     quantile: float = Field(0.9, ge=0, le=1)
     budget_images: int | None = Field(None, ge=1)
     budget_pixels: int | None = Field(None, ge=1)
@@ -281,10 +273,3 @@ class Config(_Section):
     calibration: CalibrationConfig = CalibrationConfig()
     grid: GridConfig = GridConfig()
     serve: ServeConfig = ServeConfig()
-
-    @field_validator("sampling")
-    @classmethod
-    def _check_sampling(cls, sampling: SamplingConfig) -> SamplingConfig:
-        if sampling.adaptive and sampling.method == "ensemble":
-            raise ValueError("adaptive needs method: dropout, the members of an ensemble are fixed")
-        return sampling

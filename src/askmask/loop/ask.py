@@ -4,7 +4,6 @@ One image at a time is read, sampled and scored; what is held of it afterwards i
 choice. Nothing here writes to the store.
 """
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,18 +15,13 @@ from jaxtyping import Float32, Float64, Int
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
 from askmask.progress import Listener, Progress, silent
-from askmask.query.adaptive import AdaptiveSampling
 from askmask.query.regions import Places, places_of
 from askmask.query.regions.places import counted
 from askmask.query.score_histograms import ScoreCounts, ScoreTally
-from askmask.query.scores import SampleSums
 from askmask.query.strategies import ScoredImage, strategy_turn
-from askmask.query.strategies.strategy import best_first
 from askmask.records import QueryItem
-from askmask.sampling.predictors import Image, MonteCarloDropout, StartedImage
+from askmask.sampling.predictors import Image
 from askmask.sampling.region_features import region_features
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,13 +144,9 @@ class _Pool:
         self._report = report
         self._strategy, self._turn = strategy_turn(project.config, round)
         self.tally = ScoreTally(len(project.source.classes))
-        self._latest: Places | None = None
 
     def scored(self) -> Iterator[ScoredImage]:
         """Every image that the strategy wants to see, one after another."""
-        if self._is_adaptive:
-            yield from self._adaptively_scored()
-            return
         ids = self._project.pool_ids
         for done, image_id in enumerate(ids):
             self._report(Progress(self._round, "ask", done, len(ids)))
@@ -181,11 +171,7 @@ class _Pool:
             image_id=image_id,
             boundary=False,
         )
-        return self._maps_of(prediction.sums)
-
-    def _maps_of(self, sums: SampleSums) -> Float32[np.ndarray, "K H W"]:
-        assert self._strategy.maps is not None
-        maps = self._strategy.maps(sums, self._turn).float().cpu().numpy()
+        maps = self._strategy.maps(prediction.sums, self._turn).float().cpu().numpy()
         return maps[None] if maps.ndim == 2 else maps
 
     def _utilities(
@@ -195,49 +181,6 @@ class _Pool:
         if len(values):
             self.tally.add(places.image_id, values[0], places.available)
         return self._strategy.utilities(places, values, self._turn)
-
-    @property
-    def _is_adaptive(self) -> bool:
-        """Whether the config asks for adaptive samples and the strategy can use them."""
-        rule = self._turn.rule
-        simple = self._strategy.maps is not None and self._strategy.choose is best_first
-        # What windows cost that may overlap depends on all that were chosen before.
-        union = rule.budget_pixels is not None and getattr(rule, "overlap", "forbid") == "allow"
-        return self._project.config.sampling.adaptive and simple and not union
-
-    def _adaptively_scored(self) -> Iterator[ScoredImage]:
-        """Every image with an available pixel, by as many samples as the query needs of it."""
-        sampling = self._project.config.sampling
-        sampler = AdaptiveSampling(
-            self._start, self._utility, self._turn.rule, sampling.samples, sampling.adaptive_loss
-        )
-        ids = [i for i in self._project.pool_ids if not self._project.store.asked(i).all()]
-        estimates = sampler.run(
-            ids, lambda done, total: self._report(Progress(self._round, "ask", done, total))
-        )
-        drawn = sum(estimate.n_samples for estimate in estimates)
-        _logger.info("%.1f samples per image, of %d", drawn / max(len(ids), 1), sampling.samples)
-        for estimate in estimates:
-            image_id = estimate.image_id
-            embed = partial(self._embed, image_id)
-            yield ScoredImage(self._places(image_id), estimate.utilities[None], embed)
-
-    def _start(self, image_id: str) -> StartedImage:
-        predictor = self._model.sampler
-        assert isinstance(predictor, MonteCarloDropout), "a config with adaptive has dropout"
-        image, seed = self._image(image_id), self._project.config.seed
-        return predictor.start(image, seed=seed, round=self._round, image_id=image_id)
-
-    def _utility(self, image_id: str, sums: SampleSums) -> tuple[Places, Float64[np.ndarray, " n"]]:
-        places = self._places(image_id)
-        return places, self._utilities(places, self._maps_of(sums))[0]
-
-    def _places(self, image_id: str) -> Places:
-        """Places of an image; adaptive samples want those of one image several times in a row."""
-        if self._latest is None or self._latest.image_id != image_id:
-            available = ~self._project.store.asked(image_id)
-            self._latest = places_of(image_id, available, self._turn.rule)
-        return self._latest
 
     def _embed(self, image_id: str, boxes: Int[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n D"]:
         return region_features(self._model.encoder, self._image(image_id), boxes)

@@ -1,15 +1,14 @@
-"""The labelled set as training reads it: images with the newest answers, and pseudo-labels."""
+"""The labelled set as training reads it: images with the newest answers."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from askmask.data.source import Source
 from askmask.data.targets import boundary_target
 from askmask.errors import ProjectError
-from askmask.records import UNLABELLED, Labels
 from askmask.store.store import Store
 from askmask.training.augment import TrainingImage
 
@@ -32,10 +31,6 @@ class LabelledSet:
         How far contour targets reach from an object's edge, in pixels; None computes none.
     until : int, optional
         Number of the newest answer to take in; by default all of them.
-    pseudo_labels : mapping of str to (H, W) int16 array, optional
-        A model's labels by image id, used where there is no answer.
-    pseudo_label_weight : float
-        Their weight in the loss, in [0, 1]; 0 leaves them out.
 
     Raises
     ------
@@ -50,13 +45,9 @@ class LabelledSet:
         *,
         boundary_radius: float | None,
         until: int | None = None,
-        pseudo_labels: Mapping[str, Labels] | None = None,
-        pseudo_label_weight: float = 0.0,
     ) -> None:
         self._source = source
         self._boundary_radius = boundary_radius
-        self._pseudo_labels = pseudo_labels or {}
-        self._weight = pseudo_label_weight
         self._store = store
         self._until = until
         self._cache: OrderedDict[str, TrainingImage] = OrderedDict()
@@ -92,13 +83,8 @@ class LabelledSet:
         radius = self._boundary_radius
         boundary = None if radius is None else boundary_target(mask, radius)
         weight = mask.labelled.astype(np.float32)
-        labels = mask.labels
-        if self._weight > 0 and image_id in self._pseudo_labels:
-            unlabelled = labels == UNLABELLED
-            labels = np.where(unlabelled, self._pseudo_labels[image_id], labels)
-            weight[unlabelled] = self._weight
         image = self._source.read_image(image_id)
-        return TrainingImage(image=image, labels=labels, boundary=boundary, weight=weight)
+        return TrainingImage(image=image, labels=mask.labels, boundary=boundary, weight=weight)
 
 
 def _bytes(item: TrainingImage) -> int:

@@ -4,15 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from askmask.errors import TrainingFailed
 from askmask.loop.labelled_images import LabelledSet
 from askmask.loop.project import Project
 from askmask.loop.round_model import build_network
 from askmask.models.weights import load_model_weights, read_metadata, save_model
 from askmask.progress import Listener, Progress
-from askmask.records import Labels, utc_now
+from askmask.records import utc_now
 from askmask.runtime.cache import Cache
 from askmask.seeds import derive_key
 from askmask.store.store import TrainingRecord
@@ -86,7 +84,7 @@ def fit_round(
 def _fit_member(fit: _Fit, cache: Cache | None) -> TrainingResult:
     target = fit.project.model_path(fit.round, fit.member)
     config = fit.project.config.training
-    shared = config.start_from == "fresh" and config.pseudo_label_weight == 0
+    shared = config.start_from == "fresh"
     if cache is None or not shared:
         return _train_to(fit, target)
     failures: list[TrainingResult] = []
@@ -134,8 +132,6 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
         project.store,
         boundary_radius=config.training.boundary_radius if model.has_boundary else None,
         until=fit.until,
-        pseudo_labels=_pseudo_labels(fit),
-        pseudo_label_weight=config.training.pseudo_label_weight,
     )
     result = train(
         model,
@@ -183,22 +179,3 @@ def _result_of(path: Path) -> TrainingResult:
         loss=float(metadata["loss"]),
         elapsed_seconds=float(metadata["elapsed_seconds"]),
     )
-
-
-def _pseudo_labels(fit: _Fit) -> dict[str, Labels]:
-    """Previous model's labels of partly labelled images; none in round 0 or when switched off."""
-    project = fit.project
-    previous = _round_before(project, fit.round)
-    if project.config.training.pseudo_label_weight == 0 or previous is None:
-        return {}
-    judge, seed = project.model(previous).judge, project.config.seed
-    labels: dict[str, Labels] = {}
-    for image_id in project.store.labelled_images(until=fit.until):
-        mask = project.store.labelled(image_id, until=fit.until)
-        if not mask.labelled.all():
-            image = project.source.read_image(image_id)
-            prediction = judge.predict(
-                image, seed=seed, round=fit.round, image_id=image_id, boundary=False
-            )
-            labels[image_id] = prediction.sums.mean_probs.argmax(0).cpu().numpy().astype(np.int16)
-    return labels

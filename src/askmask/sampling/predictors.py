@@ -5,9 +5,8 @@ keyed by (seed, round, image, sample), so neither the other images nor the numbe
 computed at a time changes anything (the latter up to rounding). No scores here, no files.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -155,18 +154,12 @@ class MonteCarloDropout:
         ShapeError
             If the image is no such array.
         """
-        started = self.start(image, seed=seed, round=round, image_id=image_id)
-        (sums,) = started.batches([samples])
-        return sums
-
-    def start(self, image: Image, *, seed: int, round: int, image_id: str) -> "StartedImage":
-        """Compute what no dropout touches, for samples that are drawn a few at a time.
-
-        Arguments and errors as of `sums`.
-        """
-        samples = self._network.start(image, boundary=False)
+        if not samples or min(samples) < 0:
+            raise ConfigError(f"expected one or more samples >= 0, got {samples!r}.")
+        drawn = self._network.start(image, boundary=False)
         chunk = self._chunk or self._network.samples_at_a_time(image)
-        return StartedImage(samples, chunk, (seed, round, image_id))
+        _draw(drawn, samples, chunk, (seed, round, image_id))
+        return drawn.result()[0]
 
     def stream(self, image: Image, *, seed: int, round: int, image_id: str) -> Iterator[SampleSums]:
         """Sums of the first 1, 2, ..., S samples of an image, as they are drawn.
@@ -179,80 +172,13 @@ class MonteCarloDropout:
             yield samples.result()[0]
 
 
-class StartedImage:
-    """An image of which samples can be drawn at any time; made by `MonteCarloDropout.start`.
-
-    It holds what no dropout touches; not to be used after the model's weights changed.
-
-    Parameters
-    ----------
-    samples : ImageSamples
-        Of the image, none drawn.
-    chunk : int
-        Samples computed at a time.
-    names : (int, int, str)
-        Seed, round and image id.
-    """
-
-    def __init__(self, samples: ImageSamples, chunk: int, names: tuple[int, int, str]) -> None:
-        self._samples = samples
-        self._chunk = chunk
-        self._names = names
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it holds."""
-        return self._samples.nbytes
-
-    def batches(self, parts: Sequence[Sequence[int]]) -> list[SampleSums]:
-        """Sums of each of several sets of samples, which are computed together.
-
-        Parameters
-        ----------
-        parts : sequence of sequences of int
-            Which samples; in each at least one, none negative.
-
-        Raises
-        ------
-        ConfigError
-            If a set is empty or has a negative one.
-        """
-        for part in parts:
-            if not part or min(part) < 0:
-                raise ConfigError(f"expected one or more samples >= 0, got {part!r}.")
-        numbers = [sample for part in parts for sample in part]
-        self._samples.clear()
-        if len(parts) == 1:
-            _draw(self._samples, numbers, self._chunk, self._names)
-            whole = self._samples.result()[0]
-            self._samples.clear()
-            return [whole]
-        ends = set(accumulate(len(part) for part in parts))
-        found: list[SampleSums] = []
-        done = 0
-
-        def after_each() -> None:
-            nonlocal done
-            done += 1
-            if done in ends:
-                found.append(self._samples.result()[0])
-                self._samples.clear()
-
-        _draw(self._samples, numbers, self._chunk, self._names, after_each)
-        return found
-
-
 def _draw(
-    samples: ImageSamples,
-    numbers: Sequence[int],
-    chunk: int,
-    names: tuple[int, int, str],
-    after_each: Callable[[], None] | None = None,
+    samples: ImageSamples, numbers: Sequence[int], chunk: int, names: tuple[int, int, str]
 ) -> None:
     """Draw some of the samples in chunks; `names` are seed, round and image id."""
     for start in range(0, len(numbers), chunk):
         part = numbers[start : start + chunk]
-        samples.draw(KeyedNoise(*names, part), len(part), after_each)
+        samples.draw(KeyedNoise(*names, part), len(part))
 
 
 class Deterministic:

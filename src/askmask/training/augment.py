@@ -1,7 +1,7 @@
 """Random crops in which image, labels, contour target and weight stay together.
 
-One warp (rotation, scale, flips and, if asked, a smooth elastic displacement) gives the position
-in the image that every crop pixel comes from. Only those positions are read, never the whole
+One warp (rotation, scale and flips) gives the position in the image that every crop pixel comes
+from. Only those positions are read, never the whole
 image: the colours bilinearly, every other raster from the nearest pixel.
 """
 
@@ -21,7 +21,6 @@ TRIES: Final = 10
 """Crops drawn before one is centred on a labelled pixel."""
 
 _PROBE_STRIDE: Final = 4  # every 4th row and column is enough to tell a crop's labelled share
-_ELASTIC_SPACING: Final = 32.0  # pixels between the knots of the elastic displacement
 
 Floats = npt.NDArray[np.float32]
 _T = TypeVar("_T", bound=np.generic)
@@ -29,7 +28,7 @@ _T = TypeVar("_T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingImage:
-    """An image with what is known of its pixels; never modified by whoever reads it.
+    """An image with what is known of its pixels; readers never modify it.
 
     Attributes
     ----------
@@ -40,8 +39,8 @@ class TrainingImage:
     boundary : (H, W) int16 or None
         1 on a contour, 0 off it, `UNLABELLED` where unknown; None without a contour decoder.
     weight : (H, W) float32
-        Weight in the loss, >= 0. The image's largest weight marks answers; pixels of a smaller
-        one are pseudo-labels.
+        Weight in the loss, >= 0. The pixels of the largest weight are the answers that a crop
+        must show.
     """
 
     image: npt.NDArray[np.uint8]
@@ -185,27 +184,7 @@ def draw_warp(
     down, right = (offset * scale * flips[0])[:, None], (offset * scale * flips[1])[None, :]
     rows = origin[0] + middle + np.cos(angle) * down - np.sin(angle) * right
     cols = origin[1] + middle + np.sin(angle) * down + np.cos(angle) * right
-    if augment.elastic_pixels > 0:
-        rows += smooth_field(config.crop, augment.elastic_pixels, generator)
-        cols += smooth_field(config.crop, augment.elastic_pixels, generator)
     return Warp(rows.astype(np.float32), cols.astype(np.float32))
-
-
-def smooth_field(size: int, deviation: float, generator: np.random.Generator) -> Floats:
-    """Smooth Gaussian random field, (size, size), standard deviation `deviation` everywhere.
-
-    Independent normals on a grid of knots are blended by Gaussian bumps as wide as the grid; each
-    pixel's blending weights have norm 1, so the variance is the same at every pixel.
-    """
-    knots = np.arange(-1, size // int(_ELASTIC_SPACING) + 3) * _ELASTIC_SPACING
-    distance = (np.arange(size)[:, None] - knots[None, :]) / _ELASTIC_SPACING
-    blend = np.exp(-0.5 * distance**2)
-    blend /= np.linalg.norm(blend, axis=1, keepdims=True)
-    normals = generator.standard_normal((len(knots), len(knots)))
-    # einsum, not @: same bits for any number of BLAS threads, which would only wait for each other
-    along_rows = np.einsum("ik,kl->il", deviation * blend, normals)
-    field: Floats = np.einsum("il,jl->ij", along_rows, blend).astype(np.float32)
-    return field
 
 
 def warp_image(image: UInt8[np.ndarray, "H W 3"], warp: Warp) -> Float32[np.ndarray, "3 rows cols"]:

@@ -46,7 +46,7 @@ class TrainingSet(Protocol):
         ...
 
     def labelled_pixels(self, image_id: str) -> int:
-        """Pixels of an image that somebody labelled; pseudo-labels do not count."""
+        """Pixels of an image that somebody labelled."""
         ...
 
 

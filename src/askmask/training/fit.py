@@ -109,8 +109,7 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     images : TrainingSet
         Read by several threads.
     config : TrainingConfig
-        Everything but `start_from`, `restart`, `keep`, `keep_better` and `pseudo_label_weight`,
-        which are the caller's.
+        Everything but `start_from`, `restart`, `keep` and `keep_better`, which are the caller's.
     seed, round, attempt : int
         Key of every random draw.
     checkpoint : Path, optional

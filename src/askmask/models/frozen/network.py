@@ -6,7 +6,6 @@ network's own; `askmask.models.frozen.plain` makes one of any network.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -20,23 +19,9 @@ from askmask.query.scores import SampleSums
 class ImageSamples(ABC):
     """Samples of one image: what no dropout touches is computed, and the samples add up."""
 
-    @property
     @abstractmethod
-    def nbytes(self) -> int:
-        """Bytes of what is kept between samples, the sums left out."""
-
-    @abstractmethod
-    def draw(
-        self,
-        noise: KeyedNoise | NoNoise,
-        n_samples: int,
-        after_each: Callable[[], None] | None = None,
-    ) -> None:
-        """Add `n_samples` samples, computed together; `noise` holds their keys, in order.
-
-        `after_each` is called when a sample has been added, and before the next one is: it may
-        take the result, and forget the samples so far.
-        """
+    def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
+        """Add `n_samples` samples, computed together; `noise` holds their keys, in order."""
 
     @abstractmethod
     def result(self) -> tuple[SampleSums, Float[Tensor, "H W"] | None]:
@@ -44,10 +29,6 @@ class ImageSamples(ABC):
 
         At least one sample must have been drawn. More may be drawn afterwards.
         """
-
-    @abstractmethod
-    def clear(self) -> None:
-        """Forget the samples drawn so far, not what no dropout touches."""
 
 
 class Frozen(ABC):
@@ -95,10 +76,6 @@ class RunningSums:
     def __init__(self, n_classes: int, scaling: LogitScaling | None = None) -> None:
         self._n_classes = n_classes
         self._scaling = scaling
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget every sample."""
         self._n_samples = 0
         self._sum_probs: list[Tensor] = []
         self._votes: list[Tensor] = []

@@ -1,6 +1,6 @@
 """Any network behind the contract, made ready for prediction without knowing its inside."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -69,32 +69,14 @@ class _PlainSamples(ImageSamples):
         self._sums = sums
         self._boundary: Tensor | None = None
 
-    def clear(self) -> None:
-        self._sums.clear()
-        self._boundary = None
-
-    @property
-    def nbytes(self) -> int:
-        return sum(features.nbytes for features in self._features)
-
-    def draw(
-        self,
-        noise: KeyedNoise | NoNoise,
-        n_samples: int,
-        after_each: Callable[[], None] | None = None,
-    ) -> None:
+    def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
         with predicting(self._model, self._dtype):
             expanded = tuple(f.expand(n_samples, *f.shape[1:]) for f in self._features)
             outputs = self._model.suffix(expanded, noise, boundary=self._with_boundary)
-        together = n_samples if after_each is None else 1
-        for start in range(0, n_samples, together):
-            part = slice(start, start + together)
-            self._sums.add(outputs.foreground[part].transpose(0, 1))
-            if outputs.boundary is not None:
-                contour = contour_probs(outputs.boundary[part].transpose(0, 1))
-                self._boundary = contour if self._boundary is None else self._boundary + contour
-            if after_each is not None:
-                after_each()
+        self._sums.add(outputs.foreground.transpose(0, 1))
+        if outputs.boundary is not None:
+            contour = contour_probs(outputs.boundary.transpose(0, 1))
+            self._boundary = contour if self._boundary is None else self._boundary + contour
 
     def result(self) -> tuple[SampleSums, Tensor | None]:
         sums = self._sums.sums()

@@ -5,7 +5,6 @@ stay in that order and are put into rows and columns once, when they are asked f
 """
 
 import copy
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -111,22 +110,8 @@ class _TwoDecoderSamples(ImageSamples):
         self._boundary: Tensor | None = None
         self._gathered: tuple[Tensor, ...] | None = None
 
-    def clear(self) -> None:
-        self._sums.clear()
-        self._boundary = None
-
-    @property
-    def nbytes(self) -> int:
-        kept = (self._features, *self._logits2, *(self._gathered or ()))
-        return sum(tensor.nbytes for tensor in kept)
-
     @torch.no_grad()
-    def draw(
-        self,
-        noise: KeyedNoise | NoNoise,
-        n_samples: int,
-        after_each: Callable[[], None] | None = None,
-    ) -> None:
+    def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
         network, memory = self._network, self._network.memory
         grid = Grid(n_samples, self._grid.height, self._grid.width)
         _, _, stage3, stage4 = network.encoder.stages
@@ -148,8 +133,6 @@ class _TwoDecoderSamples(ImageSamples):
         for features3, features4 in samples:  # one at a time: what they reach is large
             reach3 = branch3.reach(features3, one, memory, "reach3")
             self._add(reach3, branch4.reach(features4, one, memory, "reach4"), 1)
-            if after_each is not None:
-                after_each()
 
     def result(self) -> tuple[SampleSums, Tensor | None]:
         sums = self._sums.sums()

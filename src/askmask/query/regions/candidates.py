@@ -165,8 +165,8 @@ def image_candidates(
     image_id, score, available
         As for `region_candidates`.
     config : ImageConfig
-        ``score``: sum, mean, quantile (linear interpolation), or the sum of the pixels whose
-        score is at least the quantile; all in float64.
+        ``score``: sum, mean, or the sum of the pixels whose score is at least the quantile
+        (linear interpolation); all in float64.
 
     Returns
     -------

@@ -237,8 +237,6 @@ class WholeImage:
         if self._rule.score == "mean":
             return np.array([values.mean()])
         threshold = np.quantile(values, self._rule.quantile)
-        if self._rule.score == "quantile":
-            return np.array([threshold])
         return np.array([values[values >= threshold].sum()])
 
     def means(self, score: Float[np.ndarray, "H W"]) -> Float64[np.ndarray, " n"]:
