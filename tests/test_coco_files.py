@@ -11,7 +11,7 @@ from askmask.errors import ExchangeError
 from askmask.formats.coco.coco import Coco
 from askmask.formats.coco.rle import encode_runs
 from askmask.formats.format import Intake, Item
-from format_contract import ASKED, batch, expected
+from askmask.testing.exchange import ASKED, batch, expected
 
 Json = dict[str, Any]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-import executor_contract as jobs
+import executor_jobs as jobs
 from askmask.errors import ConfigError
 from askmask.runtime import executors
 from askmask.runtime.executors import Outcome, Processes, Serial
-from executor_contract import ExecutorContract, by_index
+from askmask.testing.executors import ExecutorContract, by_index, square
 
 
 class TestSerial(ExecutorContract):
@@ -26,7 +26,7 @@ class TestSerial(ExecutorContract):
         return Serial()
 
     def test_outcomes_come_in_the_order_of_the_items(self, executor):
-        assert [outcome.index for outcome in executor.map(jobs.square, range(5))] == list(range(5))
+        assert [outcome.index for outcome in executor.map(square, range(5))] == list(range(5))
 
     def test_keyboard_interrupt_is_not_an_outcome(self, executor):
         def interrupt(_item):
@@ -87,7 +87,7 @@ class TestProcesses(ExecutorContract):
         assert outcome.error == "result cannot be read: RuntimeError: not here"
 
     def test_a_job_that_cannot_be_loaded_is_an_error(self, executor):
-        (outcome,) = executor.map(jobs.square, [Unreadable(1)])
+        (outcome,) = executor.map(square, [Unreadable(1)])
         assert outcome.error == "job cannot be loaded: RuntimeError: not here"
 
     def test_a_large_result_comes_through(self, executor):
@@ -180,7 +180,7 @@ def run_either(task):
 
 PARENT = """
     import sys
-    from executor_contract import say_pid_and_wait
+    from executor_jobs import say_pid_and_wait
     from askmask.runtime.executors import Processes
 
     if __name__ == "__main__":
@@ -246,8 +246,8 @@ class TestWorker:
     @pytest.mark.parametrize(
         ("function", "item", "expected"),
         [
-            (jobs.square, 3, Outcome(7, 9)),
-            (jobs.square, Unreadable(1), "job cannot be loaded: RuntimeError: not here"),
+            (square, 3, Outcome(7, 9)),
+            (square, Unreadable(1), "job cannot be loaded: RuntimeError: not here"),
             (make_lambda, 1, "result cannot be sent: "),
         ],
     )

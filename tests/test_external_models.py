@@ -23,7 +23,7 @@ from askmask.models.external import External, FetchedEncoder, fetch_resnet_v2, f
 from askmask.models.normalization import Normalization
 from askmask.models.resnet_v2 import ResNetV2
 from askmask.models.weights import fill_encoder, save_model
-from model_contract import ModelContract, RecordingNoise, random_images
+from askmask.testing.networks import ModelContract, RecordingNoise, random_images
 from small_models import SMALL_LAYOUT, small_two_decoder
 
 # --- a small network of the same form, in place of theirs -----------------------------------

@@ -25,12 +25,21 @@ from askmask.formats.nnunet import NnUNet
 from askmask.formats.png import IndexPng
 from askmask.formats.qupath.qupath import QuPath
 from askmask.records import UNLABELLED, Labels
-from format_contract import ASKED, FormatContract, batch, drawn, expected, label_rasters, picture
+from askmask.testing.exchange import (
+    ASKED,
+    FormatContract,
+    batch,
+    drawn,
+    expected,
+    picture,
+)
 
 NAME, REGION = next(iter(ASKED.items()))
 GEOJSON = f"{image_name('slide/1')}.geojson"
 VECTORS = Path(__file__).parent / "assets" / "label_studio_brush.json"
 rasters = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
+
+label_rasters = arrays(np.int16, (8, 11), elements=st.integers(UNLABELLED, 2))
 
 
 class TestIndexPng(FormatContract):

@@ -22,7 +22,7 @@ from askmask.formats.label_studio.label_studio import LabelStudio
 from askmask.formats.manifest import MANIFEST_NAME, Manifest, read_manifest
 from askmask.formats.nnunet import NnUNet
 from askmask.formats.qupath.qupath import QuPath
-from format_contract import ASKED, CLASSES, batch, drawn, expected
+from askmask.testing.exchange import ASKED, CLASSES, batch, drawn, expected
 
 Json = Any  # of any form
 Path_ = tuple[str | int, ...]

@@ -13,7 +13,7 @@ from askmask.errors import ExchangeError
 from askmask.formats.format import Intake
 from askmask.formats.label_studio.brush_rle import encode_brush
 from askmask.formats.label_studio.label_studio import LabelStudio
-from format_contract import ASKED, expected
+from askmask.testing.exchange import ASKED, expected
 
 Json = dict[str, Any]
 
@@ -201,7 +201,7 @@ def test_shape_that_cannot_be_drawn_is_refused(tmp_path: Path, result: Json, rea
 
 def test_links_keep_their_letters_by_percent_signs_where_they_are_addresses(tmp_path: Path) -> None:
     from askmask.formats.format import Item
-    from format_contract import batch, drawn
+    from askmask.testing.exchange import batch, drawn
 
     item = Item("r001_001_图", ASKED[NAME], drawn())
     LabelStudio("/data/local-files/?d=x/").write(tmp_path, batch([item]))

@@ -16,7 +16,7 @@ from askmask.models.normalization import IMAGENET_MEAN, IMAGENET_STD, Normalizat
 from askmask.models.resnet_v2 import ResidualUnit, ResNetV2, Stem
 from askmask.models.two_decoder import Branch, TwoDecoder, TwoDecoderOptions, Upsampling
 from askmask.models.unet import UNet, UNetOptions
-from model_contract import ModelContract, RecordingNoise, keyed, random_images
+from askmask.testing.networks import ModelContract, RecordingNoise, keyed, random_images
 from small_models import SMALL_LAYOUT, small_two_decoder, small_unet
 
 

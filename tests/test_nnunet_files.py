@@ -8,7 +8,7 @@ import pytest
 from askmask.errors import ExchangeError
 from askmask.formats.format import Item
 from askmask.formats.nnunet import NnUNet
-from format_contract import ASKED, batch, drawn, expected
+from askmask.testing.exchange import ASKED, batch, drawn, expected
 
 NAME, REGION = next(iter(ASKED.items()))
 

@@ -10,7 +10,7 @@ from askmask.errors import SourceError
 from askmask.loop.oracle import MaskOracle
 from askmask.records import Region
 from askmask.store.store import MASK_TOOL, Store
-from oracle_contract import KNOWN, PLAIN, OracleContract, drawn_source
+from askmask.testing.oracles import KNOWN, PLAIN, OracleContract, drawn_source
 
 
 class TestMaskOracle(OracleContract):

@@ -12,7 +12,7 @@ from askmask.errors import ExchangeError
 from askmask.formats.format import Intake, Item
 from askmask.formats.names import image_name
 from askmask.formats.qupath.qupath import QuPath
-from format_contract import ASKED, IMAGES, batch, expected
+from askmask.testing.exchange import ASKED, IMAGES, batch, expected
 
 Json = dict[str, Any]
 

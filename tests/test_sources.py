@@ -11,7 +11,7 @@ from askmask.data.rasters import encode_image, encode_mask
 from askmask.data.source import MemorySource, check_item
 from askmask.errors import SourceError
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask
-from source_contract import CLASSES, SourceContract, drawn_items
+from drawn_sources import CLASSES, DrawnSourceContract, drawn_items
 
 INFO = ImageInfo("x", 2, 3)
 IMAGE = np.zeros((2, 3, 3), np.uint8)
@@ -38,13 +38,13 @@ def edit(folder: Path, **changes: object) -> Path:
     return folder
 
 
-class TestMemorySource(SourceContract):
+class TestMemorySource(DrawnSourceContract):
     @pytest.fixture
     def source(self) -> MemorySource:
         return MemorySource(CLASSES, drawn_items())
 
 
-class TestPreparedSource(SourceContract):
+class TestPreparedSource(DrawnSourceContract):
     @pytest.fixture
     def source(self, tmp_path: Path) -> PreparedSource:
         return PreparedSource(write_drawn(tmp_path / "set"))

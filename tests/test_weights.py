@@ -23,7 +23,7 @@ from askmask.models.weights import (
     read_tensors,
     save_model,
 )
-from model_contract import random_images
+from askmask.testing.networks import random_images
 from small_models import SMALL_LAYOUT, small_two_decoder, small_unet
 
 

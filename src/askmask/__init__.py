@@ -7,19 +7,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from askmask.config import Config, load_config
+    from askmask.config import Config, load_config, parse_config
     from askmask.data.prepared import PreparedSource
     from askmask.data.source import MemorySource, Source
-    from askmask.errors import AskmaskError
+    from askmask.errors import (
+        AskmaskError,
+        ConfigError,
+        DiskError,
+        ExchangeError,
+        NothingToAsk,
+        ProjectError,
+        ShapeError,
+        SourceError,
+        StoreError,
+        TrainingFailed,
+        UnknownName,
+        WeightsError,
+    )
+    from askmask.experiments.report.written import write_project_report
+    from askmask.loop.exchange import export_project, import_answers
     from askmask.loop.loop import Loop
     from askmask.loop.oracle import MaskOracle, Oracle
+    from askmask.loop.predict import predict_files
     from askmask.loop.project import Project
-    from askmask.models.build import build_model
-    from askmask.models.contract import Model
-    from askmask.query.scores import SampleSums, acquisition_names, score_map
+    from askmask.loop.round_model import Prediction
+    from askmask.models.contract import Features, Model, Outputs
+    from askmask.models.dropout import Noise
+    from askmask.query.scores import SampleSums
+    from askmask.query.strategies import Strategy, register
     from askmask.records import (
         UNLABELLED,
         Answer,
+        AnswerKind,
         ClassMap,
         ImageInfo,
         Mask,
@@ -29,7 +48,7 @@ if TYPE_CHECKING:
         Region,
         Unit,
     )
-    from askmask.sampling.predictors import Ensemble, MonteCarloDropout
+    from askmask.sampling.predictors import Predictor
     from askmask.store.store import Store
 
 __version__ = "0.1.0"
@@ -37,10 +56,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "UNLABELLED": "records",
     "Answer": "records",
+    "AnswerKind": "records",
     "AskmaskError": "errors",
     "ClassMap": "records",
     "Config": "config",
-    "Ensemble": "sampling.predictors",
+    "ConfigError": "errors",
+    "DiskError": "errors",
+    "ExchangeError": "errors",
+    "Features": "models.contract",
     "ImageInfo": "records",
     "Loop": "loop.loop",
     "Mask": "records",
@@ -48,30 +71,49 @@ _HOMES = {
     "MemorySource": "data.source",
     "MetricRow": "records",
     "Model": "models.contract",
-    "MonteCarloDropout": "sampling.predictors",
+    "Noise": "models.dropout",
+    "NothingToAsk": "errors",
     "Oracle": "loop.oracle",
+    "Outputs": "models.contract",
+    "Prediction": "loop.round_model",
+    "Predictor": "sampling.predictors",
     "PreparedSource": "data.prepared",
     "Project": "loop.project",
+    "ProjectError": "errors",
     "Query": "records",
     "QueryItem": "records",
     "Region": "records",
     "SampleSums": "query.scores",
+    "ShapeError": "errors",
     "Source": "data.source",
+    "SourceError": "errors",
     "Store": "store.store",
+    "StoreError": "errors",
+    "Strategy": "query.strategies",
+    "TrainingFailed": "errors",
     "Unit": "records",
-    "acquisition_names": "query.scores",
-    "build_model": "models.build",
+    "UnknownName": "errors",
+    "WeightsError": "errors",
+    "export_project": "loop.exchange",
+    "import_answers": "loop.exchange",
     "load_config": "config",
-    "score_map": "query.scores",
+    "parse_config": "config",
+    "predict_files": "loop.predict",
+    "register": "query.strategies",
+    "write_project_report": "experiments.report.written",
 }
 
 __all__ = [
     "UNLABELLED",
     "Answer",
+    "AnswerKind",
     "AskmaskError",
     "ClassMap",
     "Config",
-    "Ensemble",
+    "ConfigError",
+    "DiskError",
+    "ExchangeError",
+    "Features",
     "ImageInfo",
     "Loop",
     "Mask",
@@ -79,21 +121,36 @@ __all__ = [
     "MemorySource",
     "MetricRow",
     "Model",
-    "MonteCarloDropout",
+    "Noise",
+    "NothingToAsk",
     "Oracle",
+    "Outputs",
+    "Prediction",
+    "Predictor",
     "PreparedSource",
     "Project",
+    "ProjectError",
     "Query",
     "QueryItem",
     "Region",
     "SampleSums",
+    "ShapeError",
     "Source",
+    "SourceError",
     "Store",
+    "StoreError",
+    "Strategy",
+    "TrainingFailed",
     "Unit",
-    "acquisition_names",
-    "build_model",
+    "UnknownName",
+    "WeightsError",
+    "export_project",
+    "import_answers",
     "load_config",
-    "score_map",
+    "parse_config",
+    "predict_files",
+    "register",
+    "write_project_report",
 ]
 
 

@@ -146,9 +146,10 @@ def summary_table(rows: Sequence[ResultRow]) -> Table:
 def _config_of_run(path: Path, overrides: Sequence[str]) -> Config:
     """Config of a grid, with the check that its data set exists."""
     config = load_config(path, overrides)
-    if not (config.data.path / "dataset.json").is_file():
+    dataset = config.data.path
+    if config.data.source is None and dataset and not (dataset / "dataset.json").is_file():
         raise ConfigError(
-            f"expected a prepared data set at data.path={str(config.data.path)!r}, found no "
+            f"expected a prepared data set at data.path={str(dataset)!r}, found no "
             "dataset.json. Make one with `askmask prepare`."
         )
     return config

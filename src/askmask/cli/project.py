@@ -26,8 +26,8 @@ from askmask.cli.file_options import (
 from askmask.cli.folders import ImageFolders, check_sizes, prepare_images, settings_for
 from askmask.cli.output import print_json, progress_bars
 from askmask.config import load_config
+from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
-from askmask.data.prepared import PreparedSource
 from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import read_answers, write_query
 from askmask.loop.project import CONFIG_NAME, Project
@@ -42,6 +42,10 @@ def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
     project: ProjectPath,
     overrides: Overrides = None,
     dataset: Annotated[Path | None, typer.Option("--data", help="A prepared data set.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Somebody's source of images, in its place.", metavar="PACKAGE:FACTORY"),
+    ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of images, in its place.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of masks with the same stems.")] = None,
     classes: ClassNames = None,
@@ -72,7 +76,7 @@ def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
             "as it was prepared. Give --images FOLDER, or leave them out."
         )
     folders = None if images is None else ImageFolders(images, masks, options)
-    init_project(project, dataset, overrides or [], folders=folders)
+    init_project(project, dataset, overrides or [], folders=folders, source=source)
 
 
 def train(project: ProjectPath) -> None:
@@ -186,48 +190,56 @@ def init_project(
     overrides: list[str],
     *,
     folders: ImageFolders | None = None,
+    source: str | None = None,
 ) -> None:
     """Make a project and take in the masks of its start images.
 
-    From a prepared data set, or from `folders`, which are checked and prepared inside the project.
+    From a prepared data set, from `folders`, which are checked and prepared inside the project, or
+    from the `source` that ``"package.module:factory"`` makes.
 
     Raises
     ------
     ConfigError
-        Unless exactly one of the two is given.
+        Unless exactly one of the three is given.
     PrepareError
         With a line for every problem of every image; nothing is left behind then.
     """
-    if (dataset is None) == (folders is None):
+    given = [
+        name
+        for name, value in (("--data", dataset), ("--images", folders), ("--source", source))
+        if value is not None
+    ]
+    if len(given) != 1:
         raise ConfigError(
-            "expected either --data DATASET or --images FOLDER, got both or neither. Give the one "
-            "that you have."
+            "expected one of --data DATASET, --images FOLDER and --source PACKAGE:FACTORY, got "
+            f"{' and '.join(given) or 'none of them'}. Give the one that you have."
         )
     if (root / CONFIG_NAME).exists():
         raise ProjectError(
             f"expected no project in {str(root)!r}, found {CONFIG_NAME}. "
             "Choose another folder, or go on with that project."
         )
-    load_config(TEMPLATE, ["data.path=.", *overrides])  # a wrong setting is told before any work
+    named = "data.path=." if source is None else f"data.source={source}"
+    load_config(TEMPLATE, [named, *overrides])  # a wrong setting is told before any work
     with staged_folder(root, last=CONFIG_NAME) as unfinished:
         if folders is not None:
             dataset = unfinished / "dataset"
             prepare_images(folders, dataset, shown_as=root / "dataset")
-        assert dataset is not None, "checked above"
-        count = _make_project(unfinished, dataset, overrides, shown_as=root)
+        path = "null" if dataset is None else str(dataset.resolve())
+        settings = [f"data.path={path}", *([] if source is None else [named]), *overrides]
+        count = _make_project(unfinished, settings, shown_as=root)
     first = "askmask serve" if count == 0 else "askmask train"
     console.print(f"Next: {first} {root}" + ("" if count == 0 else f", or askmask serve {root}"))
 
 
-def _make_project(root: Path, dataset: Path, overrides: list[str], *, shown_as: Path) -> int:
+def _make_project(root: Path, settings: list[str], *, shown_as: Path) -> int:
     """Make the files of a project; return the number of images that are labelled already."""
     from askmask.loop.loop import Loop
     from askmask.loop.oracle import MaskOracle
 
-    infos = PreparedSource(dataset).images()
+    infos = open_source(load_config(TEMPLATE, settings).data).images()
     check_sizes(infos)
-    settings = [f"data.path={dataset.resolve()}", *settings_for(infos), *overrides]
-    config = load_config(TEMPLATE, settings)
+    config = load_config(TEMPLATE, [*settings_for(infos), *settings])
     with Project.create(root, config) as project:
         count = Loop(project).tell_start(MaskOracle(project.source))
         roles = project.roles

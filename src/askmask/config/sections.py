@@ -20,6 +20,9 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Where the images are and how they are divided.
 
+    `path` is a prepared data set. With `source`, ``"package.module:factory"``, images come from
+    what that factory makes of `path`, if it is set, and of `options` as keywords.
+
     `start` and `validation` are ``"dataset"`` (the roles that the prepared data set fixes) or a
     number of images drawn from the training split, stratified by group; the start set is drawn
     per seed, the validation set once from `split_seed`. `start` may also be ``"all"``: every image
@@ -27,11 +30,23 @@ class DataConfig(_Section):
     query comes before any label. `test` lists the splits to test on.
     """
 
-    path: Path
+    path: Path | None = None
+    source: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # Any: each source has its own
     start: Literal["dataset", "all", "none"] | int = "dataset"
     validation: Literal["dataset"] | int = "dataset"
     test: tuple[str, ...] = ()
     split_seed: int = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataConfig":
+        if self.path is None and self.source is None:
+            raise ValueError("set path (a prepared data set) or source (package.module:factory)")
+        if self.source is None and self.options:
+            raise ValueError(
+                f"options belong to a source; without one set none, got {sorted(self.options)}"
+            )
+        return self
 
 
 class ModelConfig(_Section):

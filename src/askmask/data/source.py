@@ -17,7 +17,7 @@ Pixels = npt.NDArray[np.uint8]
 class Source(Protocol):
     """Where images and their known masks come from.
 
-    Promises of every implementation:
+    Guarantees, tested by `askmask.testing.SourceContract`:
 
     - `images` lists every image once, in the same order on every call; ids are unique.
     - `read_image` and `read_mask` return arrays of the size that `images` states, the same values
@@ -26,7 +26,7 @@ class Source(Protocol):
     - `read_mask` returns None if and only if the image's `has_mask` is false. Labels are indices
       into `classes`, or `UNLABELLED` where the publisher or the annotator left the pixel out.
     - All methods may be called from several threads at once.
-    - An unknown id, and a file that cannot be read any more, raise SourceError.
+    - An unknown id, and a file that cannot be read any more, raise SourceError, which names it.
     """
 
     @property

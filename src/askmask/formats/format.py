@@ -216,9 +216,11 @@ class Intake:
 class Format(Protocol):
     """One exchange format.
 
-    Guarantees: what `write` writes, `read` gives back pixel for pixel and class for class, unless
-    a tolerance is set; `read` changes nothing, takes all of a file or nothing, and reports every
-    problem of it at once as an `ExchangeError`, whatever the file holds; neither needs the network.
+    Guarantees, tested by `askmask.testing.FormatContract`: what `write` writes, `read` gives back
+    pixel for pixel and class for class, unless a tolerance is set, with or without a background
+    class, cut out or as whole images, also of images with like names; `read` changes nothing, takes
+    all of a file or nothing, and reports every problem of it at once as an `ExchangeError`,
+    whatever the file holds; neither needs the network.
     """
 
     def write(self, folder: Path, batch: Batch) -> int:

@@ -14,9 +14,10 @@ from askmask.records import Answer, Region
 class Oracle(Protocol):
     """Somebody who labels regions.
 
-    Guarantees, tested by ``OracleContract``: the answer covers exactly the region that was asked,
-    carries the round, says who gave it and with what, and its arrays belong to the caller. The
-    same question has the same labels, whatever was asked before.
+    Guarantees, tested by `askmask.testing.OracleContract`: the answer covers exactly the region
+    that was asked, carries the round, says who gave it, with what and when, and its arrays belong
+    to the caller. The same question has the same labels, whatever was asked before. Pixels that
+    nobody can tell are `UNLABELLED`.
     """
 
     def answer(self, region: Region, round: int) -> Answer:

@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel
 
 from askmask.config import Config, load_config, with_overrides
-from askmask.data.prepared import PreparedSource
+from askmask.data.from_config import open_source
 from askmask.data.roles import Roles, assign_roles
 from askmask.data.source import Source
 from askmask.errors import ProjectError
@@ -47,7 +47,7 @@ class Project:
     config : Config
         Its settings.
     source : Source, optional
-        Where images come from; by default the prepared data set at ``config.data.path``.
+        Where images come from; by default the one that ``config.data`` names.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Project:
     def __init__(self, root: Path, config: Config, source: Source | None = None) -> None:
         self.root = root
         self.config = config
-        self.source: Source = PreparedSource(config.data.path) if source is None else source
+        self.source: Source = open_source(config.data) if source is None else source
         infos = self.source.images()
         self.images: dict[str, ImageInfo] = {info.image_id: info for info in infos}
         self.roles: Roles = assign_roles(infos, config.data, config.seed)
@@ -85,11 +85,15 @@ class Project:
                 f"expected no project in {str(root)!r}, found {CONFIG_NAME}. "
                 "Choose another folder, or go on with that project."
             )
+        # Whatever cannot be used is refused before anything is written.
+        source = open_source(config.data) if source is None else source
+        assign_roles(source.images(), config.data, config.seed)
         root.mkdir(parents=True, exist_ok=True)
-        # Relative, so that the project and its images can move together.
-        relative = os.path.relpath(config.data.path.resolve(), root.resolve())
+        saved = config
+        if config.data.path is not None:  # relative: the project and its images move together
+            relative = os.path.relpath(config.data.path.resolve(), root.resolve())
+            saved = with_overrides(config, {"data.path": relative})
         unfinished = path.with_suffix(".unfinished")
-        saved = with_overrides(config, {"data.path": relative})
         unfinished.write_text(_commented(saved), encoding="utf-8")
         unfinished.replace(path)
         return cls(root, config, source)

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 
 from askmask.config import ModelConfig
-from askmask.errors import WeightsError, unknown_name
+from askmask.errors import ConfigError, WeightsError, unknown_name
 from askmask.models.contract import Model
 from askmask.models.imagenet import fill_imagenet
 from askmask.models.pyramid import Pyramid, PyramidOptions
@@ -16,6 +16,7 @@ from askmask.models.two_decoder import TwoDecoder, TwoDecoderOptions
 from askmask.models.unet import UNet, UNetOptions
 from askmask.models.weights import fill_encoder, load_pretrained
 from askmask.options import read_options
+from askmask.parts import call_factory
 from askmask.seeds import derive_key
 
 DEFAULT_WEIGHTS: Final = "default"
@@ -51,8 +52,11 @@ class Network:
 
 
 def model_names() -> tuple[str, ...]:
-    """Every name that a config may give, sorted; those with ``<...>`` need the extra `models`."""
-    return tuple(sorted(network.form for network in _NETWORKS.values()))
+    """Every form of name that a config may give, sorted.
+
+    Those with ``<...>`` need the extra `models`; ``package.module:factory`` is somebody else's.
+    """
+    return tuple(sorted(network.form for network in (*_NETWORKS.values(), _FROM_OUTSIDE)))
 
 
 def starting_weights(config: ModelConfig) -> str | None:
@@ -75,10 +79,11 @@ def build_model(config: ModelConfig, n_classes: int, seed: int) -> Model:
     Parameters
     ----------
     config : ModelConfig
-        `name`, `options`, and `weights`: ``"default"`` for those that the network is meant to
-        start from, None or ``"random"`` for random ones, the path of a file (a saved network, or
-        the published ResNet-50 v2 encoder for ``two_decoder_resnet50``), ``"imagenet"`` for the
-        encoder of ``pyramid`` (extra `pretrained`), or ``"timm:<encoder>"`` for an encoder from
+        `name`, in one of the forms of `model_names`; `options`; and `weights`: ``"default"`` for
+        those that the network is meant to start from, None or ``"random"`` for random ones, the
+        path of a file (a saved network, or the published ResNet-50 v2 encoder for
+        ``two_decoder_resnet50``), ``"imagenet"`` for the encoder of ``pyramid`` (extra
+        `pretrained`), or ``"timm:<encoder>"`` for an encoder from
         the hub (extra `models`, online).
     n_classes : int
         Channels of the foreground logits, >= 2.
@@ -90,7 +95,7 @@ def build_model(config: ModelConfig, n_classes: int, seed: int) -> Model:
     UnknownName
         If there is no such network.
     ConfigError
-        If an option is unknown or out of range.
+        If an option is unknown or out of range, or a factory makes no such network.
     WeightsError
         If the weights cannot be had or do not fit.
     """
@@ -110,7 +115,7 @@ def build_model(config: ModelConfig, n_classes: int, seed: int) -> Model:
 def _network(name: str) -> Network:
     """Look a name up: its kind, where it has one, is what stands before the first colon."""
     kind, colon, _ = name.partition(":")
-    network = _NETWORKS.get(kind)
+    network = _NETWORKS.get(kind, _FROM_OUTSIDE if colon else None)
     if network is None or bool(colon) != (":" in network.form):
         raise unknown_name("model", name, model_names())
     return network
@@ -140,6 +145,21 @@ def _pyramid(config: ModelConfig, n_classes: int) -> Model:
 
 def _two_decoder(config: ModelConfig, n_classes: int) -> Model:
     return TwoDecoder(n_classes, read_options(TwoDecoderOptions, config.options, config.name))
+
+
+def _from_outside(config: ModelConfig, n_classes: int) -> Model:
+    model = call_factory(config.name, "a network", n_classes, options=config.options)
+    if not isinstance(model, Model):
+        raise ConfigError(
+            f"expected an askmask.Model from model.name={config.name!r}, got "
+            f"{type(model).__name__}. Derive the network from askmask.Model."
+        )
+    if model.n_classes != n_classes:
+        raise ConfigError(
+            f"expected a network of {n_classes} classes from model.name={config.name!r}, got "
+            f"n_classes={model.n_classes!r}. Its factory is given the number as first argument."
+        )
+    return model
 
 
 def _external(config: ModelConfig, n_classes: int) -> Model:
@@ -174,5 +194,8 @@ _NETWORKS: Final = {
     "unet": Network("unet", _unet),
 }
 """By the word before the first colon."""
+
+_FROM_OUTSIDE: Final = Network("package.module:factory", _from_outside)
+"""What any other name with a colon is: ``factory(n_classes, **model.options)`` makes it."""
 
 _ALL_SOURCES: Final = frozenset(s for network in _NETWORKS.values() for s in network.sources)

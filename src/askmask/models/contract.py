@@ -43,21 +43,35 @@ class Outputs:
 class Model(nn.Module, ABC):
     """A segmentation network cut into a deterministic prefix and a stochastic suffix.
 
-    Guarantees, tested by ``ModelContract``:
+    Guarantees, tested by `askmask.testing.ModelContract`:
 
     - `suffix(prefix(x), noise)` equals `forward(x, noise)` bit for bit;
-    - the same input, weights and noise give the same output; `prefix` uses no noise;
+    - the same input, weights and noise give the same output; `prefix` uses no noise, and neither
+      draws from torch's global generators;
     - any height and width >= 32 is accepted and the logits have the input's height and width
-      (padding, where a network needs it, is internal and cropped away);
+      (padding, where a network needs it, is internal and cropped away); nothing hands it less;
     - in eval mode the logits of one image do not depend on the others in its batch
-      (up to rounding);
-    - `n_classes` class logits; `boundary` logits exactly if `has_boundary` and asked for;
-    - dropout is applied through ``noise.dropout(x, p, layer)`` only, with one distinct `layer`
-      name per place.
+      (up to rounding), and an image's features may be expanded to as many samples as are wanted;
+    - what `prefix` returns has the batch as its first axis; images, features and, in eval mode,
+      weights and buffers are not modified;
+    - `n_classes` class logits; `boundary` logits exactly if `has_boundary` and asked for, which
+      changes neither the class logits nor the places of dropout before the boundary head;
+    - auxiliary logits, if any, come in train mode only, in the shape of the logits they add up to;
+    - dropout is applied through ``noise.dropout(x, p, layer)`` only, in one place or more, with
+      one distinct `layer` name per place, such that other noise gives other logits;
+    - every weight that requires a gradient gets one from the logits of a pass in train mode;
+    - `state_dict` holds everything that the logits depend on.
+
+    Attributes
+    ----------
+    n_classes : int
+        Channels of the foreground logits.
+    has_boundary : bool
+        Whether there is a boundary head. False, unless a network sets it.
     """
 
     n_classes: int
-    has_boundary: bool
+    has_boundary: bool = False
 
     @abstractmethod
     def prefix(self, images: Float[Tensor, "B 3 H W"]) -> Features:

@@ -54,12 +54,13 @@ class Outcome(Generic[Value]):
 class Executor(Protocol):
     """Runs independent jobs.
 
-    What an implementation guarantees, tested by ``ExecutorContract``:
+    What an implementation guarantees, tested by `askmask.testing.ExecutorContract`:
 
     - `map` yields exactly one outcome per item, in the order in which jobs end; `index` says
-      which item it was.
-    - A job that raises, exits or whose process dies is an outcome with an `error`; the others
-      go on. Nothing is tried again.
+      which item it was. The iterator has a `close` method, as generators have.
+    - A job that raises, exits or whose process dies is an outcome with an `error`, the exception's
+      type and message, and the traceback as `details` if it raised; the others go on. Nothing is
+      tried again, and an executor can be used again.
     - Items are read when there is room to run them, so they may come from a generator. Jobs
       start when the first outcome is asked for, and room is filled while one is waited for.
     - If the iterator is closed, or an exception such as KeyboardInterrupt passes through it, the

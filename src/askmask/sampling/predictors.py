@@ -21,6 +21,7 @@ from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen.network import Frozen, ImageSamples
 from askmask.models.frozen.plain import PlainFrozen
+from askmask.models.normalization import MIN_SIDE
 from askmask.query.scores import SampleSums
 from askmask.runtime.compute import use_bf16
 
@@ -285,6 +286,11 @@ class _Network:
             raise ShapeError(
                 f"expected a uint8 image of shape (H, W, 3), got {image.dtype} {image.shape}. "
                 f"Convert it to 8-bit RGB."
+            )
+        if min(image.shape[:2]) < MIN_SIDE:
+            raise ShapeError(
+                f"expected an image of H, W >= {MIN_SIDE}, got {image.shape[:2]}. Pad smaller "
+                "images, or leave them out of the data set."
             )
         # A copy, because arrays from files may be read-only, and views may run backwards.
         pixels = torch.from_numpy(np.array(image, order="C")).to(self._device)

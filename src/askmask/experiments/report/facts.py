@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from askmask.config import Config
-from askmask.data.prepared import PreparedSource
+from askmask.data.from_config import open_source
 from askmask.data.roles import assign_roles
 from askmask.errors import AskmaskError
 from askmask.experiments.report.report import DataFacts
@@ -17,7 +17,7 @@ def data_facts(config: Config) -> DataFacts:
     A data set that has moved away since the run is told as such: the report stands without it.
     """
     try:
-        source = PreparedSource(config.data.path)
+        source = open_source(config.data)
         infos = {info.image_id: info for info in source.images()}
         roles = assign_roles(tuple(infos.values()), config.data, config.seed)
     except AskmaskError as error:

@@ -6,7 +6,6 @@ A config gives a name of `STRATEGIES`, a name that `register` was called with, o
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from importlib import import_module
 from types import MappingProxyType
 from typing import Final
 
@@ -19,6 +18,7 @@ from torch.nn import functional
 from askmask.config import Config, ImageConfig, RegionConfig
 from askmask.errors import ConfigError, UnknownName, unknown_name
 from askmask.options import read_options
+from askmask.parts import import_part
 from askmask.query.regions import Places
 from askmask.query.scores import ACQUISITIONS, RANDOM, SampleSums, score_map
 from askmask.query.strategies import diverse, noisy, stratified, typical
@@ -326,14 +326,7 @@ def _check_number(strategy: Strategy, rule: RegionConfig | ImageConfig) -> None:
 
 def _imported(path: str) -> Strategy:
     """Strategy of ``"package.module:object"``, under that name."""
-    module_name, _, attribute = path.partition(":")
-    try:
-        found: object = getattr(import_module(module_name), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise UnknownName(
-            f"expected an acquisition function as 'package.module:object', got {path!r}, but: "
-            f"{error}. Install the package, or put its folder into PYTHONPATH."
-        ) from error
+    found = import_part(path, "an acquisition function")
     if isinstance(found, Strategy):
         return replace(found, name=path)
     if callable(found):

@@ -117,6 +117,15 @@ def best_first(images: Iterable[ScoredImage], turn: Turn) -> tuple[QueryItem, ..
 class Strategy:
     """An acquisition function and what is done with its scores.
 
+    Guarantees, tested by `askmask.testing.StrategyContract`:
+
+    - maps are finite, of the image's size, and the same for the same sums;
+    - utilities are finite where a place has a new pixel, the same for the same maps and turn;
+    - nothing that is handed over is modified;
+    - a query holds as many items as the turn's budget and never more: places of the pool that
+      have new pixels, counted, ranked from 0, and without overlap unless the rule allows it;
+    - the order in which images come changes nothing, and no image gives no item.
+
     Attributes
     ----------
     name : str

@@ -1,11 +1,10 @@
-"""What every exchange format promises: what is written comes back, pixel for pixel."""
+"""What every exchange format guarantees; see `askmask.formats.format.Format`."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+import numpy.typing as npt
 
 from askmask.formats.format import Batch, Expected, Format, Item
 from askmask.formats.names import image_names, known_image_names
@@ -18,10 +17,10 @@ ASKED = {
     "r001_001_slide_1": Region("slide/1", 3, 5, 8, 11),
     "r001_002_slide_1": Region("slide/1", 12, 0, 8, 11),
 }
-label_rasters = arrays(np.int16, (8, 11), elements=st.integers(UNLABELLED, 2))
 
 
-def picture(image_id: str) -> np.ndarray:
+def picture(image_id: str) -> npt.NDArray[np.uint8]:
+    """Pixels of an image of `IMAGES`."""
     info = IMAGES[image_id]
     values = np.arange(info.height * info.width * 3) % 251
     return values.astype(np.uint8).reshape(info.height, info.width, 3)
@@ -30,6 +29,7 @@ def picture(image_id: str) -> np.ndarray:
 def batch(
     items: Iterable[Item], *, has_background: bool = True, is_prediction: bool = False
 ) -> Batch:
+    """Batch of some items of `IMAGES`."""
     return Batch(
         classes=CLASSES,
         has_background=has_background,
@@ -42,6 +42,7 @@ def batch(
 
 
 def expected(*, has_background: bool = True) -> Expected:
+    """What a file that comes back may speak of."""
     names = known_image_names(IMAGES.values()) | ASKED
     return Expected(CLASSES, has_background, names, IMAGES)
 
@@ -63,7 +64,7 @@ def drawn() -> Labels:
 
 
 class FormatContract:
-    """Subclasses give a format whose round trip is exact."""
+    """Subclass it, and set `format` to a format whose round trip is exact."""
 
     format: Format
 

@@ -1,6 +1,4 @@
-"""What every source guarantees; a source's tests subclass this and build one of the drawn items."""
-
-from concurrent.futures import ThreadPoolExecutor
+"""The images that our own sources are built of in tests, and what must come back."""
 
 import numpy as np
 import pytest
@@ -8,6 +6,7 @@ import pytest
 from askmask.data.source import Pixels, Source
 from askmask.errors import SourceError
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask
+from askmask.testing import SourceContract
 
 CLASSES = ClassMap(("background", "gland", "vessel"))
 
@@ -38,26 +37,18 @@ def drawn_items() -> Items:
     }
 
 
-class SourceContract:
-    """Subclass and define the fixture `source`: a source of `drawn_items` with `CLASSES`."""
-
-    @pytest.fixture
-    def source(self) -> Source:
-        raise NotImplementedError
+class DrawnSourceContract(SourceContract):
+    """Subclass it with a fixture `source`: a source of `drawn_items`, in order, with `CLASSES`."""
 
     def test_classes_come_in_index_order(self, source: Source) -> None:
         assert source.classes == CLASSES
 
-    def test_images_are_listed_in_the_same_order_on_every_call(self, source: Source) -> None:
-        expected = tuple(info for info, _, _ in drawn_items().values())
-        assert source.images() == expected
-        assert source.images() == expected
+    def test_images_are_listed_in_the_order_they_went_in(self, source: Source) -> None:
+        assert source.images() == tuple(info for info, _, _ in drawn_items().values())
 
     def test_every_image_is_what_went_in(self, source: Source) -> None:
         for image_id, (_, image, _) in drawn_items().items():
-            found = source.read_image(image_id)
-            assert found.dtype == np.uint8
-            np.testing.assert_array_equal(found, image)
+            np.testing.assert_array_equal(source.read_image(image_id), image)
 
     def test_labels_and_objects_are_what_went_in(self, source: Source) -> None:
         expected = drawn_items()["b"][2]
@@ -72,27 +63,6 @@ class SourceContract:
         assert found is not None
         assert found.instances is None
 
-    def test_image_without_a_mask_gives_none(self, source: Source) -> None:
-        assert source.read_mask("c") is None
-        assert [info.has_mask for info in source.images()] == [True, True, False, True]
-
-    def test_changing_an_array_changes_nothing_in_the_source(self, source: Source) -> None:
-        source.read_image("b")[:] = 0
-        mask = source.read_mask("b")
-        assert mask is not None
-        assert mask.instances is not None
-        mask.labels[:] = 2
-        mask.instances[:] = 9
-        self.test_every_image_is_what_went_in(source)
-        self.test_labels_and_objects_are_what_went_in(source)
-
-    def test_threads_read_the_same(self, source: Source) -> None:
-        with ThreadPoolExecutor(8) as pool:
-            images = list(pool.map(source.read_image, ["b"] * 32))
-        assert all((image == images[0]).all() for image in images)
-
-    def test_unknown_id_is_an_error(self, source: Source) -> None:
+    def test_unknown_id_tells_how_many_images_there_are(self, source: Source) -> None:
         with pytest.raises(SourceError, match=r"no image 'd' among the 4 images.*images\(\)"):
             source.read_image("d")
-        with pytest.raises(SourceError, match="no image 'd'"):
-            source.read_mask("d")

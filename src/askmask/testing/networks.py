@@ -1,4 +1,4 @@
-"""What every network guarantees; each network's test class subclasses `ModelContract`."""
+"""What every network guarantees; see `askmask.Model`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from askmask.errors import ShapeError
 from askmask.models.contract import Model
 from askmask.models.dropout import GeneratorNoise, KeyedNoise, NoNoise
 
 
 def random_images(batch: int, height: int, width: int, seed: int = 0) -> Tensor:
+    """Noise in [0, 1], (batch, 3, height, width)."""
     return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 def keyed(samples: Sequence[int]) -> KeyedNoise:
+    """Dropout of some samples, always the same for the same samples."""
     return KeyedNoise(7, 0, "image", samples)
 
 
@@ -27,21 +28,24 @@ class RecordingNoise:
         self.places: list[tuple[str, float, tuple[int, ...]]] = []
 
     def dropout(self, x: Tensor, p: float, layer: str) -> Tensor:
+        """Return `x` itself, and keep the place."""
         self.places.append((layer, p, tuple(x.shape)))
         return x
 
 
 class ModelContract(ABC):
-    """Subclass, and make a small network of `n_classes`."""
+    """Subclass it, and make a small network of `n_classes`, with a boundary head or without."""
 
     tolerance = 2e-5
     """Of logits around 1 computed in batches of another size."""
 
     @abstractmethod
-    def make_model(self, n_classes: int = 2) -> Model: ...
+    def make_model(self, n_classes: int = 2) -> Model:
+        """Return a new network; equal calls may give different weights."""
 
     @pytest.fixture
     def model(self) -> Model:
+        """Return the network in eval mode."""
         return self.make_model().eval()
 
     @pytest.mark.parametrize("is_training", [False, True])
@@ -51,7 +55,7 @@ class ModelContract(ABC):
         whole = model(images, keyed([0, 1]))
         parts = model.suffix(model.prefix(images), keyed([0, 1]))
         assert torch.equal(whole.foreground, parts.foreground)
-        assert torch.equal(whole.boundary, parts.boundary)
+        assert _equal(whole.boundary, parts.boundary)
 
     def test_equal_arguments_give_equal_logits(self, model: Model) -> None:
         images = random_images(1, 40, 50)
@@ -69,12 +73,8 @@ class ModelContract(ABC):
     ) -> None:
         outputs = model(random_images(1, *size), NoNoise())
         assert outputs.foreground.shape == (1, 2, *size)
-        assert outputs.boundary.shape == (1, 2, *size)
-
-    @pytest.mark.parametrize("shape", [(1, 3, 31, 40), (1, 3, 40, 31)])
-    def test_smaller_images_are_refused(self, model: Model, shape: tuple[int, ...]) -> None:
-        with pytest.raises(ShapeError, match="H, W >= 32, got"):
-            model(torch.zeros(shape), NoNoise())
+        if outputs.boundary is not None:
+            assert outputs.boundary.shape == (1, 2, *size)
 
     def test_logits_of_an_image_do_not_depend_on_its_batch(self, model: Model) -> None:
         images = random_images(3, 40, 50)
@@ -115,7 +115,7 @@ class ModelContract(ABC):
         outputs = model(random_images(1, 40, 50), NoNoise())
         assert model.n_classes == 5
         assert outputs.foreground.shape[1] == 5
-        assert outputs.boundary.shape[1] == 2
+        assert outputs.boundary is None or outputs.boundary.shape[1] == 2
 
     def test_every_dropout_has_a_name_of_its_own(self, model: Model) -> None:
         noise = RecordingNoise()
@@ -144,7 +144,10 @@ class ModelContract(ABC):
     def test_every_trainable_weight_gets_a_gradient(self) -> None:
         model = self.make_model().train()
         outputs = model(random_images(2, 64, 64), NoNoise())
-        (outputs.foreground.square().mean() + outputs.boundary.square().mean()).backward()
+        heads = (outputs.foreground, outputs.boundary)
+        loss = sum(logits.square().mean() for logits in heads if logits is not None)
+        assert isinstance(loss, Tensor)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's stub lacks it
         without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
         assert without == []
 
@@ -165,3 +168,10 @@ class ModelContract(ABC):
         assert torch.equal(
             other.eval()(images, NoNoise()).foreground, model(images, NoNoise()).foreground
         )
+
+
+def _equal(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two outputs are the same bit for bit, or both absent."""
+    if one is None or other is None:
+        return one is other
+    return torch.equal(one, other)

@@ -1,4 +1,4 @@
-"""What every oracle guarantees; an oracle's tests subclass this and build one over known masks."""
+"""What every oracle guarantees; see `askmask.Oracle`."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def drawn_source() -> MemorySource:
 
 
 class OracleContract:
-    """Subclass and override `make_oracle`."""
+    """Subclass it, and make an oracle that knows the masks of a source."""
 
     def make_oracle(self, source: MemorySource) -> Oracle:
         """Return an oracle that knows the masks of a source."""
@@ -35,6 +35,7 @@ class OracleContract:
 
     @pytest.fixture
     def oracle(self) -> Oracle:
+        """Return the oracle under test."""
         return self.make_oracle(drawn_source())
 
     def test_answer_covers_exactly_the_region_asked(self, oracle: Oracle) -> None:
