@@ -128,7 +128,7 @@ def read_or_refused(format_: Format, path: Path) -> None:
         assert len(line) < 2000
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_file_with_one_strange_value_is_read_or_refused(
     written: tuple[Format, Path, Json], data: st.DataObject
@@ -140,7 +140,7 @@ def test_file_with_one_strange_value_is_read_or_refused(
     read_or_refused(format_, path)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_file_with_one_entry_missing_or_moved_is_read_or_refused(
     written: tuple[Format, Path, Json], data: st.DataObject
@@ -156,7 +156,7 @@ def test_file_with_one_entry_missing_or_moved_is_read_or_refused(
         read_or_refused(format_, path)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(place=st.floats(0, 1), byte=st.integers(0, 255), is_cut=st.booleans())
 def test_file_with_one_damaged_byte_or_cut_short_is_read_or_refused(
     written: tuple[Format, Path, Json], place: float, byte: int, is_cut: bool
@@ -190,7 +190,7 @@ json_values = st.recursive(
 
 
 @pytest.mark.parametrize("format_", [Coco(), LabelStudio(), QuPath()], ids=repr)
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(content=json_values)
 @example(content=[])
 @example(content={})

@@ -1,11 +1,17 @@
 """Label Studio as it calls an ML backend: requests as its documentation describes them."""
 
+import asyncio
 import base64
+import copy
 import json
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -15,8 +21,11 @@ from askmask.formats.label_studio.brush_rle import decode_brush, encode_brush
 from askmask.formats.label_studio.label_studio import LabelStudio
 from askmask.formats.names import region_name
 from askmask.loop.project import Project
+from askmask.records import QueryItem, Region
+from askmask.serve.web.app import create_app
+from askmask.serve.web.routes import label_studio
 from askmask.store.tokens import Role
-from served import SIDE, Build, add_piece, answer_body, client_of, make_project
+from served import SIDE, URL, Build, add_piece, answer_body, client_of, make_project
 
 BASE = "/label-studio"
 PROJECT = "1.1760000000"
@@ -331,3 +340,150 @@ def test_over_a_network_a_token_is_the_password(project: Project, tasks: list[Js
         health(None) == health(basic("wrong")) == health("Basic %%%") == health("Bearer x") == 401
     )
     assert health(basic(token)) == health(f"Bearer {token}") == 200
+
+
+STRANGE: list[object] = [
+    None, True, -1, 1e308, 10**400, "", "x", "\ud800", [], {}, [[]], [None], {"x": [1]}, [5, "a"],
+    {"data": {"name": ["r001_001_x"]}}, {"rle": [300, -1]}, {"points": [[1e308, None]] * 3},
+]  # fmt: skip
+
+
+def every_place(content: object, place: tuple[str | int, ...] = ()) -> Iterator[Any]:
+    yield place
+    if isinstance(content, dict):
+        for key, part in content.items():
+            yield from every_place(part, (*place, key))
+    elif isinstance(content, list):
+        for number, part in enumerate(content[:3]):
+            yield from every_place(part, (*place, number))
+
+
+def changed(content: Any, place: tuple[str | int, ...], value: object) -> Any:
+    if not place:
+        return value
+    fresh = copy.deepcopy(content)
+    part = fresh
+    for step in place[:-1]:
+        part = part[step]
+    part[place[-1]] = value
+    return fresh
+
+
+def test_no_body_is_a_bug(project: Project, tasks: list[Json]) -> None:
+    """Every entry of both requests, replaced by strange values: a clear reply, never a 5xx."""
+    studio = client_of(project, None)
+    told = {"webhook": event(tasks[1], disc(5)), "predict": predict_request(tasks[:2])}
+    told["webhook"]["annotation"]["result"][0]["value"]["rle"] = encode_brush(disc(5))[:4]
+    statuses = set()
+    for route, body in told.items():
+        for number, place in enumerate(every_place(body)):
+            for value in STRANGE[number % 3 :: 3]:  # a third at each place
+                content = json.dumps(changed(body, place, value)).encode()
+                reply = studio.post(f"{BASE}/{route}", content=content)
+                assert reply.status_code < 500, (route, place, value, reply.text)
+                statuses.add(reply.status_code)
+    assert statuses <= {200, 201, 404, 409, 422}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[",
+        b"[" * 100_000,
+        b"[]",
+        b"5",
+        b"\xff",
+        b'{"tasks": NaN}',
+        b'{"tasks": [], "tasks": 1}',
+        b'{"tasks": ' + b"1" * 5000 + b"}",
+        b'{"tasks": [' + b'{"data":' * 900 + b"1" + b"}" * 900 + b"]}",
+    ],
+)
+@pytest.mark.parametrize("route", ["predict", "webhook"])
+def test_body_that_is_no_request_is_refused(project: Project, route: str, content: bytes) -> None:
+    studio = client_of(project, None)
+    reply = studio.post(f"{BASE}/{route}", content=content)
+    assert reply.status_code in {200, 422}, reply.text
+
+
+def test_too_many_tasks_are_refused(studio: TestClient, tasks: list[Json]) -> None:
+    reply = studio.post(f"{BASE}/predict", json=predict_request([tasks[0]] * 1001))
+    assert reply.status_code == 422
+    assert "at most 1000 items" in reply.json()["error"]["message"]
+
+
+def test_copies_of_a_task_are_predicted_once(
+    studio: TestClient, tasks: list[Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = []
+
+    def encode(*values: Any, **named: Any) -> list[Json]:
+        encoded.append(values)
+        return []
+
+    monkeypatch.setattr(label_studio, "brush_results", encode)
+    reply = studio.post(f"{BASE}/predict", json=predict_request([tasks[0]] * 500))
+    assert len(reply.json()["results"]) == 500
+    assert len(encoded) == 1
+
+
+def test_too_many_results_are_refused(
+    project: Project, studio: TestClient, tasks: list[Json]
+) -> None:
+    body = event(tasks[1], disc(5), result=[brush(disc(5), "disc")] * 1001)
+    reply = studio.post(f"{BASE}/webhook", json=body)
+    assert reply.status_code == 422
+    assert "at most 1000 items" in reply.json()["error"]["message"]
+
+
+def test_comments_choices_and_relations_are_no_reason_to_refuse_an_annotation(
+    project: Project, studio: TestClient, tasks: list[Json]
+) -> None:
+    results = [
+        brush(disc(5), "disc"),
+        {"id": "c", "type": "choices", "value": {"choices": ["good"]}},
+        {"id": "t", "type": "textarea", "value": {"text": ["blurred"]}},
+        {"type": "relation", "from_id": "a", "to_id": "b", "direction": "right"},
+    ]
+    body = event(tasks[1], disc(5), result=results, comments="see chat", comment_count=2)
+    reply = studio.post(f"{BASE}/webhook", json=body)
+    assert reply.status_code == 201, reply.text
+    np.testing.assert_array_equal(labels_of(project, 1), disc(5).astype(np.int16))
+
+
+def test_task_of_an_older_export_keeps_its_name(project: Project, studio: TestClient) -> None:
+    item = QueryItem(0, Region("图 1", 0, 0, 2, 2), 1.0, 4)
+    work = project.store.worklist.item(1, 0)
+    assert label_studio._older_name(replace(work, item=item)) == "r001_001___1"
+
+
+def test_others_are_answered_while_label_studio_waits_for_its_turn(
+    project: Project, tasks: list[Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working: list[str] = []
+    may_end = threading.Event()
+    read = label_studio.read_tasks
+
+    def slow(*values: Any) -> Any:
+        working.append(threading.current_thread().name)
+        assert may_end.wait(60)
+        return read(*values)
+
+    monkeypatch.setattr(label_studio, "read_tasks", slow)
+    body = json.dumps(event(tasks[1], disc(5))).encode()
+
+    async def reply_and_statuses() -> tuple[int, int, set[int]]:
+        transport = httpx2.ASGITransport(create_app(project))
+        async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:
+            post = partial(client.post, f"{BASE}/webhook", content=body)
+            busy = [asyncio.create_task(post()) for _ in range(6)]
+            while len(working) < 2:
+                await asyncio.sleep(0.01)
+            healthy = await client.get(f"{BASE}/health")
+            at_work = len(working)
+            may_end.set()
+            replies = await asyncio.gather(*busy)
+        return healthy.status_code, at_work, {reply.status_code for reply in replies}
+
+    assert asyncio.run(reply_and_statuses()) == (200, 2, {201})

@@ -46,16 +46,6 @@ def _as_whole(value: object) -> object:
     return int(value) if is_whole and isinstance(value, float) else value
 
 
-def _as_number(value: object) -> object:
-    """Whole numbers are numbers, unless no float can hold them."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            return math.inf
-    return value
-
-
 def _identified(value: object) -> int | str:
     whole = _as_whole(value)
     if isinstance(whole, bool) or not isinstance(whole, int | str):
@@ -64,7 +54,7 @@ def _identified(value: object) -> int | str:
 
 
 Whole = Annotated[int, BeforeValidator(_as_whole)]
-Number = Annotated[float, BeforeValidator(_as_number), Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Identifier = Annotated[int | str, PlainValidator(_identified)]
 """Number or name by which entries of a file refer to each other; 2 and "2" are not the same."""
 
@@ -162,13 +152,26 @@ def _line(problem: Any, where: str) -> str:  # Any: pydantic's problems
             place += f"[{part}]"
         elif part.isidentifier():
             place += f".{part}"
-    told = str(problem["msg"]).replace("Input should be ", "expected ").replace("\n", " ")
-    told = told.replace("Field required", "expected this entry")
-    told = told.removeprefix("Value error, ")
-    if problem["type"] == "model_type":
-        told = "expected an object"
+    told = _expectation(problem)
     at = f" at {place.lstrip('.')}" if place else ""
-    return f"{told}{at} in {where!r}, got {shown(problem['input'])}."
+    came = shown(problem["input"])
+    return f"{told}{at} in {where!r}, got {came}. Mend or delete that entry, or export again."
+
+
+def _expectation(problem: Any) -> str:  # Any: pydantic's problems
+    """What a model wanted, in the words of our messages."""
+    limits = problem.get("ctx", {})
+    match problem["type"]:
+        case "missing":
+            return "expected this entry"
+        case "model_type":
+            return "expected an object"
+        case "too_short":
+            return f"expected at least {limits['min_length']} items"
+        case "too_long":
+            return f"expected at most {limits['max_length']} items"
+    told = str(problem["msg"]).removeprefix("Value error, ").replace("\n", " ")
+    return told.replace("Input should be ", "expected ")
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:

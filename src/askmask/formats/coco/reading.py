@@ -55,7 +55,7 @@ class _Document(Entry):
 
 class _Rle(Entry):
     size: Annotated[list[Whole], Field(min_length=2, max_length=2)]
-    counts: str | list[Whole]
+    counts: str | list[int]
 
 
 _DOCUMENT: Final = TypeAdapter(_Document).validate_python
