@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from askmask.cli.folders import ImageFolders, settings_for
+from askmask.cli.folders import ImageFolders
 from askmask.cli.project import init_project
 from askmask.config import load_config
 from askmask.data.prepare.folder import PrepareOptions
 from askmask.errors import ConfigError, PrepareError, ProjectError
+from askmask.loop.loop import Loop
 from askmask.loop.project import Project
-from askmask.records import ImageInfo
 from discs import draw_discs
 
-TINY = ["threads=1", "device=cpu"]
+TINY = ["threads=1", "device=cpu", "training.seconds=9.0", "sampling.samples=4"]
 
 
 def write_images(folder: Path, count: int, *, masks: int = 0) -> None:
@@ -87,6 +87,7 @@ def test_config_says_what_each_section_is_for(tmp_path: Path) -> None:
 
     text = (tmp_path / "p" / "askmask.yaml").read_text()
 
+    assert "\n    # A quarter of an image's shorter side; no sizes known.\n    size:\n" in text
     assert "# Where the images are and how they are divided.\n" in text
     assert text.count("#") > 30
     assert load_config(tmp_path / "p" / "askmask.yaml").serve.train_after == 7
@@ -136,10 +137,18 @@ def test_classes_must_have_names(tmp_path: Path) -> None:
         init_project(tmp_path / "p", None, [], folders=folders)
 
 
-def test_settings_fit_what_is_labelled_and_how_large_images_are() -> None:
-    large = [ImageInfo(str(n), 500, 400) for n in range(10)]
-    bare = [ImageInfo("a", 500, 400, has_mask=False)]
+def test_tiny_image_and_thumbnail_beside_others_never_stop_the_loop(tmp_path: Path) -> None:
+    write_images(tmp_path, 5, masks=3)
+    for name, size in (("speck", (24, 24)), ("thumbnail", (60, 40))):
+        Image.new("RGB", size, "white").save(tmp_path / "images" / f"{name}.png")
+    network = ["model.name=unet", "model.options={base_channels: 8, depth: 2}", "training.steps=2"]
 
-    assert settings_for(large) == []
-    assert settings_for(bare) == ["data.start=none", "data.validation=0"]
-    assert "training.crop=100" in settings_for([ImageInfo("a", 100, 300)] * 3)
+    init(tmp_path / "p", tmp_path, *network, "training.seconds=null", masks=True)
+
+    with Project.open(tmp_path / "p") as project:
+        assert project.config.data.leave_out == ("speck",)
+        loop = Loop(project)
+        loop.train()
+        asked = {item.region.image_id for item in loop.ask().items}
+        assert asked <= set(project.pool_ids)
+        assert "thumbnail" in project.pool_ids

@@ -43,7 +43,7 @@ def test_wheel_holds_every_file_of_the_package_and_no_other(wheel: set[str]) -> 
         "askmask/serve/web/static/css/theme.css",
         "askmask/runtime/native/sampling.cpp",
         "askmask/runtime/native/counting.cpp",
-        "askmask/cli/templates/askmask.yaml",
+        "askmask/loop/begin/templates/askmask.yaml",
         "askmask/experiments/report/templates/report.html.j2",
     ],
 )

@@ -23,19 +23,15 @@ from askmask.cli.file_options import (
     painted_options,
     reading,
 )
-from askmask.cli.folders import ImageFolders, check_sizes, prepare_images, settings_for
+from askmask.cli.folders import ImageFolders, prepare_images
 from askmask.cli.output import print_json, progress_bars
 from askmask.config import load_config
-from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
 from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import read_answers, write_query
 from askmask.loop.project import CONFIG_NAME, Project
 from askmask.records import Query
 from askmask.runtime.staging import staged_folder
-
-TEMPLATE = Path(__file__).parent / "templates" / "askmask.yaml"
-"""What `askmask init` starts from."""
 
 
 def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
@@ -204,6 +200,8 @@ def init_project(
     PrepareError
         With a line for every problem of every image; nothing is left behind then.
     """
+    from askmask.loop.begin.begin import TEMPLATE, begin_project
+
     given = [
         name
         for name, value in (("--data", dataset), ("--images", folders), ("--source", source))
@@ -227,33 +225,22 @@ def init_project(
             prepare_images(folders, dataset, shown_as=root / "dataset")
         path = "null" if dataset is None else str(dataset.resolve())
         settings = [f"data.path={path}", *([] if source is None else [named]), *overrides]
-        count = _make_project(unfinished, settings, shown_as=root)
-    first = "askmask serve" if count == 0 else "askmask train"
-    console.print(f"Next: {first} {root}" + ("" if count == 0 else f", or askmask serve {root}"))
-
-
-def _make_project(root: Path, settings: list[str], *, shown_as: Path) -> int:
-    """Make the files of a project; return the number of images that are labelled already."""
-    from askmask.loop.loop import Loop
-    from askmask.loop.oracle import MaskOracle
-
-    infos = open_source(load_config(TEMPLATE, settings).data).images()
-    check_sizes(infos)
-    config = load_config(TEMPLATE, [*settings_for(infos), *settings])
-    with Project.create(root, config) as project:
-        count = Loop(project).tell_start(MaskOracle(project.source))
-        roles = project.roles
+        begun = begin_project(unfinished, settings)
+    for note in begun.notes:
+        console.print(note)
+    console.print(
+        f"Project {root}: {begun.labelled} labelled images to start from, {begun.validation} kept "
+        f"for validation, {begun.pool} in the pool. Settings, and why: {root / CONFIG_NAME}"
+    )
+    if not begun.validation:
         console.print(
-            f"Project {shown_as}: {count} labelled images to start from, {len(roles.validation)} "
-            f"kept for validation, {len(roles.pool)} in the pool. Settings: "
-            f"{shown_as / CONFIG_NAME}"
+            "No image is kept for validation, so nothing will tell whether the model gets "
+            "better: label a few whole images, and give their masks."
         )
-        if not roles.validation:
-            console.print(
-                "No image is kept for validation, so nothing will tell whether the model gets "
-                "better: label a few whole images, and give their masks."
-            )
-    return count
+    first = "askmask serve" if begun.labelled == 0 else "askmask train"
+    console.print(
+        f"Next: {first} {root}" + ("" if begun.labelled == 0 else f", or askmask serve {root}")
+    )
 
 
 def query_folder(project: Project, query: Query) -> Path:

@@ -22,6 +22,7 @@ from askmask.config.sections import (
     ServeConfig,
     TrainingConfig,
 )
+from askmask.config.writing import commented_yaml
 
 __all__ = [
     "AugmentConfig",
@@ -39,6 +40,7 @@ __all__ = [
     "SamplingConfig",
     "ServeConfig",
     "TrainingConfig",
+    "commented_yaml",
     "dump_config",
     "load_config",
     "parse_config",

@@ -27,7 +27,8 @@ class DataConfig(_Section):
     number of images drawn from the training split, stratified by group; the start set is drawn
     per seed, the validation set once from `split_seed`. `start` may also be ``"all"``: every image
     that has a mask and is not kept for validation; or ``"none"``: a cold start, where the first
-    query comes before any label. `test` lists the splits to test on.
+    query comes before any label. `test` lists the splits to test on. `leave_out` names images that
+    play no part at all.
     """
 
     path: Path | None = None
@@ -37,6 +38,7 @@ class DataConfig(_Section):
     validation: Literal["dataset"] | int = "dataset"
     test: tuple[str, ...] = ()
     split_seed: int = 0
+    leave_out: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":

@@ -51,9 +51,11 @@ def assign_roles(images: Sequence[ImageInfo], data: DataConfig, seed: int) -> Ro
     Raises
     ------
     ConfigError
-        If a split or role does not exist, too many images are asked for, the start set would be
-        empty, or an image of a fixed role other than the pool has no mask.
+        If a split, a role or an image of `data.leave_out` does not exist, too many images are asked
+        for, the start set would be empty, or an image of a fixed role other than the pool has no
+        mask.
     """
+    images = _taking_part(images, data)
     test = _test_images(images, data)
     taken = {info.image_id for info in test}
     learning = [
@@ -105,6 +107,16 @@ def draw_stratified(images: Sequence[ImageInfo], count: int, seed: int, purpose:
         for place, (hashed, image_id) in enumerate(sorted(members))
     ]
     return [image_id for _, _, image_id in sorted(places)[:count]]
+
+
+def _taking_part(images: Sequence[ImageInfo], data: DataConfig) -> list[ImageInfo]:
+    unknown = sorted(set(data.leave_out) - {info.image_id for info in images})
+    if unknown:
+        raise ConfigError(
+            f"expected ids of images in data.leave_out, got {unknown!r}, which the data set does "
+            "not have. Correct or remove them."
+        )
+    return [info for info in images if info.image_id not in data.leave_out]
 
 
 def _test_images(images: Sequence[ImageInfo], data: DataConfig) -> list[ImageInfo]:

@@ -8,17 +8,14 @@
 """
 
 import copy
-import inspect
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-from pydantic import BaseModel
-
-from askmask.config import Config, load_config, with_overrides
+from askmask.config import Config, commented_yaml, load_config, with_overrides
 from askmask.data.from_config import open_source
 from askmask.data.roles import Roles, assign_roles
 from askmask.data.source import Source
@@ -71,8 +68,17 @@ class Project:
         self.held_models: dict[str, Any] = {}  # Any: what `round_model` keeps here needs torch
 
     @classmethod
-    def create(cls, root: Path, config: Config, source: Source | None = None) -> "Project":
+    def create(
+        cls,
+        root: Path,
+        config: Config,
+        source: Source | None = None,
+        *,
+        reasons: Mapping[str, str] | None = None,
+    ) -> "Project":
         """Make a new project in an empty or absent folder.
+
+        `reasons` are written above the settings that they are for, by dotted key.
 
         Raises
         ------
@@ -94,7 +100,7 @@ class Project:
             relative = os.path.relpath(config.data.path.resolve(), root.resolve())
             saved = with_overrides(config, {"data.path": relative})
         unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(_commented(saved), encoding="utf-8")
+        unfinished.write_text(commented_yaml(saved, reasons or {}), encoding="utf-8")
         unfinished.replace(path)
         return cls(root, config, source)
 
@@ -233,17 +239,3 @@ class Project:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _commented(config: Config) -> str:
-    """Return the whole config as YAML with what each section is for above it."""
-    parts = []
-    for name, value in config.model_dump(mode="json").items():
-        section = Config.model_fields[name].annotation
-        text = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True)
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            told = inspect.cleandoc(section.__doc__ or "").replace("`", "")
-            comment = "".join(f"# {line}".rstrip() + "\n" for line in told.splitlines())
-            text = f"\n{comment}{text}"
-        parts.append(text)
-    return "".join(parts)
