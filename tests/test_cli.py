@@ -22,7 +22,8 @@ from discs import draw_discs
 Build = Callable[..., Config]
 README = Path(__file__).parent.parent / "README.md"
 TINY = [
-    "device=cpu", "threads=1", "data.start=2", "data.validation=2", "data.test=[testA, testB]",
+    "device=cpu", "threads=1", "model.name=unet", "training.seconds=null", "data.start=2",
+    "data.validation=2", "data.test=[testA, testB]",
     "model.options={base_channels: 8, depth: 2}", "training.steps=4", "training.batch_size=2",
     "training.crop=48", "sampling.samples=2", "query.region.size=[24, 24]",
     "query.region.stride=8", "query.region.budget_regions=2",
