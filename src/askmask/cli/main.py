@@ -11,7 +11,7 @@ import typer
 from rich.logging import RichHandler
 
 from askmask import __version__
-from askmask.cli import benchmark, exchange, machine, model, people, prepare, project
+from askmask.cli import benchmark, check, exchange, machine, model, people, prepare, project
 from askmask.cli.arguments import console, errors
 from askmask.errors import AskmaskError, disk_problem
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(prepare.app, name="prepare")
 for command in (
+    check.check,
     project.init,
     project.train,
     project.ask,

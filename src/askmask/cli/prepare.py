@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
 
 from askmask.cli.arguments import OutPath, Scale, console
@@ -118,10 +119,12 @@ def prepare_demo_command(
 
 
 @contextmanager
-def counting(label: str, *, in_bytes: bool = False) -> Iterator[ProgressCallback]:
+def counting(
+    label: str, *, in_bytes: bool = False, on: Console = console
+) -> Iterator[ProgressCallback]:
     """Bar for one long step, drawn while the block runs."""
     amount = DownloadColumn() if in_bytes else TaskProgressColumn()
-    with Progress(TextColumn(label), BarColumn(), amount, console=console, transient=True) as bars:
+    with Progress(TextColumn(label), BarColumn(), amount, console=on, transient=True) as bars:
         task = bars.add_task(label, total=None)
 
         def show(done: int, total: int) -> None:

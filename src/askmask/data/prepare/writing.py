@@ -140,7 +140,7 @@ def write_dataset(
     SourceError
         If `out` holds something, or a file changed between the check and the writing.
     """
-    ticks = _Ticks(2 * len(plan.items), progress)
+    ticks = Ticks(2 * len(plan.items), progress)
     findings = check_items(
         plan.items,
         plan.rule,
@@ -221,7 +221,7 @@ def _summary(
     )
 
 
-class _Ticks:
+class Ticks:
     """Counts steps for a progress callback."""
 
     def __init__(self, total: int, progress: ProgressCallback | None) -> None:
