@@ -1,6 +1,7 @@
 """Exchange formats: exact round trips, independent readers, and files that do not fit."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 from pycocotools import mask as reference
 
+from askmask.data.prepare.mask_options import MaskOptions
 from askmask.errors import ConfigError, ExchangeError, ShapeError, UnknownName
 from askmask.formats.by_name import FORMATS, FormatOptions, exchange_format
 from askmask.formats.coco.coco import Coco
@@ -24,7 +26,7 @@ from askmask.formats.names import image_name
 from askmask.formats.nnunet import NnUNet
 from askmask.formats.png import IndexPng
 from askmask.formats.qupath.qupath import QuPath
-from askmask.records import UNLABELLED, Labels
+from askmask.records import UNLABELLED, ClassMap, Labels
 from askmask.testing.exchange import (
     ASKED,
     FormatContract,
@@ -314,7 +316,7 @@ def test_every_problem_of_a_folder_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ExchangeError) as caught:
         IndexPng().read(tmp_path, expected())
     assert len(caught.value.problems) == 3
-    for part in ("of shape (8, 11)", "values 0 to 2 or 255", "got 'other'"):
+    for part in ("of shape (8, 11)", "Expected 0 to 2, or 255", "got 'other'"):
         assert part in str(caught.value)
 
 
@@ -373,3 +375,26 @@ def test_an_option_of_another_format_is_refused(
 def test_a_negative_tolerance_of_polygons_is_refused(format_: type[Coco]) -> None:
     with pytest.raises(ConfigError, match="tolerance >= 0"):
         format_(tolerance=-1.0)
+
+
+def test_white_on_black_pngs_are_asked_about_and_taken_where_that_is_said(tmp_path: Path) -> None:
+    painted = np.zeros((8, 11), np.uint8)
+    painted[2:4, 2:4] = 255
+    Image.fromarray(painted).save(tmp_path / f"{NAME}.png")
+    two = replace(expected(), classes=ClassMap(("ground", "thing")))
+    with pytest.raises(ExchangeError, match="255 may be white.*--kind binary"):
+        IndexPng().read(tmp_path, two)
+    (found,) = IndexPng(MaskOptions(kind="binary")).read(tmp_path, two).found
+    assert np.array_equal(found.labels, (painted == 255).astype(np.int16))
+
+
+def test_exported_pngs_are_seen_in_colours(tmp_path: Path) -> None:
+    IndexPng().write(tmp_path, batch([Item(NAME, REGION, drawn())]))
+    with Image.open(tmp_path / "masks" / f"{NAME}.png") as picture:
+        assert picture.mode == "P"
+        assert np.asarray(picture.convert("RGB")).max() > 0
+
+
+def test_options_of_masks_are_for_pngs_only() -> None:
+    with pytest.raises(ConfigError, match="options of masks with png only, got one with 'coco'"):
+        exchange_format("coco", FormatOptions(masks=MaskOptions(kind="binary")))

@@ -10,7 +10,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from askmask.cli.arguments import AsJson, FormatName, OutPath, ProjectPath, console
+from askmask.cli.file_options import (
+    IgnoreValue,
+    MaskColours,
+    MaskKindName,
+    OrientationName,
+    Threshold,
+    WhiteIsZeroName,
+    painted_options,
+    reading,
+)
 from askmask.cli.output import print_json
+from askmask.data.prepare.mask_options import FIND_OUT
 from askmask.formats.by_name import FormatOptions
 from askmask.loop.exchange import KEPT, Imported, export_project, import_answers
 from askmask.loop.project import Project
@@ -69,6 +80,12 @@ def import_command(  # noqa: PLR0913, PLR0917 - one per fact about the file
         bool,
         typer.Option("--skip-kept-apart", help="Pass over images kept for validation and testing."),
     ] = False,
+    kind: MaskKindName = "auto",
+    ignore_value: IgnoreValue = None,
+    threshold: Threshold = None,
+    colours: MaskColours = None,
+    white_is_zero: WhiteIsZeroName = None,
+    orientation: OrientationName = None,
     as_json: AsJson = False,
 ) -> None:
     """Take labels that were made in another program in as answers.
@@ -76,12 +93,22 @@ def import_command(  # noqa: PLR0913, PLR0917 - one per fact about the file
     All of them are kept, or none if one does not fit.
     """
     with Project.open(project) as opened:
+        masks = painted_options(
+            kind=kind,
+            ignore_value=ignore_value,
+            threshold=threshold,
+            colours=colours,
+            files=reading(orientation, None, white_is_zero),
+            names=opened.source.classes.names,
+        )
         imported = import_answers(
             opened,
             path,
             format_name=format_name,
             author=author,
-            options=FormatOptions(empty=empty, area=area),
+            options=FormatOptions(
+                empty=empty, area=area, masks=None if masks == FIND_OUT else masks
+            ),
             manifest=manifest,
             skip_kept_apart=skip_kept_apart,
         )

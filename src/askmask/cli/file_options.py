@@ -53,6 +53,12 @@ OverlapsName = Annotated[
         rich_help_panel="Masks",
     ),
 ]
+MaskColours = Annotated[
+    Path | None,
+    typer.Option(
+        help="A classes.json with the colours they are painted in.", rich_help_panel="Masks"
+    ),
+]
 WhiteIsZeroName = Annotated[
     WhiteIsZero | None,
     typer.Option(

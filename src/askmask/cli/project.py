@@ -12,6 +12,7 @@ from askmask.cli.file_options import (
     Channels,
     ClassNames,
     IgnoreValue,
+    MaskColours,
     MaskKindName,
     MaskSuffix,
     OrientationName,
@@ -125,12 +126,7 @@ def tell(  # noqa: PLR0913, PLR0917 - one per fact about the files
     kind: MaskKindName = "auto",
     ignore_value: IgnoreValue = None,
     threshold: Threshold = None,
-    colours: Annotated[
-        Path | None,
-        typer.Option(
-            help="A classes.json with the colours they are painted in.", rich_help_panel="Masks"
-        ),
-    ] = None,
+    colours: MaskColours = None,
     white_is_zero: WhiteIsZeroName = None,
     orientation: OrientationName = None,
 ) -> None:

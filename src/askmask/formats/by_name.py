@@ -1,10 +1,11 @@
 """The exchange formats by name."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Final
 
+from askmask.data.prepare.mask_options import FIND_OUT, MaskOptions
 from askmask.errors import ConfigError, unknown_name
 from askmask.formats.coco.coco import Coco
 from askmask.formats.format import Format
@@ -40,18 +41,22 @@ class FormatOptions:
     area : "image", "regions" or None
         What was looked at in an image without a rectangle "Region*" when ``qupath`` is read; None
         refuses the file.
+    masks : MaskOptions or None
+        How ``png`` masks are to be read; None finds it out, or asks.
     """
 
     tolerance: float | None = None
     image_prefix: str | None = None
     empty: str | None = None
     area: str | None = None
+    masks: MaskOptions | None = None
 
 
 _TAKES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "coco": frozenset({"tolerance", "empty"}),
         "label-studio": frozenset({"image_prefix"}),
+        "png": frozenset({"masks"}),
         "qupath": frozenset({"tolerance", "area"}),
     }
 )
@@ -85,18 +90,24 @@ def exchange_format(name: str, options: FormatOptions | None = None) -> Format:
         return LabelStudio(chosen.image_prefix)
     if name == "qupath":
         return QuPath(chosen.tolerance or 0.0, chosen.area)
-    return IndexPng() if name == "png" else NnUNet()
+    return IndexPng(chosen.masks or FIND_OUT) if name == "png" else NnUNet()
 
 
 def _check(name: str, options: FormatOptions) -> None:
-    for option, value in asdict(options).items():
+    for field in fields(options):
+        option, value = field.name, getattr(options, field.name)
         if value is None:
             continue
         if option not in _TAKES.get(name, ()):
             takers = ", ".join(taker for taker, taken in _TAKES.items() if option in taken)
             raise ConfigError(
-                f"expected --{option.replace('_', '-')} with {takers} only, got one with {name!r}."
+                f"expected {_named(option)} with {takers} only, got one with {name!r}."
             )
         choices = _CHOICES.get(option)
         if choices is not None and value not in choices:
             raise ConfigError(f"expected --{option} as one of {', '.join(choices)}, got {value!r}.")
+
+
+def _named(option: str) -> str:
+    """Option as a person gives it."""
+    return "options of masks" if option == "masks" else f"--{option.replace('_', '-')}"

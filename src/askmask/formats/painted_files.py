@@ -16,7 +16,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,9 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image, ImageDraw
 
-from askmask.data.class_colours import UNLABELLED_COLOUR, colour_table, colours_by_name
-from askmask.data.masks import MaskKind, MaskRule
-from askmask.data.prepare.mask_options import MaskOptions, choose_rule
+from askmask.data.class_colours import colour_table
+from askmask.data.masks import MaskRule
+from askmask.data.prepare.mask_options import MaskOptions, painted_rule
 from askmask.data.prepare.pairing import composed
 from askmask.data.prepare.stored_files import StoredFile, list_folder
 from askmask.data.rasters import encode_mask
@@ -131,7 +131,7 @@ def read_answers(
     options.check()
     problems: list[str] = []
     painted = _find_painted(folder, query, problems)
-    rule = _rule(list(painted.values()), classes, options, problems)
+    rule = painted_rule(list(painted.values()), classes, options, problems)
     answers = []
     for item in query.items:
         file = painted.get(item.rank)
@@ -169,27 +169,6 @@ def _find_painted(folder: Path, query: Query, problems: list[str]) -> dict[int, 
         if twins:
             found[item.rank] = twins[0]
     return found
-
-
-def _rule(
-    files: list[StoredFile], classes: ClassMap, options: MaskOptions, problems: list[str]
-) -> MaskRule | None:
-    """How to read the masks, all of them alike; adds to `problems`."""
-    if options.kind == MaskKind.INSTANCE_FILES:
-        problems.append(
-            "kind: the mask of a region is one file, so its objects cannot be in files of their "
-            "own. Number them in one file, and say --kind instances."
-        )
-        return None
-    if options.palette is None:
-        options = replace(
-            options,
-            palette=colours_by_name(classes.names),
-            ignore_colour=options.ignore_colour or UNLABELLED_COLOUR,
-        )
-    options = replace(options, may_be_unsure=True)
-    rule, _ = choose_rule(files, classes.names, options, problems)
-    return rule
 
 
 def _read(file: StoredFile, item: QueryItem, rule: MaskRule, problems: list[str]) -> Mask | None:

@@ -8,25 +8,38 @@
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from askmask.data.rasters import decode_mask, encode_image, encode_mask
+from askmask.data.class_colours import colour_table
+from askmask.data.masks import MaskRule
+from askmask.data.prepare.mask_options import FIND_OUT, MaskOptions, painted_rule
+from askmask.data.prepare.stored_files import StoredFile, list_folder
+from askmask.data.rasters import encode_image, encode_mask
 from askmask.errors import SourceError
-from askmask.formats.documents import problem, shown
+from askmask.formats.documents import problem
 from askmask.formats.format import Batch, Expected, Intake, crop
-from askmask.records import UNLABELLED, Labels
+from askmask.records import Labels, Region
 
 
+@dataclass(frozen=True, slots=True)
 class IndexPng:
-    """Reader and writer of index PNGs; see `askmask.formats.format.Format`."""
+    """Reader and writer of index PNGs; see `askmask.formats.format.Format`.
+
+    Parameters
+    ----------
+    masks : MaskOptions
+        What was said of the masks to be read.
+    """
+
+    masks: MaskOptions = FIND_OUT
 
     def write(self, folder: Path, batch: Batch) -> int:
         """Write pictures, masks and the list of classes."""
         labels_folder = folder / ("predictions" if batch.is_prediction else "masks")
         for made in (folder / "images", folder / "masks", labels_folder):
             made.mkdir(parents=True, exist_ok=True)
+        table = colour_table(len(batch.classes))
         facts = {"classes": list(batch.classes.names), "unlabelled": 255}
         (folder / "classes.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         count = 0
@@ -34,7 +47,7 @@ class IndexPng:
             picture = encode_image(crop(batch, item.region))
             (folder / "images" / f"{item.name}.png").write_bytes(picture)
             if item.labels is not None:
-                (labels_folder / f"{item.name}.png").write_bytes(encode_mask(item.labels))
+                (labels_folder / f"{item.name}.png").write_bytes(encode_mask(item.labels, table))
             count += 1
         return count
 
@@ -45,29 +58,35 @@ class IndexPng:
             raise problem(
                 f"expected a folder of PNG masks, got {str(path)!r}. Give the folder of masks."
             )
+        self.masks.check()
         intake = Intake(expected)
-        for file in sorted(folder.glob("*.png")):
-            region = intake.region(file.stem)
-            if region is None:
-                continue
-            labels = _read(file, intake)
+        files = _named(folder, intake)
+        rule = painted_rule(
+            [file for file, _ in files], expected.classes, self.masks, intake.problems
+        )
+        for file, region in files if rule is not None else ():
+            assert rule is not None
+            labels = _read(file, rule, intake)
             if labels is not None and intake.has_size(file.name, labels.shape, region):
                 intake.keep(file.name, region, labels)
         return intake.finished(str(folder))
 
 
-def _read(file: Path, intake: Intake) -> Labels | None:
+def _named(folder: Path, intake: Intake) -> list[tuple[StoredFile, Region]]:
+    """Files of the folder and the regions that their names say."""
+    found = []
+    for file in list_folder(folder):
+        if file.folder or file.suffix != ".png":
+            continue
+        region = intake.region(file.stem)
+        if region is not None:
+            found.append((file, region))
+    return found
+
+
+def _read(file: StoredFile, rule: MaskRule, intake: Intake) -> Labels | None:
     try:
-        labels = decode_mask(file.read_bytes(), file.name)
-    except (SourceError, OSError) as error:
+        return rule.decode(file.read(), file.name).labels
+    except SourceError as error:
         intake.problems.append(str(error))
         return None
-    n_classes = len(intake.expected.classes)
-    strange = sorted({int(v) for v in np.unique(labels)} - {UNLABELLED, *range(n_classes)})
-    if strange:
-        intake.problems.append(
-            f"expected values 0 to {n_classes - 1} or 255 in {file.name!r}, got {shown(strange)}. "
-            "Paint class indices, and 255 where you do not know."
-        )
-        return None
-    return labels

@@ -112,7 +112,9 @@ def guess_kind(
     """
     if survey.in_colour:
         return _colour_kind(survey, colours)
-    _check_table(survey, colours, ignore_value)
+    is_told = _check_table(survey, colours, ignore_value)
+    if is_told and survey.with_palette == survey.in_grey:
+        return MaskKind.INDEX
     shades = survey.values - {ignore_value}
     is_white = _WHITE in shades and shades <= {_BLACK, _WHITE}
     if is_white and ignore_value is None and (may_be_unsure or n_classes not in (None, 2)):
@@ -142,15 +144,18 @@ def _colour_kind(survey: Survey, colours: Mapping[Colour, int] | None) -> MaskKi
 
 def _check_table(
     survey: Survey, colours: Mapping[Colour, int] | None, ignore_value: int | None
-) -> None:
-    """Refuse indices whose colours say something else, where somebody could have meant them."""
+) -> bool:
+    """Whether the colours of all indices that occur say the same as the indices.
+
+    Refuses indices whose colours say something else, where somebody could have meant them.
+    """
     ignored = IGNORE_INDEX if ignore_value is None else ignore_value
     if colours and all(colour in colours for _, colour in survey.table):
         if all(
             colours[colour] == (UNLABELLED if index == ignored else index)
             for index, colour in survey.table
         ):
-            return
+            return bool(survey.table)
         raise _ambiguous(
             f"{survey.with_palette} masks store indices with a colour table, and the colours of "
             "the classes are given: either could count"
@@ -164,6 +169,7 @@ def _check_table(
             "Say --kind index (or binary, for 0 and 255) if the numbers count, --kind palette with "
             "the colours in a classes.json if the look does.",
         )
+    return False
 
 
 def _indices(n_classes: int, ignore_value: int | None) -> set[int]:

@@ -1,15 +1,17 @@
 """What a person says of masks, and the rule that follows: the same for every command."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
+from askmask.data.class_colours import UNLABELLED_COLOUR, colours_by_name
 from askmask.data.masks import MaskKind, MaskRule, Overlaps
 from askmask.data.pictures.picture import AS_STORED, Reading
 from askmask.data.prepare.class_file import Colour, check_classes
 from askmask.data.prepare.kinds import Survey, guess_kind, survey_masks
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.errors import SourceError, unknown_name
-from askmask.records import UNLABELLED
+from askmask.records import UNLABELLED, ClassMap
 
 AUTO = "auto"
 TWO_CLASSES = ("background", "foreground")
@@ -63,6 +65,10 @@ class MaskOptions:
             raise unknown_name("kind of masks", self.kind, [AUTO, *(k.value for k in MaskKind)])
 
 
+FIND_OUT: Final = MaskOptions()
+"""Nothing was said."""
+
+
 def choose_rule(
     masks: Sequence[StoredFile],
     names: tuple[str, ...] | None,
@@ -112,6 +118,40 @@ def choose_rule(
         options.reading,
     )
     return rule, names
+
+
+def painted_rule(
+    masks: Sequence[StoredFile], classes: ClassMap, options: MaskOptions, problems: list[str]
+) -> MaskRule | None:
+    """How to read masks that a person painted for a project, all of them alike.
+
+    Colours that nobody named are those in which askmask writes masks, and 255 may say "do not know"
+    as well as be white: where nothing tells which, it is asked.
+
+    Parameters
+    ----------
+    masks : sequence of StoredFile
+    classes : ClassMap
+        The project's.
+    options : MaskOptions
+        What was said of the masks.
+    problems : list of str
+        Grows by what is wrong or not clear; the rule is None then.
+    """
+    if options.kind == MaskKind.INSTANCE_FILES:
+        problems.append(
+            "kind: the mask of a region is one file, so its objects cannot be in files of their "
+            "own. Number them in one file, and say --kind instances."
+        )
+        return None
+    if options.palette is None:
+        options = replace(
+            options,
+            palette=colours_by_name(classes.names),
+            ignore_colour=options.ignore_colour or UNLABELLED_COLOUR,
+        )
+    rule, _ = choose_rule(masks, classes.names, replace(options, may_be_unsure=True), problems)
+    return rule
 
 
 class _Unclear(Exception):
