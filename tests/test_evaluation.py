@@ -139,6 +139,23 @@ def test_small_predicted_objects_are_dropped() -> None:
     ).value == pytest.approx(2 / 3)
 
 
+def small_nuclei() -> np.ndarray:
+    """A grid of 25 nuclei, 3 to 7 pixels wide."""
+    labels = np.zeros((60, 60), np.int16)
+    for number in range(25):
+        row, col, side = 12 * (number // 5) + 2, 12 * (number % 5) + 2, 3 + number % 5
+        labels[row : row + side, col : col + side] = 1
+    return labels
+
+
+@pytest.mark.parametrize("min_object_pixels", [1, 20, 30, 100])
+def test_perfect_masks_of_small_nuclei_score_one(min_object_pixels: int) -> None:
+    # Up to 49 pixels each: by 20 and by 30 some are left out, by 100 all are.
+    rows = evaluated(small_nuclei(), small_nuclei(), min_object_pixels=min_object_pixels)
+    f1 = find(rows, "object_f1")
+    assert (f1.value == 1 and f1.count > 0) or (math.isnan(f1.value) and min_object_pixels == 100)
+
+
 def test_objects_can_be_left_out() -> None:
     rows = evaluated(two_glands(), two_glands(), objects=False)
     assert not [row for row in rows if row.metric.startswith("object_")]

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-console = Console()
+from askmask.cli.screen import Screen
+
+console = Screen()
 """Results."""
-errors = Console(stderr=True)
+errors = Screen(stderr=True)
 """Problems, and progress beside results that another program reads."""
 
 ProjectPath = Annotated[Path, typer.Argument(help="The project's folder.", metavar="PROJECT")]
@@ -27,6 +28,6 @@ Scale = Annotated[
 ]
 
 
-def progress_console(*, as_json: bool) -> Console:
+def progress_console(*, as_json: bool) -> Screen:
     """Where progress is drawn: not among JSON."""
     return errors if as_json else console

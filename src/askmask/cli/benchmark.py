@@ -10,7 +10,7 @@ from rich.table import Table
 
 from askmask.cli.arguments import AsJson, Overrides, console, progress_console
 from askmask.cli.output import print_json
-from askmask.config import Config, load_config
+from askmask.config import Config, load_config, load_written_config
 from askmask.errors import ConfigError, ProjectError
 from askmask.experiments.run.results import ResultRow, write_results
 from askmask.loop.project import CONFIG_NAME
@@ -42,7 +42,7 @@ def simulate(
     planned = trials(settings)
     if dry_run:
         for trial in planned:
-            console.print(trial.name)
+            console.say(trial.name)
         return
     failures: list[str] = []
 
@@ -57,9 +57,11 @@ def simulate(
         print_json({"results": str(out / "results.csv"), "report": str(report), "failed": failures})
         return
     console.print(summary_table(rows))
-    console.print(f"Report: {report}\nTable:  {out / 'results.csv'}")
+    _print_notes(settings, rows)
+    console.say(f"Report: {report}\nTable:  {out / 'results.csv'}")
     for name in failures:
-        console.print(f"[red]failed:[/] {name} (its reason is a row of the table)")
+        console.print("failed:", style="red", end=" ")
+        console.say(f"{name} (its reason is a row of the table)")
 
 
 def report(path: Annotated[Path, typer.Argument(help="A project or a run.")]) -> None:
@@ -72,13 +74,13 @@ def report(path: Annotated[Path, typer.Argument(help="A project or a run.")]) ->
     elif (path / "config.yaml").is_file():
         rows = collect(path)
         write_results(path / "results.csv", rows)
-        written = write_run_report(path, load_config(path / "config.yaml"), rows)
+        written = write_run_report(path, load_written_config(path / "config.yaml"), rows)
     else:
         raise ProjectError(
             f"expected a project or a run in {str(path)!r}, found neither {CONFIG_NAME} nor "
             "config.yaml. Give the folder that `askmask init` or `askmask simulate` made."
         )
-    console.print(f"Report: {written}")
+    console.say(f"Report: {written}")
 
 
 def figures(
@@ -116,7 +118,8 @@ def compare(
         print_json({"results": str(out / "results.csv"), "trials": trials})
         return
     console.print(summary_table(rows))
-    console.print(f"Report: {out / 'report.html'}\nTable:  {out / 'results.csv'}")
+    _print_notes(load_written_config(runs[0] / "config.yaml"), rows)
+    console.say(f"Report: {out / 'report.html'}\nTable:  {out / 'results.csv'}")
 
 
 def summary_table(rows: Sequence[ResultRow]) -> Table:
@@ -127,7 +130,7 @@ def summary_table(rows: Sequence[ResultRow]) -> Table:
     title = f"Last round of each trial, split {split!r}"
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for heading in ("strategy", "unit", "seed", "round", "labelled", *SUMMARY_METRICS.values()):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=heading != "strategy", overflow="fold")
     for trial in dict.fromkeys(row.trial for row in rows):
         own = [row for row in rows if row.trial == trial]
         last = max(own, key=lambda row: (row.round, not row.is_failure))
@@ -141,6 +144,18 @@ def summary_table(rows: Sequence[ResultRow]) -> Table:
         names = (last.acquisition, last.unit, str(last.seed), str(last.round))
         table.add_row(*names, f"{last.labelled_fraction:.3f}", *shown)
     return table
+
+
+def _print_notes(config: Config, rows: Sequence[ResultRow]) -> None:
+    """Say what the means of the table cover, and by which rule objects were matched."""
+    from askmask.experiments.report.facts import data_facts
+    from askmask.metrics.coverage import objects_are, rule_of
+
+    told = data_facts(config).terms.get("Means over classes")
+    rule = rule_of(row.metric for row in rows)
+    notes = [told, None if rule is None else objects_are(rule, config.evaluation.min_object_pixels)]
+    for note in filter(None, notes):
+        console.print(note)
 
 
 def _config_of_run(path: Path, overrides: Sequence[str]) -> Config:

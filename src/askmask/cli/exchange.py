@@ -1,12 +1,10 @@
 """Commands that speak with other programs: export, import."""
 
-import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from askmask.cli.arguments import AsJson, FormatName, OutPath, ProjectPath, console
@@ -21,6 +19,7 @@ from askmask.cli.file_options import (
     reading,
 )
 from askmask.cli.output import print_json
+from askmask.cli.screen import command
 from askmask.data.prepare.mask_options import FIND_OUT
 from askmask.formats.by_name import FormatOptions
 from askmask.loop.exchange import KEPT, Imported, export_project, import_answers
@@ -47,11 +46,10 @@ def export_command(
     options = FormatOptions(tolerance=tolerance, image_prefix=image_prefix)
     with Project.open(project) as opened:
         count = export_project(opened, out, what=what, format_name=format_name, options=options)
-    console.print(f"Exported {count} {what} as {format_name}: {escape(str(out))}")
+    console.say(f"Exported {count} {what} as {format_name}: {out}")
     if what == "queries":
-        console.print(
-            f"Next: label them, then askmask import {escape(shlex.quote(str(project)))} PATH "
-            f"--format {format_name}"
+        console.say(
+            f"Next: label them, then {command('import', project)} PATH --format {format_name}"
         )
 
 
@@ -116,7 +114,7 @@ def import_command(  # noqa: PLR0913, PLR0917 - one per fact about the file
         print_json(_facts(imported))
         return
     _tell(imported, path)
-    console.print(f"Next: askmask train {escape(shlex.quote(str(project)))}")
+    console.say(f"Next: {command('train', project)}")
 
 
 def _facts(imported: Imported) -> dict[str, Any]:  # Any: JSON
@@ -129,10 +127,10 @@ def _facts(imported: Imported) -> dict[str, Any]:  # Any: JSON
 
 def _tell(imported: Imported, path: Path) -> None:
     total = len(imported.items)
-    console.print(f"Kept {imported.kept} answers of {total} labelled items in {escape(str(path))}.")
+    console.print(f"Kept {imported.kept} answers of {total} labelled items in {path}.")
     if imported.passed_over:
         counts = ", ".join(f"{count} {what}" for what, count in imported.passed_over.items())
-        console.print(f"Passed over: {escape(counts)}.")
+        console.print(f"Passed over: {counts}.")
     reasons = Counter(item.outcome for item in imported.items if item.outcome != KEPT)
     if reasons:
         table = Table(title="Not kept")
@@ -141,5 +139,5 @@ def _tell(imported: Imported, path: Path) -> None:
         table.add_column("for instance")
         for reason, count in reasons.items():
             one = next(item for item in imported.items if item.outcome == reason)
-            table.add_row(str(count), escape(reason), escape(one.name))
+            table.add_row(str(count), reason, one.name)
         console.print(table)

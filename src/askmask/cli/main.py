@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from askmask import __version__
 from askmask.cli import benchmark, check, exchange, machine, model, people, prepare, project
 from askmask.cli.arguments import console, errors
+from askmask.cli.screen import VisibleFormatter, show_any_name
 from askmask.errors import AskmaskError, disk_problem
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ app.command("build-kernel")(machine.build_kernel_command)
 
 def main() -> None:
     """Run the command line; a problem that askmask foresees ends with one message and code 2."""
+    show_any_name()
     try:
         app()
     except AskmaskError as error:
@@ -62,8 +64,8 @@ def main() -> None:
 
 
 def _end_with(error: AskmaskError) -> NoReturn:
-    errors.print(f"[bold red]{type(error).__name__}:[/] ", end="")
-    errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    errors.print(f"{type(error).__name__}:", style="bold red", end=" ")
+    errors.say(str(error))
     sys.exit(2)
 
 
@@ -75,7 +77,8 @@ def _options(
     """Asks for the masks that teach a segmentation model the most."""
     level = logging.INFO if verbose else logging.WARNING
     handler = RichHandler(console=errors, show_path=False)
-    logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
+    handler.setFormatter(VisibleFormatter("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     if not verbose:  # what it says of a damaged file, the message about the file says better
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     if version:

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from askmask.cli.arguments import AsJson, OutPath, ProjectPath, console, progress_console
 from askmask.cli.file_options import Channels, OrientationName, reading
-from askmask.cli.output import metric_table, print_json, progress_bars
+from askmask.cli.output import metric_tables, print_json, progress_bars
+from askmask.cli.screen import Clock
 from askmask.data.pictures.picture import Orientation
 from askmask.data.prepare.stored_files import StoredFile, list_folder
 from askmask.data.prepared import check_out
@@ -27,18 +28,37 @@ DEFAULT = "temperature"
 
 _SHOWN = {"nll": "NLL", "brier": "Brier", "ece": "ECE", "mean_dice": "Dice"}
 _LISTED = 20  # images that the table on screen shows
+_COLUMNS = 3  # classes that have columns of their own there; of more, the largest are named
+ABSENT = "–"  # noqa: RUF001 a dash, as tables have it
 
 
 def evaluate(project: ProjectPath, as_json: AsJson = False) -> None:
     """Judge this round's model on the validation and test images."""
+    clock = Clock()
     from askmask.loop.loop import Loop
+    from askmask.metrics.coverage import coverage_notes
 
-    with Project.open(project) as opened, progress_bars(console) as show:
-        rows = Loop(opened, on_progress=show).evaluate()
+    screen = progress_console(as_json=as_json)
+    with Project.open(project) as opened, progress_bars(screen) as show:
+        loop = Loop(opened, on_progress=clock.listening(show))
+        clock.lap("loading")
+        rows = loop.evaluate()
+        names, evaluation = opened.source.classes.names, opened.config.evaluation
+        nothing_to_judge = not (opened.roles.validation or opened.roles.test)
+    clock.lap("saving")
+    if nothing_to_judge:
+        screen.print(
+            "Nothing was judged: no image is kept for validation or testing. Give whole images "
+            "with their masks, and keep some by data.validation in askmask.yaml (a number of "
+            "images) or by data.test (names of splits)."
+        )
     if as_json:
         print_json([asdict(row) for row in rows])
-        return
-    console.print(metric_table(rows))
+    else:
+        console.print(metric_tables(rows))
+        for note in [] if nothing_to_judge else coverage_notes(rows, names, evaluation):
+            console.print(note)
+    screen.print(clock.words())
 
 
 def calibrate(
@@ -54,14 +74,18 @@ def calibrate(
     as_json: AsJson = False,
 ) -> None:
     """Make the newest model's confidence mean what it says, and show before and after."""
+    clock = Clock()
     from askmask.loop.calibrate import fit_recalibration
     from askmask.loop.compare_queries import compare_queries
     from askmask.loop.loop import Loop
+    from askmask.metrics.coverage import coverage_notes
 
     screen = progress_console(as_json=as_json)
-    with Project.open(project) as opened, progress_bars(screen) as show:
+    with Project.open(project) as opened, progress_bars(screen) as bars:
+        show = clock.listening(bars)
         loop = Loop(opened, on_progress=show)
         model = opened.model()
+        clock.lap("loading")
         round, chosen = model.round, _method(method, opened)
         stored = None
         if chosen == "none":
@@ -71,6 +95,7 @@ def calibrate(
             model = model.recalibrate(stored)
         rows = loop.evaluate(round)
         queries = None
+        notes = coverage_notes(rows, opened.source.classes.names, opened.config.evaluation)
         if compare_query:
             queries = compare_queries(model, report=show)
     if as_json:
@@ -80,12 +105,15 @@ def calibrate(
         print_json(facts | {"rows": [asdict(row) for row in rows]})
         return
     console.print(comparison(rows))
+    for note in notes:
+        console.print(note)
     if stored is None:
         console.print(f"Round {round} is not recalibrated.")
-        return
-    console.print(f"Round {round}: {stored.words()}")
+    else:
+        console.print(f"Round {round}: {stored.words()}")
     if queries is not None:
         console.print(queries.words())
+    console.print(clock.words())
 
 
 def predict(
@@ -101,6 +129,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Write masks, confidence maps and a table for any images, by the newest model."""
+    clock = Clock()
     from askmask.loop.predict import predict_files
 
     check_out(out)
@@ -108,15 +137,20 @@ def predict(
     screen = progress_console(as_json=as_json)
     with Project.open(project) as opened, progress_bars(screen) as show:
         model = opened.model()
-        how = reading(orientation, channels, None)
-        found = predict_files(model, files, out, scale=scale, reading=how, report=show)
-        names = opened.source.classes.names
+        clock.lap("loading")
+        how, heard = reading(orientation, channels, None), clock.listening(show)
+        found = predict_files(model, files, out, scale=scale, reading=how, report=heard)
+        names, evaluation = opened.source.classes.names, opened.config.evaluation
     if as_json:
         lines = [asdict(line) for line in found.images]
         facts = {"round": model.round, "classes": names, "ignored": ignored}
         print_json(facts | {"images": lines, "problems": found.problems})
     else:
         _show(found, names, out, ignored)
+        if any(line.objects is not None for line in found.images):
+            smallest = evaluation.min_object_pixels
+            console.print(f"Objects have {smallest} pixels or more (evaluation.min_object_pixels).")
+    screen.print(clock.words())
     found.check(out)
 
 
@@ -151,20 +185,18 @@ def samples(
 
 
 def comparison(rows: Sequence[MetricRow]) -> Table:
-    """Scores before and after recalibration, a line per split and group."""
+    """Scores before and after recalibration, a line per split, group and score."""
     from askmask.metrics.recalibrated import PREFIX
 
-    table = Table(title="Before > after recalibration", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for heading in ("split", "group", *_SHOWN.values()):
-        table.add_column(heading, no_wrap=True)
+    table = Table(title="Before and after recalibration", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("split", "group", "score", "before", "after"):
+        table.add_column(heading, overflow="fold")
     values = {(r.split, r.group, r.metric): r.value for r in rows if r.class_name == "all"}
     for split, group in dict.fromkeys((r.split, r.group) for r in rows if r.split != "all"):
-        cells = []
-        for name in _SHOWN:
-            before = values.get((split, group, name), math.nan)
-            after = values.get((split, group, PREFIX + name))
-            cells.append(f"{before:.4f}" + ("" if after is None else f" > {after:.4f}"))
-        table.add_row(split, group, *cells)
+        for name, shown in _SHOWN.items():
+            pair = (values.get((split, group, key), math.nan) for key in (name, PREFIX + name))
+            cells = (ABSENT if math.isnan(value) else f"{value:.4f}" for value in pair)
+            table.add_row(split, group, shown, *cells)
     return table
 
 
@@ -192,19 +224,29 @@ def _image_files(images: Path, out: Path) -> tuple[list[StoredFile], int]:
 
 
 def _show(found: Predictions, names: tuple[str, ...], out: Path, ignored: int) -> None:
-    table = Table(title=f"{len(found.images)} images predicted")
-    for heading in ("image", *names, "confidence", "expected accuracy", "objects"):
-        table.add_column(heading)
-    for line in found.images[:_LISTED]:
-        shares = (f"{share:.1%}" for share in line.shares)
-        expected = "–" if line.expected_accuracy is None else f"{line.expected_accuracy:.3f}"  # noqa: RUF001
-        objects = "–" if line.objects is None else str(line.objects)  # noqa: RUF001
-        table.add_row(line.image, *shares, f"{line.mean_confidence:.3f}", expected, objects)
-    console.print(table)
+    console.print(prediction_table(found, names))
     if len(found.images) > _LISTED:
         console.print(f"... and {len(found.images) - _LISTED} more, see predictions.csv")
     if ignored:
         console.print(f"{ignored} files that are no images were left out.")
     if any(line.expected_accuracy is None for line in found.images):
         console.print("Not recalibrated: `askmask calibrate` makes confidence mean accuracy.")
-    console.print(f"Masks, confidence maps and predictions.csv: {out}")
+    console.say(f"Masks, confidence maps and predictions.csv: {out}")
+
+
+def prediction_table(found: Predictions, names: Sequence[str]) -> Table:
+    """Predicted images, a line each; with many classes only the largest shares are named."""
+    table = Table(title=f"{len(found.images)} images predicted")
+    has_columns = len(names) <= _COLUMNS
+    shares = names if has_columns else ("largest classes",)
+    for heading in ("image", *shares, "confidence", "expected accuracy", "objects"):
+        table.add_column(heading, overflow="fold")
+    for line in found.images[:_LISTED]:
+        told = [f"{share:.1%}" for share in line.shares]
+        if not has_columns:
+            order = sorted(range(len(names)), key=lambda index: -line.shares[index])
+            told = [", ".join(f"{names[index]} {told[index]}" for index in order[:_COLUMNS])]
+        expected = ABSENT if line.expected_accuracy is None else f"{line.expected_accuracy:.3f}"
+        objects = ABSENT if line.objects is None else str(line.objects)
+        table.add_row(line.image, *told, f"{line.mean_confidence:.3f}", expected, objects)
+    return table

@@ -3,10 +3,11 @@
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -31,7 +32,11 @@ def print_json(value: object) -> None:
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Listener]:
     """Bars for the phases of a loop, drawn while the block runs."""
-    columns = (TextColumn("{task.description:28}"), BarColumn(), TextColumn("{task.completed}"))
+    columns = (
+        _plain_column("{task.description:28}"),
+        BarColumn(),
+        _plain_column("{task.completed}"),
+    )
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
         tasks: dict[tuple[int, str], TaskID] = {}
 
@@ -45,16 +50,24 @@ def progress_bars(console: Console) -> Iterator[Listener]:
         yield show
 
 
-def metric_table(rows: tuple[MetricRow, ...]) -> Table:
-    """Metrics as a table: a line per split, group, class and metric; reliability bins left out."""
-    table = Table(title="Metrics on valid pixels")
-    for heading in ("split", "group", "class", "metric", "value", "count"):
-        table.add_column(heading)
-    for row in rows:
-        if row.bin is None:
-            names = (row.split, row.group, row.class_name, row.metric)
-            table.add_row(*names, f"{row.value:.4f}", str(row.count))
-    return table
+def metric_tables(rows: Sequence[MetricRow]) -> Group:
+    """Metrics as a table for each split and group, a line per class and metric; bins left out."""
+    tables = []
+    for split, group in dict.fromkeys((row.split, row.group) for row in rows):
+        title = f"Metrics on valid pixels: split {split}, group {group}"
+        table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
+        for heading in ("class", "metric", "value", "count"):
+            table.add_column(heading, overflow="fold")
+        for row in rows:
+            if row.bin is None and (row.split, row.group) == (split, group):
+                table.add_row(row.class_name, row.metric, f"{row.value:.4f}", str(row.count))
+        tables.append(table)
+    return Group(*tables)
+
+
+def _plain_column(text: str) -> TextColumn:
+    """Text of a progress bar, in which names are no markup."""
+    return TextColumn(text, markup=False)
 
 
 def _plain(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from askmask.cli.arguments import AsJson, Overrides, ProjectPath, console
+from askmask.cli.arguments import AsJson, Overrides, ProjectPath, console, progress_console
 from askmask.cli.file_options import (
     Channels,
     ClassNames,
@@ -26,12 +26,14 @@ from askmask.cli.file_options import (
 )
 from askmask.cli.folders import ImageFolders, prepare_images
 from askmask.cli.output import print_json, progress_bars
-from askmask.config import load_config
+from askmask.cli.screen import Clock, command
+from askmask.config import load_config, load_written_config
+from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
 from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import read_answers, write_query
 from askmask.loop.project import CONFIG_NAME, Project
-from askmask.records import Query
+from askmask.records import UNLABELLED, Answer, Query
 from askmask.runtime.staging import staged_folder
 
 
@@ -78,22 +80,30 @@ def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
 
 def train(project: ProjectPath) -> None:
     """Fit this round's model to everything labelled so far."""
+    clock = Clock()
     from askmask.loop.loop import Loop
 
     with Project.open(project) as opened, progress_bars(console) as show:
-        record = Loop(opened, on_progress=show).train()
+        loop = Loop(opened, on_progress=clock.listening(show))
+        clock.lap("loading")
+        record = loop.train()
+    clock.lap("saving and recalibrating")
     console.print(
         f"Round {record.round}: trained {record.steps} steps in {record.elapsed_seconds:.0f} s, "
-        f"last loss {record.loss:.3f}. Next: askmask evaluate {project}, askmask ask {project}"
+        f"last loss {record.loss:.3f}. {clock.words()}"
     )
+    console.say(f"Next: {command('evaluate', project)}, {command('ask', project)}")
 
 
 def ask(project: ProjectPath, as_json: AsJson = False) -> None:
     """Choose what to label next, and write it as files to be painted."""
+    clock = Clock()
     from askmask.loop.loop import Loop
 
-    with Project.open(project) as opened, progress_bars(console) as show:
-        loop = Loop(opened, on_progress=show)
+    screen = progress_console(as_json=as_json)
+    with Project.open(project) as opened, progress_bars(screen) as show:
+        loop = Loop(opened, on_progress=clock.listening(show))
+        clock.lap("loading")
         query = loop.ask()
         folder = write_query(
             query_folder(opened, query),
@@ -102,19 +112,21 @@ def ask(project: ProjectPath, as_json: AsJson = False) -> None:
             score=lambda image_id: loop.score_map(image_id, query.round),
             prediction=lambda image_id: loop.predicted_labels(image_id, query.round - 1),
         )
+    clock.lap("writing")
+    screen.print(clock.words())
     if as_json:
         print_json(asdict(query) | {"folder": str(folder)})
         return
     table = Table(title=f"Round {query.round}: {query.acquisition}, {len(query.items)} asked")
     for heading in ("#", "image", "row", "col", "size", "score"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for item in query.items:
         region = item.region
         size = f"{region.height}x{region.width}"
         place = (str(item.rank + 1), region.image_id, str(region.row), str(region.col), size)
         table.add_row(*place, f"{item.score:.4g}")
     console.print(table)
-    console.print(f"Paint *_mask.png in {folder}, then: askmask tell {project}")
+    console.say(f"Paint *_mask.png in {folder}, then: {command('tell', project)}")
 
 
 def tell(  # noqa: PLR0913, PLR0917 - one per fact about the files
@@ -154,13 +166,21 @@ def tell(  # noqa: PLR0913, PLR0917 - one per fact about the files
                 "Save a mask beside its region, or name another folder with --folder."
             )
         open_regions = {item.region for item in opened.store.unanswered(query.round)}
-        new = [answer for answer in answers if answer.region in open_regions]
+        new = [a for a in answers if a.region in open_regions or _is_corrected(opened, a)]
         count = Loop(opened).tell(new)
         left = len(opened.store.unanswered(query.round))
     console.print(
         f"Kept {count} answers ({len(answers) - count} were known); {left} regions of round "
-        f"{query.round} are open. Next: askmask train {project}"
+        f"{query.round} are open."
     )
+    console.say(f"Next: {command('train', project)}")
+
+
+def _is_corrected(project: Project, answer: Answer) -> bool:
+    """Whether a mask gives some pixel another label than is known."""
+    labels = answer.mask.labels
+    known = project.store.labelled_region(answer.region).labels
+    return bool(((labels != UNLABELLED) & (labels != known)).any())
 
 
 def status(project: ProjectPath, as_json: AsJson = False) -> None:
@@ -224,7 +244,7 @@ def init_project(
         begun = begin_project(unfinished, settings)
     for note in begun.notes:
         console.print(note)
-    console.print(
+    console.say(
         f"Project {root}: {begun.labelled} labelled images to start from, {begun.validation} kept "
         f"for validation, {begun.pool} in the pool. Settings, and why: {root / CONFIG_NAME}"
     )
@@ -233,10 +253,26 @@ def init_project(
             "No image is kept for validation, so nothing will tell whether the model gets "
             "better: label a few whole images, and give their masks."
         )
-    first = "askmask serve" if begun.labelled == 0 else "askmask train"
-    console.print(
-        f"Next: {first} {root}" + ("" if begun.labelled == 0 else f", or askmask serve {root}")
-    )
+    console.print(_means_of(root))
+    first = "serve" if begun.labelled == 0 else "train"
+    others = "" if begun.labelled == 0 else f", or {command('serve', root)}"
+    console.say(f"Next: {command(first, root)}{others}")
+
+
+def _means_of(root: Path) -> str:
+    """Which classes the means of a new project cover, and the setting that changes it."""
+    from askmask.metrics.coverage import means_cover
+
+    config = load_written_config(root / CONFIG_NAME)
+    names = open_source(config.data).classes.names
+    has_background = config.evaluation.has_background
+    words = means_cover(names, has_background=has_background)
+    if has_background:
+        words += (
+            " If it is a class like the others, set evaluation.has_background to false in "
+            "askmask.yaml before you train."
+        )
+    return words
 
 
 def query_folder(project: Project, query: Query) -> Path:
@@ -245,6 +281,8 @@ def query_folder(project: Project, query: Query) -> Path:
 
 
 def _status(project: Project) -> dict[str, object]:
+    from askmask.metrics.coverage import means_cover, objects_are, rule_of
+
     store = project.store
     query = store.newest_query()
     present = 0 if query is None else query.round
@@ -261,9 +299,16 @@ def _status(project: Project) -> dict[str, object]:
         "regions_open": len(store.unanswered(present)) if query else 0,
         "models": [project.model_path(n).name for n in sorted({r.round for r in trained})],
     }
+    facts["means"] = means_cover(
+        project.source.classes.names, has_background=project.config.evaluation.has_background
+    )
     if newest is not None:
+        rows = store.metrics(newest.round)
+        rule = rule_of(row.metric for row in rows)
+        if rule is not None:
+            facts["objects"] = objects_are(rule)
         wanted = ("mean_dice", "object_f1", "ece", "recalibrated_ece", "nll", "brier")
-        for row in store.metrics(newest.round):
+        for row in rows:
             if row.metric in wanted and (row.group, row.class_name) == ("all", "all"):
                 facts[f"{row.split}_{row.metric}"] = round(row.value, 4)
     return facts

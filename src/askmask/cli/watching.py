@@ -23,11 +23,11 @@ def watch_grid(console: Console, out: Path, config: Config) -> Iterator[None]:
     Trials may run in other processes: they are followed through their progress files.
     """
     columns = (
-        TextColumn("{task.description:44}"),
+        TextColumn("{task.description:44}", markup=False),
         BarColumn(bar_width=30),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[phase]}"),
+        TextColumn("{task.fields[phase]}", markup=False),
     )
     stopped = threading.Event()
     with Progress(*columns, console=console) as bars:

@@ -4,7 +4,13 @@
 key names the nearest key that exists.
 """
 
-from askmask.config.reading import dump_config, load_config, parse_config, with_overrides
+from askmask.config.reading import (
+    dump_config,
+    load_config,
+    load_written_config,
+    parse_config,
+    with_overrides,
+)
 from askmask.config.sections import (
     AugmentConfig,
     CalibrationConfig,
@@ -15,6 +21,7 @@ from askmask.config.sections import (
     GridConfig,
     ImageConfig,
     ModelConfig,
+    ObjectRule,
     QueryConfig,
     RegionConfig,
     RestartRule,
@@ -34,6 +41,7 @@ __all__ = [
     "GridConfig",
     "ImageConfig",
     "ModelConfig",
+    "ObjectRule",
     "QueryConfig",
     "RegionConfig",
     "RestartRule",
@@ -43,6 +51,7 @@ __all__ = [
     "commented_yaml",
     "dump_config",
     "load_config",
+    "load_written_config",
     "parse_config",
     "with_overrides",
 ]

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from askmask.config.retired import without_retired
-from askmask.config.sections import Config
+from askmask.config.sections import Config, EvaluationConfig
 from askmask.errors import ConfigError
 
 
@@ -29,20 +29,28 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     ConfigError
         If the file is missing or no YAML mapping, or a key or value is not allowed.
     """
-    if not path.is_file():
-        raise ConfigError(f"no config file {str(path)!r}. Give the path of a YAML file.")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"expected YAML in {str(path)!r}, but: {error}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(
-            f"expected a mapping of settings in {str(path)!r}, got {type(tree).__name__}."
-        )
+    tree = _read_tree(path)
     _resolve_paths(tree, path.resolve().parent)
     for override in overrides:
         _apply_override(tree, override)
     return parse_config(tree, str(path))
+
+
+def load_written_config(path: Path) -> Config:
+    """Read a config that askmask wrote for a project or a run, possibly an earlier version of it.
+
+    Such a file holds every key. One that came later is absent in older files, and then has the
+    value that held before it could be chosen, so that scores of one project mean one thing.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    section = _read_tree(path).get("evaluation")
+    others = set(EvaluationConfig.model_fields) - {"object_rule"}
+    is_older = isinstance(section, dict) and set(section) == others
+    return load_config(path, ["evaluation.object_rule=one_to_one"] if is_older else [])
 
 
 def parse_config(tree: dict[str, Any], where: str = "config") -> Config:
@@ -74,6 +82,20 @@ def with_overrides(config: Config, overrides: dict[str, Any]) -> Config:
     for key, value in overrides.items():
         _set(tree, key.split("."), value)
     return parse_config(tree, "overrides")
+
+
+def _read_tree(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"no config file {str(path)!r}. Give the path of a YAML file.")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected YAML in {str(path)!r}, but: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"expected a mapping of settings in {str(path)!r}, got {type(tree).__name__}."
+        )
+    return tree
 
 
 def _resolve_paths(tree: dict[str, Any], base: Path) -> None:

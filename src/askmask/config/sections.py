@@ -11,6 +11,10 @@ Grid = Literal["regular", "paper"]
 """Where windows lie along an axis: see `askmask.query.regions.window_origins`."""
 
 
+ObjectRule = Literal["glas", "one_to_one"]
+"""Which predicted objects are right: see `askmask.metrics.objects.ObjectScores`."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
@@ -208,15 +212,19 @@ class EvaluationConfig(_Section):
     `samples` 0 judges the pass without dropout, n > 0 the mean of n Monte Carlo samples. A network
     whose batch norms lie behind its dropout (``two_decoder_resnet50``) needs n > 0: their
     statistics are those of activations with dropout.
-    `calibration_bins` are equally wide; `min_object_pixels` drops smaller predicted objects;
-    objects are scored only if `objects` is true. Class 0 is a background that means over classes
-    and objects leave out, unless `has_background` is false.
+    `calibration_bins` are equally wide. Objects are scored only if `objects` is true; smaller ones
+    than `min_object_pixels` are left out, true and predicted ones alike (`init` sets it from the
+    known masks). A predicted object is right by `object_rule`: ``"glas"`` if it covers more than
+    half of the true object that it overlaps most, ``"one_to_one"`` in the best pairing in which
+    each covers half of its own true object or more. Class 0 is a background that means over
+    classes and objects leave out, unless `has_background` is false.
     """
 
     samples: int = Field(0, ge=0, le=10_000)
     calibration_bins: int = Field(10, ge=2, le=100)
     objects: bool = True
     has_background: bool = True
+    object_rule: ObjectRule = "glas"
     min_object_pixels: int = Field(100, ge=1)
     boundary_threshold: float = Field(0.5, gt=0, lt=1)
 

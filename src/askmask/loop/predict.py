@@ -147,6 +147,7 @@ class _Engine:
             "models": list(self._weights),
             "recalibration": self._recalibration_name(),
             "scale": self._scale,
+            "min_object_pixels": self._project.config.evaluation.min_object_pixels,
         }
 
     def headings(self) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from askmask.config import Config, commented_yaml, load_config, with_overrides
+from askmask.config import Config, commented_yaml, load_written_config, with_overrides
 from askmask.data.from_config import open_source
 from askmask.data.roles import Roles, assign_roles
 from askmask.data.source import Source
@@ -119,7 +119,7 @@ class Project:
                 f"expected a project in {str(root)!r}, found no {CONFIG_NAME}. "
                 "Make one with `askmask init`."
             )
-        return cls(root, load_config(path), source)
+        return cls(root, load_written_config(path), source)
 
     def with_config(self, config: Config) -> "Project":
         """Return the same open project under other settings; `close` either, once.

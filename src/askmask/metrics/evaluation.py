@@ -140,7 +140,10 @@ class Evaluation:
     def _new_sums(self) -> "_Sums":
         n_classes = len(self.classes)
         has_background = self.config.has_background
-        objects = {index: ObjectScores() for index in range(int(has_background), n_classes)}
+        objects = {
+            index: ObjectScores(self.config.object_rule, self.config.min_object_pixels)
+            for index in range(int(has_background), n_classes)
+        }
         return _Sums(
             ConfusionCounts(n_classes, has_background=has_background),
             CalibrationSums(n_classes, self.config.calibration_bins),
@@ -169,7 +172,7 @@ class _Sums:
         yield MetricRow(split, group, ALL, "aurc", area, self.calibration.n_pixels)
         if not self.objects:
             return
-        pooled = ObjectScores()
+        pooled = ObjectScores(next(iter(self.objects.values())).rule)
         for scores in self.objects.values():
             pooled.merge(scores)
         yield from pooled.rows(split, group, ALL)

@@ -5,12 +5,14 @@ such a raster from a prediction, `connected_objects` from any set of pixels.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int32, Int64, Integer
 from scipy import ndimage, sparse
 
+from askmask.config import ObjectRule
 from askmask.errors import ShapeError
 from askmask.records import MetricRow
 
@@ -18,6 +20,9 @@ Pixels = npt.NDArray[np.bool_]
 Box = tuple[slice, slice]
 
 _NEIGHBOURS = np.ones((3, 3), np.bool_)
+
+BY_RULE: Final = "object_f1_by_"
+"""What the name of a row begins with that gives ``object_f1`` again under the name of its rule."""
 
 
 def connected_objects(pixels: Bool[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
@@ -86,6 +91,16 @@ def _without_small(objects: npt.NDArray[np.int32], min_pixels: int) -> npt.NDArr
     return np.where(keep[objects], objects, 0).astype(np.int32)
 
 
+def _counted(
+    objects: npt.NDArray[np.integer], valid: Pixels, min_pixels: int
+) -> npt.NDArray[np.int64]:
+    """Valid parts of at least `min_pixels` pixels, numbered 1 ... n without gaps."""
+    numbered = _numbered(objects, valid)
+    if min_pixels <= 1:
+        return numbered
+    return _numbered(_without_small(numbered.astype(np.int32), min_pixels), valid)
+
+
 def _parts(inside: Pixels, cores: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Part 1 ... n of each pixel of one component; valid inside it only."""
     seeds = np.where(inside, cores, 0)
@@ -114,14 +129,22 @@ class ObjectScores:
 
     Attributes
     ----------
+    rule : str
+        Which predicted objects are true positives. ``"glas"``: those that cover more than half of
+        the true object that they overlap most (ties: the lower id), as the code of the GlaS
+        contest has it. ``"one_to_one"``: as many as can each be paired with an own true object of
+        which they cover half or more.
+    min_pixels : int
+        Objects with fewer valid pixels do not count, true and predicted ones alike.
     n_true, n_predicted, n_matched : int
-        Objects seen, and true positives: the largest number of predicted objects that can each be
-        paired with an own true object of which they cover at least 50 %.
+        Objects seen, and true positives.
     weighted : (2, 3) float64 array
         Rows: true objects, predicted objects. Columns: sum of areas, of area x Dice, of
         area x Hausdorff distance.
     """
 
+    rule: ObjectRule = "glas"
+    min_pixels: int = 1
     n_true: int = 0
     n_predicted: int = 0
     n_matched: int = 0
@@ -141,7 +164,7 @@ class ObjectScores:
             Object ids, 0 outside; any positive ids. Not modified.
         valid : (H, W) bool array
             Pixels that count. Elsewhere both rasters are taken as 0: an object counts with its
-            valid part, and not at all if it has none.
+            valid part, and not at all if that has fewer than `min_pixels` pixels.
 
         Raises
         ------
@@ -158,10 +181,11 @@ class ObjectScores:
                 "expected object ids >= 0, got negative ones. Write 0 outside objects and where "
                 "nobody labelled."
             )
-        pairs = _Pairs(_numbered(true, valid), _numbered(predicted, valid))
+        pairs = _Pairs(*(_counted(raster, valid, self.min_pixels) for raster in (true, predicted)))
         self.n_true += len(pairs.areas[0])
         self.n_predicted += len(pairs.areas[1])
-        self.n_matched += _n_matched(pairs.overlap, pairs.areas[0])
+        matched = _n_by_most_overlap if self.rule == "glas" else _n_one_to_one
+        self.n_matched += matched(pairs.overlap, pairs.areas[0])
         for side in (0, 1):
             areas, dice, distances = pairs.areas[side], pairs.dice(side), pairs.distances(side)
             self.weighted[side] += (areas.sum(), areas @ dice, areas @ distances)
@@ -185,11 +209,12 @@ class ObjectScores:
         -------
         list of MetricRow
             ``object_precision`` = matched / predicted, ``object_recall`` = matched / true,
-            ``object_f1`` = 2 matched / (predicted + true); ``object_dice`` in [0, 1] and
+            ``object_f1`` = 2 matched / (predicted + true), and again as ``object_f1_by_glas`` or
+            ``object_f1_by_one_to_one``, which tells the rule; ``object_dice`` in [0, 1] and
             ``object_hausdorff`` in pixels, each half the area-weighted mean over the true objects
             plus half that over the predicted ones. NaN with count 0 where nothing is to be
             divided; if the set has objects of one kind only, their mean is the score (Dice 0).
-            The count of the last three is true + predicted objects.
+            The count of all but the first two is true + predicted objects.
 
         Notes
         -----
@@ -202,15 +227,18 @@ class ObjectScores:
         References
         ----------
         Sirinukunwattana et al. 2017, "Gland segmentation in colon histology images: the GlaS
-        challenge contest", section 5; arXiv:1603.00275. Pooling over the set and the distance
+        challenge contest", section 5; arXiv:1603.00275, and ``F1score.m`` of its evaluation code,
+        which published numbers come from. Pooling over the set and the distance
         where an image has no other object are our convention.
         """
         n_objects = self.n_true + self.n_predicted
         dice, distance = self._halves(1), self._halves(2)
+        f1 = _share(2 * self.n_matched, n_objects)
         scores = (
             ("object_precision", _share(self.n_matched, self.n_predicted), self.n_predicted),
             ("object_recall", _share(self.n_matched, self.n_true), self.n_true),
-            ("object_f1", _share(2 * self.n_matched, n_objects), n_objects),
+            ("object_f1", f1, n_objects),
+            (BY_RULE + self.rule, f1, n_objects),
             ("object_dice", dice, n_objects),
             ("object_hausdorff", distance, n_objects),
         )
@@ -340,7 +368,18 @@ def _boxes(objects: npt.NDArray[np.int64]) -> Int64[np.ndarray, "n 4"]:
     return np.array(found, np.int64).reshape(-1, 4)
 
 
-def _n_matched(overlap: Int64[np.ndarray, "t p"], true_areas: Int64[np.ndarray, " t"]) -> int:
+def _n_by_most_overlap(
+    overlap: Int64[np.ndarray, "t p"], true_areas: Int64[np.ndarray, " t"]
+) -> int:
+    """Predictions that cover more than half of the true object that they overlap most."""
+    if not overlap.size:
+        return 0
+    partners = overlap.argmax(axis=0)  # of equal overlaps the first, as the contest's code does
+    shared = np.take_along_axis(overlap, partners[None], axis=0)[0]
+    return int((2 * shared > true_areas[partners]).sum())
+
+
+def _n_one_to_one(overlap: Int64[np.ndarray, "t p"], true_areas: Int64[np.ndarray, " t"]) -> int:
     """Size of the largest one-to-one pairing in which each true object is covered by half."""
     covered = (2 * overlap >= true_areas[:, None]) & (overlap > 0)
     if not covered.any():

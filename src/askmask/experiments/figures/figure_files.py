@@ -9,7 +9,7 @@ from typing import Final
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from askmask.config import load_config
+from askmask.config import load_written_config
 from askmask.errors import ProjectError
 from askmask.experiments.figures.agreement import agreement_figure, agreements, write_agreements
 from askmask.experiments.figures.gallery import class_colour
@@ -212,7 +212,7 @@ def draw_figures(run: Path, folder: Path, *, paper: bool) -> list[Path]:
         If no round of the run was judged yet.
     """
     rows = collect(run)
-    config = load_config(run / "config.yaml")
+    config = load_written_config(run / "config.yaml")
     paths = draw_run(rows, folder, paper=paper)
     if not paths:
         raise ProjectError(

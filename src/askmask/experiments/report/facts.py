@@ -8,6 +8,7 @@ from askmask.data.from_config import open_source
 from askmask.data.roles import assign_roles
 from askmask.errors import AskmaskError
 from askmask.experiments.report.report import DataFacts
+from askmask.metrics.coverage import means_cover, objects_are
 from askmask.records import ImageInfo
 
 
@@ -33,8 +34,14 @@ def data_facts(config: Config) -> DataFacts:
     terms = {
         "Data": "; ".join(told),
         "Classes": ", ".join(source.classes.names),
+        "Means over classes": means_cover(
+            source.classes.names, has_background=config.evaluation.has_background
+        ),
         "Image sizes": _sizes(infos.values()),
     }
+    if config.evaluation.objects:
+        rule, smallest = config.evaluation.object_rule, config.evaluation.min_object_pixels
+        terms["Objects"] = objects_are(rule, smallest)
     return DataFacts(terms, source.classes.names)
 
 

@@ -22,6 +22,7 @@ from askmask.experiments.stats.curves import (
 )
 from askmask.experiments.stats.measures import METRICS, RECALIBRATED, Metric, metric_named
 from askmask.experiments.stats.verdict import Comparison, p_text
+from askmask.metrics.coverage import rule_of
 
 ABSENT = "–"  # noqa: RUF001 a dash, as tables have it
 
@@ -56,7 +57,9 @@ def final_scores(rows: Sequence[ResultRow], split: str, group: str) -> Table:
         "Labelled fraction",
         *(_heading(m) for m in shown),
     )
-    return Table(f"Split {split}, group {group}", headings, tuple(cells))
+    rule = rule_of({row.metric for row in rows})
+    caption = f"Split {split}, group {group}" + (f"; objects by the rule {rule}" if rule else "")
+    return Table(caption, headings, tuple(cells))
 
 
 def recalibration(rows: Sequence[ResultRow], split: str) -> Table | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from askmask.config import Config, load_config
+from askmask.config import Config, load_written_config
 from askmask.errors import ProjectError
 from askmask.experiments.run.results import ResultRow, read_results
 
@@ -46,7 +46,7 @@ def read_run(path: Path) -> Run:
             f"expected a run in {str(path)!r}, found no config.yaml. "
             "Make one with `askmask simulate`."
         )
-    return Run(path, load_config(path / "config.yaml"), read_results(path / "results.csv"))
+    return Run(path, load_written_config(path / "config.yaml"), read_results(path / "results.csv"))
 
 
 def merge(runs: Sequence[Run]) -> list[ResultRow]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from askmask.config import Config, dump_config, load_config
+from askmask.config import Config, dump_config, load_written_config
 from askmask.errors import ProjectError
 from askmask.experiments.report.asked import draw_asked, pictures
 from askmask.experiments.report.report import GalleryItem
@@ -132,7 +132,7 @@ def collect(out: Path) -> list[ResultRow]:
             f"expected a run in {str(out)!r}, found no config.yaml. "
             "Make one with `askmask simulate`."
         )
-    config = load_config(path)
+    config = load_written_config(path)
     rows: list[ResultRow] = []
     for trial in trials(config):
         root = out / "trials" / trial.name
@@ -186,7 +186,7 @@ def _claim(out: Path, config: Config, *, resume: bool) -> None:
                 f"expected an empty folder, found a run in {str(out)!r}. "
                 "Add --resume to go on with it, or choose another folder."
             )
-        if load_config(path) != config:
+        if load_written_config(path) != config:
             raise ProjectError(
                 f"expected the settings of the run in {str(out)!r}, got others. Give the same "
                 f"config (it is saved as {str(path)!r}), or choose another folder."

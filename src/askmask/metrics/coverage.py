@@ -1,0 +1,74 @@
+"""What the scores of a table cover, in words: classes of a mean, objects, and the rule of a match.
+
+A score that leaves something out says so beside itself; these are the sentences.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from askmask.config import EvaluationConfig, ObjectRule
+from askmask.metrics.objects import BY_RULE
+from askmask.records import MetricRow
+
+_RULES: dict[ObjectRule, str] = {
+    "glas": "GlaS rule, a prediction is right if it covers more than half of the true object that "
+    "it overlaps most",
+    "one_to_one": "one-to-one rule, the best pairing in which each prediction covers half of its "
+    "true object or more",
+}
+
+
+def means_cover(names: Sequence[str], *, has_background: bool) -> str:
+    """Which classes a mean over classes covers.
+
+    Examples
+    --------
+    >>> means_cover(("sky", "roof", "tree"), has_background=True)
+    'Means cover roof, tree; sky is the background (class 0) and left out.'
+    >>> means_cover(("sky", "roof", "tree"), has_background=False)
+    'Means cover all 3 classes: sky, roof, tree.'
+    """
+    if has_background:
+        return (
+            f"Means cover {', '.join(names[1:])}; {names[0]} is the background (class 0) and "
+            "left out."
+        )
+    return f"Means cover all {len(names)} classes: {', '.join(names)}."
+
+
+def rule_of(metrics: Iterable[str]) -> ObjectRule | None:
+    """By which rule the object scores of a table were made; None if it has none.
+
+    Tables that do not tell are older than the choice: then it was one to one.
+
+    Parameters
+    ----------
+    metrics : iterable of str
+        Names of the table's metrics.
+
+    Examples
+    --------
+    >>> rule_of(["object_f1", "object_f1_by_glas"]), rule_of(["object_f1"]), rule_of(["nll"])
+    ('glas', 'one_to_one', None)
+    """
+    names = set(metrics)
+    for rule in _RULES:
+        if BY_RULE + rule in names:
+            return rule
+    return "one_to_one" if "object_f1" in names else None
+
+
+def objects_are(rule: ObjectRule, min_pixels: int | None = None) -> str:
+    """How objects were matched, and which were too small to count."""
+    words = f"Objects: {_RULES[rule]}"
+    if min_pixels is not None and min_pixels > 1:
+        words += f"; those under {min_pixels} pixels are left out, true and predicted ones alike"
+    return words + "."
+
+
+def coverage_notes(
+    rows: Iterable[MetricRow], names: Sequence[str], config: EvaluationConfig
+) -> list[str]:
+    """Return what a table of these rows must say beside it."""
+    rule = rule_of(row.metric for row in rows)
+    notes = [means_cover(names, has_background=config.has_background)]
+    return notes if rule is None else [*notes, objects_are(rule, config.min_object_pixels)]

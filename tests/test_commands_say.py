@@ -1,0 +1,174 @@
+"""What commands say and take: a correction told again, what a mean covers, the time, the next."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from askmask.cli.main import app
+from askmask.config import Config, dump_config, load_config, load_written_config
+from askmask.loop.project import Project
+from askmask.records import UNLABELLED
+from discs import draw_discs
+
+Build = Callable[..., Config]
+TINY = [
+    "device=cpu", "threads=1", "data.start=2", "data.validation=2",
+    "model.name=unet", "model.options={base_channels: 8, depth: 2}", "training.steps=4",
+    "training.batch_size=2", "training.crop=48", "sampling.samples=2",
+    "query.region.size=[24, 24]", "query.region.stride=8", "query.region.budget_regions=2",
+]  # fmt: skip
+
+
+def call(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def project(tmp_path: Path, disc_dataset: Path) -> Path:
+    root = tmp_path / "my project"
+    call("init", root, "--data", disc_dataset, *TINY)
+    return root
+
+
+def painted(project: Path) -> Path:
+    """Ask, and paint the first region with class 0 alone; return the painted mask."""
+    call("train", project)
+    folder = Path(json.loads(call("ask", project, "--json"))["folder"])
+    stem = min(folder.glob("001_*_prediction.png")).name.replace("_prediction.png", "")
+    path = folder / f"{stem}_mask.png"
+    Image.fromarray(np.zeros((24, 24), np.uint8)).save(path)
+    return path
+
+
+def test_a_corrected_mask_told_again_is_taken(project: Path) -> None:
+    path = painted(project)
+    assert "Kept 1 answers (0 were known)" in call("tell", project)
+    assert "Kept 0 answers (1 were known)" in call("tell", project)
+    corrected = np.zeros((24, 24), np.uint8)
+    corrected[:12] = 1
+    Image.fromarray(corrected).save(path)
+    assert "Kept 1 answers (0 were known)" in call("tell", project)
+    with Project.open(project) as opened:
+        query = opened.store.newest_query()
+        assert query is not None
+        labels = opened.store.labelled_region(query.items[0].region).labels
+    assert (labels == corrected).all()
+    assert "Kept 0 answers (1 were known)" in call("tell", project)
+
+
+def test_pixels_that_a_correction_leaves_open_keep_their_labels(project: Path) -> None:
+    path = painted(project)
+    call("tell", project)
+    unsure = np.full((24, 24), 255, np.uint8)
+    Image.fromarray(unsure).save(path)
+    assert "Kept 0 answers (1 were known)" in call("tell", project, "--kind", "index")
+    with Project.open(project) as opened:
+        query = opened.store.newest_query()
+        assert query is not None
+        assert (opened.store.labelled_region(query.items[0].region).labels != UNLABELLED).all()
+
+
+def test_next_commands_are_quoted_for_the_shell(project: Path) -> None:
+    said = call("train", project)
+    assert f"Next: askmask evaluate '{project}', askmask ask '{project}'" in said
+    assert f"then: askmask tell '{project}'" in call("ask", project)
+
+
+def test_commands_say_where_their_time_went_also_into_a_pipe(project: Path) -> None:
+    trained = " ".join(call("train", project).split())
+    assert "Time: loading" in trained
+    assert all(f"{doing} " in trained for doing in ("training", "saving and recalibrating"))
+    assert "evaluating " in " ".join(call("evaluate", project).split())
+    asked = " ".join(call("ask", project).split())
+    assert all(f", {doing} " in asked for doing in ("scoring", "writing"))
+
+
+def test_json_stays_alone_on_stdout(project: Path) -> None:
+    call("train", project)
+    assert isinstance(json.loads(call("evaluate", project, "--json")), list)
+    assert "items" in json.loads(call("ask", project, "--json"))
+
+
+def test_tables_say_which_classes_a_mean_covers_and_how_objects_were_matched(
+    project: Path, tmp_path: Path, disc_dataset: Path
+) -> None:
+    call("train", project)
+    table = " ".join(call("evaluate", project).split())
+    first, *others = json.loads((disc_dataset / "dataset.json").read_text())["classes"]
+    left_out = f"{first} is the background (class 0) and left out."
+    assert f"Means cover {', '.join(others)}; {left_out}" in table
+    assert "Objects: GlaS rule" in table
+    status = json.loads(call("status", project, "--json"))
+    assert left_out in status["means"]
+    assert "GlaS rule" in status["objects"]
+    assert left_out in " ".join(call("calibrate", project).split())
+    flat = tmp_path / "flat"
+    overrides = [*TINY, "evaluation.has_background=false"]
+    said = " ".join(call("init", flat, "--data", disc_dataset, *overrides).split())
+    assert f"Means cover all {1 + len(others)} classes: {first}, " in said
+
+
+def test_init_says_that_class_0_is_taken_for_a_background_and_how_to_change_it(
+    tmp_path: Path,
+) -> None:
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    images.mkdir()
+    masks.mkdir()
+    for number in range(3):
+        picture, mask = draw_discs(number, 64)
+        Image.fromarray(picture).save(images / f"{number}.png")
+        Image.fromarray(mask.labels.astype(np.uint8)).save(masks / f"{number}.png")
+    where = ["--images", images, "--masks", masks, "--classes", "sky,roof [flat]"]
+    said = " ".join(call("init", tmp_path / "p", *where, *TINY, "data.start=all").split())
+    assert "Means cover roof [flat]; sky is the background (class 0) and left out." in said
+    assert "evaluation.has_background" in said
+
+
+def test_evaluate_without_validation_says_why_it_is_empty(
+    tmp_path: Path, disc_dataset: Path
+) -> None:
+    root = tmp_path / "p"
+    call(
+        "init", root, "--data", disc_dataset, *TINY, "data.validation=0", "calibration.method=none"
+    )
+    call("train", root)
+    said = " ".join(call("evaluate", root).split())
+    assert "Nothing was judged: no image is kept for validation or testing" in said
+    assert "data.validation" in said
+
+
+class TestObjectRuleOfOlderFiles:
+    """A file that askmask wrote before the rule could be chosen means one to one."""
+
+    def test_a_whole_config_without_the_rule_is_one_to_one(
+        self, tmp_path: Path, disc_config: Build
+    ) -> None:
+        path = tmp_path / "config.yaml"
+        whole = dump_config(disc_config())
+        assert "  object_rule: glas\n" in whole
+        path.write_text(whole.replace("  object_rule: glas\n", ""), encoding="utf-8")
+        assert load_written_config(path).evaluation.object_rule == "one_to_one"
+        path.write_text(whole, encoding="utf-8")
+        assert load_written_config(path).evaluation.object_rule == "glas"
+
+    def test_what_a_person_wrote_in_a_few_lines_has_the_default(self, tmp_path: Path) -> None:
+        path = tmp_path / "config.yaml"
+        path.write_text("data: {path: .}\nevaluation: {samples: 3}\n", encoding="utf-8")
+        assert load_written_config(path) == load_config(path)
+        assert load_config(path).evaluation.object_rule == "glas"
+
+    def test_an_older_project_goes_on_as_it_was_judged(self, project: Path) -> None:
+        path = project / "askmask.yaml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("  object_rule: glas\n", ""), encoding="utf-8")
+        call("train", project)
+        metrics = {row["metric"] for row in json.loads(call("evaluate", project, "--json"))}
+        assert "object_f1_by_one_to_one" in metrics
+        assert "one-to-one rule" in " ".join(call("evaluate", project).split())
