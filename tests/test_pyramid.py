@@ -18,7 +18,8 @@ from askmask.models.contract import Model
 from askmask.models.dropout import NoNoise
 from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, SameConv
 from askmask.models.imagenet import fill_imagenet, read_checked
-from askmask.models.pyramid import Pyramid, upsample
+from askmask.models.pyramid import Pyramid
+from askmask.models.pyramid_grid import upsample
 from askmask.testing.networks import ModelContract, RecordingNoise, keyed, random_images
 from small_models import SMALL_LITE, small_pyramid
 

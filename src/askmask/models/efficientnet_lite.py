@@ -152,10 +152,13 @@ class EfficientNetLite(nn.Module):
                 levels.append(x)
         return tuple(levels)
 
-    def blocks(self) -> Iterator[Block]:
-        """Every block, in the order of computation."""
+    def stages_of_blocks(self) -> Iterator[list[Block]]:
+        """Blocks of every stage, in the order of computation."""
         for stage in self.stages:
             assert isinstance(stage, nn.Sequential)
-            for block in stage:
-                assert isinstance(block, Block)
-                yield block
+            yield [block for block in stage if isinstance(block, Block)]
+
+    def blocks(self) -> Iterator[Block]:
+        """Every block, in the order of computation."""
+        for stage in self.stages_of_blocks():
+            yield from stage

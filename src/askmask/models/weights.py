@@ -163,6 +163,16 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Hex digest (BLAKE2b, 128 bits) of the names and values of tensors."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in tensors.items():
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(values.numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _check_exists(path: Path) -> None:
     if not path.is_file():
         raise WeightsError(

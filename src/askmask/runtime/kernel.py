@@ -29,7 +29,10 @@ SWITCH: Final = "ASKMASK_KERNEL"
 """Environment variable: ``off`` leaves the kernel unused."""
 
 _FOLDER: Final = Path(__file__).with_name("native")
-_SOURCES: Final = tuple(_FOLDER / f"{name}.cpp" for name in ("sampling", "masks", "counting"))
+_SOURCES: Final = tuple(
+    _FOLDER / f"{name}.cpp" for name in ("sampling", "masks", "counting", "pyramid")
+)
+_HEADERS: Final = (_FOLDER / "floats.h",)
 _FLAGS: Final = (
     "-O3",
     "-march=native",
@@ -121,6 +124,120 @@ class Kernel:
             *(ctypes.c_int64(n) for n in (samples, height, width, heads)),
         )
 
+    def norm_relu_drop(
+        self, x: Tensor, norm: tuple[Tensor, Tensor], groups: int, masks: Tensor | None, *, p: float
+    ) -> None:
+        """Group norm (epsilon 1e-5), ReLU and dropout of `x`, in place.
+
+        Parameters
+        ----------
+        x : (B, D, H, W) tensor
+            Channels last in memory, bfloat16 or float32; D a multiple of 16 and at most 512.
+        norm : two (D,) float32 tensors
+            Weight and bias.
+        groups : int
+            Divides D.
+        masks : (B, bytes) uint8 tensor or None
+            See `askmask.models.dropout.packed_keep_mask`; None drops nothing.
+        p : float
+            Probability of dropping, with `masks` only.
+        """
+        run = getattr(self._library, f"norm_relu_drop_{_suffix(x)}")
+        batch, channels, height, width = x.shape
+        run(
+            *(_pointer(tensor) for tensor in (_rows(x), *norm, masks)),
+            *(ctypes.c_int64(n) for n in (batch, height * width, channels, groups)),
+            ctypes.c_int64(_bytes_per_sample(masks)),
+            ctypes.c_float(1e-5),
+            ctypes.c_float(1 / (1 - p)),
+        )
+
+    def norm_relu_drop_heads(
+        self,
+        x: Tensor,
+        norm: tuple[Tensor, Tensor],
+        groups: int,
+        masks: Tensor | None,
+        heads: tuple[Tensor, Tensor],
+        *,
+        p: float,
+    ) -> Tensor:
+        """`norm_relu_drop`, then a 1x1 convolution; `x` is not modified.
+
+        Parameters
+        ----------
+        x, norm, groups, masks, p
+            As in `norm_relu_drop`.
+        heads : (K, D) and (K,) float32 tensors
+            Weights and biases.
+
+        Returns
+        -------
+        (B, K, H, W) float32 tensor
+        """
+        run = getattr(self._library, f"norm_relu_drop_heads_{_suffix(x)}")
+        batch, channels, height, width = x.shape
+        out = torch.empty(batch, len(heads[0]), height, width)
+        run(
+            *(_pointer(tensor) for tensor in (_rows(x), *norm, masks, *heads, out)),
+            *(ctypes.c_int64(n) for n in (batch, height * width, channels, groups)),
+            *(ctypes.c_int64(n) for n in (_bytes_per_sample(masks), len(heads[0]))),
+            ctypes.c_float(1e-5),
+            ctypes.c_float(1 / (1 - p)),
+        )
+        return out
+
+    def add_upsampled(
+        self, coarse: Tensor, term: Tensor, masks: Tensor | None, out: Tensor, *, p: float
+    ) -> None:
+        """Coarse maps at twice the resolution plus a finer term, then dropout, into `out`.
+
+        Parameters
+        ----------
+        coarse : (B, D, h, w) tensor
+            As `x` in `norm_relu_drop`; feature i comes to lie at place 2 i + 1.
+        term : (1, D, 2 h, 2 w) tensor
+            The same for every sample.
+        masks, p
+            As in `norm_relu_drop`.
+        out : (B, D, 2 h, 2 w) tensor
+            Result.
+        """
+        run = getattr(self._library, f"add_upsampled_{_suffix(coarse)}")
+        batch, channels, height, width = coarse.shape
+        tensors = (_rows(coarse), _rows(term), _rows(out), masks)
+        run(
+            *(_pointer(tensor) for tensor in tensors),
+            *(ctypes.c_int64(n) for n in (batch, height, width, channels)),
+            ctypes.c_int64(_bytes_per_sample(masks)),
+            ctypes.c_float(1 / (1 - p)),
+        )
+
+    def add_pyramid_samples(
+        self, logits: Tensor, base: Tensor, sums: Tensor, n_classes: int
+    ) -> None:
+        """Add samples to `sums`, in place.
+
+        Parameters
+        ----------
+        logits : (B, K, h, w) float32 tensor
+            At stride 4: of each class, or of two classes the second minus the first; then, if
+            wanted, those of a contour, contour minus none.
+        base : (K, H, W) float32 tensor
+            Added at full resolution; H <= 4 h, W <= 4 w.
+        sums : (M, H, W) float32 tensor
+            Probabilities of each class; entropy; votes for each class, of two for the second
+            only; contour.
+        n_classes : int
+            C >= 2.
+        """
+        batch, heads, height, width = logits.shape
+        self._library.add_pyramid_samples(
+            *(_pointer(tensor) for tensor in (logits, base, sums)),
+            *(ctypes.c_int64(n) for n in (batch, heads, n_classes, height, width)),
+            *(ctypes.c_int64(n) for n in sums.shape[1:]),
+        )
+
     def count_pixels(
         self,
         probs: npt.NDArray[np.floating],
@@ -205,7 +322,7 @@ def load_kernel() -> Kernel | None:
 def kernel_path() -> Path:
     """Where the kernel of these sources, these flags and this processor is or will be."""
     digest = hashlib.blake2b(digest_size=8)
-    for source in _SOURCES:
+    for source in (*_SOURCES, *_HEADERS):
         digest.update(source.read_bytes())
     digest.update(" ".join((*_FLAGS, platform.machine(), _processor())).encode())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -243,6 +360,15 @@ def _processor() -> str:
 
 def _suffix(x: Tensor) -> str:
     return "bf16" if x.dtype == torch.bfloat16 else "fp32"
+
+
+def _rows(x: Tensor) -> Tensor:
+    """View maps that are channels last in memory as (B, H, W, D)."""
+    return x.permute(0, 2, 3, 1)
+
+
+def _bytes_per_sample(masks: Tensor | None) -> int:
+    return 0 if masks is None else masks.shape[1]
 
 
 def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:

@@ -3,7 +3,6 @@
 Whether the weights are fresh, and whether a failed training is repeated, is for the caller.
 """
 
-import hashlib
 import logging
 import math
 import time
@@ -19,6 +18,7 @@ from askmask.config import TrainingConfig
 from askmask.errors import SourceError
 from askmask.models.contract import Model
 from askmask.models.dropout import GeneratorNoise
+from askmask.models.weights import digest_tensors
 from askmask.runtime.compute import use_bf16
 from askmask.seeds import torch_generator
 from askmask.training import plan
@@ -213,11 +213,7 @@ def _planned(
 
 def digest_weights(model: Model) -> str:
     """Hex digest of the names and values of a model's weights and buffers."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return digest_tensors(model.state_dict())
 
 
 class _Kept:

@@ -38,6 +38,16 @@ class Frozen(ABC):
     rounding, mask for mask; with bfloat16, up to its rounding. The network is not changed.
     """
 
+    features_key: str | None = None
+    """Names what `features` depend on beside the image and the dtype; None if there are none."""
+
+    def features(self, image: Float[Tensor, "1 3 H W"]) -> tuple[Tensor, ...]:  # noqa: ARG002
+        """Return what no training changes of an image: it may be kept for other rounds.
+
+        Empty for a network without such a part.
+        """
+        return ()
+
     @abstractmethod
     def start(
         self,
@@ -45,11 +55,12 @@ class Frozen(ABC):
         *,
         boundary: bool,
         scaling: LogitScaling | None = None,
+        features: tuple[Tensor, ...] = (),
     ) -> ImageSamples:
         """Compute what no dropout touches.
 
         `boundary`: whether to sample the boundary head, too; `scaling`: recalibration of the class
-        logits.
+        logits; `features`: those of this image, not modified; empty to compute them, too.
 
         Raises
         ------

@@ -38,6 +38,7 @@ class PlainFrozen(Frozen):
         *,
         boundary: bool,
         scaling: LogitScaling | None = None,
+        features: tuple[Tensor, ...] = (),
     ) -> ImageSamples:
         """Run the prefix; see `Frozen.start`."""
         with predicting(self._model, self._dtype):

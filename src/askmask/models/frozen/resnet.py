@@ -113,7 +113,7 @@ class FrozenUnit:
             if unit.projection is None
             else self.activation.fold_into(unit.projection.weight.flatten(1), None, dtype)
         )
-        self._weight2 = _scaled(unit.conv2.weight, scale3, dtype)
+        self._weight2 = scaled(unit.conv2.weight, scale3, dtype)
         self._bias2 = shift3.to(dtype)
         self._dilation = int(unit.conv2.dilation[0])
         self._stride = int(unit.conv2.stride[0])
@@ -188,14 +188,14 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Float[Tensor, "D"], Float[Tensor, "D"]
 
 def _fold_stem(stem: Stem) -> tuple[Tensor, Tensor]:
     scale, shift = affine(stem.norm)
-    return _scaled(stem.conv.weight, scale, torch.float32), shift.float()
+    return scaled(stem.conv.weight, scale, torch.float32), shift.float()
 
 
-def _scaled(
+def scaled(
     weight: Float[Tensor, "E D h w"], scale: Float[Tensor, "E"], dtype: torch.dtype
 ) -> Float[Tensor, "E D h w"]:
     """Weights times a factor for each output, rounded once; channels last."""
-    scaled = torch.empty_like(weight, dtype=dtype, memory_format=torch.channels_last)
+    result = torch.empty_like(weight, dtype=dtype, memory_format=torch.channels_last)
     for number, factor in enumerate(scale):  # all at once would need their float64 copies
-        scaled[number] = weight[number].double() * factor
-    return scaled
+        result[number] = weight[number].double() * factor
+    return result

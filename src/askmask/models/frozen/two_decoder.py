@@ -62,6 +62,7 @@ class FrozenTwoDecoder(Frozen):
         *,
         boundary: bool,
         scaling: LogitScaling | None = None,
+        features: tuple[Tensor, ...] = (),  # noqa: ARG002 - there are none
     ) -> ImageSamples:
         """Run stages 1 and 2 and the first unit of stage 3; see `Frozen.start`."""
         x, grid = self.encoder.stem(image)
@@ -75,9 +76,9 @@ class FrozenTwoDecoder(Frozen):
         x, grid = self.run(stage3[0], x, grid)
         logits2 = [logits.clone() for logits in self.heads[boundary][0](coarse, grid, self.memory)]
         size = (image.shape[2], image.shape[3])
-        features, sums = x.clone(), RunningSums(self.n_classes, scaling)
+        kept, sums = x.clone(), RunningSums(self.n_classes, scaling)
         self.memory.clear()  # the first stages' maps are larger than what samples need
-        return _TwoDecoderSamples(self, features, grid, logits2, size, sums)
+        return _TwoDecoderSamples(self, kept, grid, logits2, size, sums)
 
     def run(self, unit: FrozenUnit, x: Rows, grid: Grid) -> tuple[Rows, Grid]:
         """Output of a unit; `x` may be overwritten."""
