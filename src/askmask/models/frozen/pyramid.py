@@ -6,7 +6,6 @@ then two small convolutions at strides 16 and 8, a separable one at stride 4, an
 classes only the difference of the logits is made, for their softmax needs no more.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -105,7 +104,6 @@ class FrozenPyramid(Frozen):
             [term.contiguous(memory_format=torch.channels_last) for term in terms],
             (mixing[0] @ weight, mixing[0] @ bias),
             self.steps.new_sums(base, self.n_classes),
-            base.nbytes,
         )
 
     def samples_at_a_time(self, height: int, width: int) -> int:
@@ -138,28 +136,14 @@ class _PyramidSamples(ImageSamples):
         terms: list[Maps],
         heads: tuple[Float[Tensor, "K D"], Float[Tensor, "K"]],
         sums: Sums,
-        base_bytes: int,
     ) -> None:
         self._network = network
         self._terms = terms
         self._heads = heads
         self._sums = sums
-        self._base_bytes = base_bytes
-
-    @property
-    def nbytes(self) -> int:
-        return self._base_bytes + sum(term.nbytes for term in self._terms)
-
-    def clear(self) -> None:
-        self._sums.clear()
 
     @torch.no_grad()
-    def draw(
-        self,
-        noise: KeyedNoise | NoNoise,
-        n_samples: int,
-        after_each: Callable[[], None] | None = None,
-    ) -> None:
+    def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
         network, steps = self._network, self._network.steps
         fine, eighth, sixteenth, coarsest = self._terms
         x = steps.dropped(coarsest, noise, n_samples, "stride32")
@@ -169,12 +153,7 @@ class _PyramidSamples(ImageSamples):
             x = steps.norm_relu_drop(x, norm, noise, layer)
         x = steps.add_upsampled(x, fine, noise, "stride4")
         x = network.pointwise(network.depthwise(x))
-        logits = steps.heads(x, network.last_norm, noise, "heads", self._heads)
-        together = n_samples if after_each is None else 1
-        for part in torch.split(logits, together):
-            self._sums.add(part)
-            if after_each is not None:
-                after_each()
+        self._sums.add(steps.heads(x, network.last_norm, noise, "heads", self._heads))
 
     def result(self) -> tuple[SampleSums, Float[Tensor, "H W"] | None]:
         return self._sums.result()

@@ -87,10 +87,6 @@ class Sums(ABC):
         """Add B samples."""
 
     @abstractmethod
-    def clear(self) -> None:
-        """Forget every sample."""
-
-    @abstractmethod
     def result(self) -> tuple[SampleSums, Float[Tensor, "H W"] | None]:
         """Sums so far, and the mean probability of a contour; new tensors, float32."""
 
@@ -146,10 +142,6 @@ class _PlainSums(Sums):
         self._class_heads = 1 if n_classes == 2 else n_classes
         self._sums = RunningSums(n_classes)
         self._contour: Tensor | None = None
-
-    def clear(self) -> None:
-        self._sums.clear()
-        self._contour = None
 
     def add(self, logits: Float[Tensor, "B K h w"]) -> None:
         height, width = self._base.shape[1:]
@@ -240,9 +232,6 @@ class _CompiledSums(Sums):
         self._kernel = kernel
         self._rows = 4 if n_classes == 2 else 2 * n_classes + 1  # and one for the contour
         self._has_contour = len(base) > (1 if n_classes == 2 else n_classes)
-        self.clear()
-
-    def clear(self) -> None:
         self._sums: Tensor | None = None
         self._n_samples = 0
 
