@@ -360,21 +360,22 @@ def init(root: Path, *overrides: str, options: PrepareOptions = TWO, **folders: 
     init_project(root / "p" / "q", None, settings, folders=images)
 
 
-def test_images_that_no_network_can_look_at_are_named_by_init(tmp_path: Path) -> None:
+def test_images_that_no_network_can_look_at_are_left_out_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(tmp_path / "images" / "fine.png", photograph(40, 40))
     save(tmp_path / "images" / "thin.png", photograph(31, 400))
-    with pytest.raises(PrepareError, match=r"'thin.png' is \(31, 400\) .*at least 32 x 32"):
+    init(tmp_path)
+    assert "thin" in capsys.readouterr().out
+    with Project.open(tmp_path / "p" / "q") as project:
+        assert project.pool_ids == ("fine",)
+
+
+def test_set_of_images_that_are_all_too_small_leaves_nothing(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "thin.png", photograph(31, 400))
+    with pytest.raises(SourceError, match=r"at least 32 x 32 .* 31 x 400 \(image 'thin'\)"):
         init(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
-
-
-def test_small_images_of_a_prepared_data_set_are_named_too(tmp_path: Path) -> None:
-    save(tmp_path / "images" / "thin.png", photograph(31, 400))
-    options = PrepareOptions(classes=("a", "b"), allow_missing_masks=True)
-    prepare(tmp_path, options, masks=None)
-    with pytest.raises(SourceError, match=r"at least 32 x 32 .* got 'thin' \(31 x 400\)"):
-        init_project(tmp_path / "p", tmp_path / "out", [])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "out"]
 
 
 @pytest.mark.parametrize("override", ["serve.train_afer=7", "data.validation=99", "seed=x"])

@@ -155,7 +155,6 @@ def folder_options(  # noqa: PLR0913 - one per fact about the files
     allow_missing_masks: bool = False,
     groups: Path | None = None,
     scale: float = 1.0,
-    smallest_side: int = 1,
 ) -> PrepareOptions:
     """Options of a folder; `classes` is names by commas or the path of a ``classes.json``."""
     is_file = classes is not None and classes.endswith(".json")
@@ -176,7 +175,6 @@ def folder_options(  # noqa: PLR0913 - one per fact about the files
         allow_missing_masks=allow_missing_masks,
         groups=groups,
         scale=scale,
-        smallest_side=smallest_side,
     )
 
 

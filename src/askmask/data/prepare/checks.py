@@ -10,7 +10,7 @@ from askmask.data.pictures.picture import AS_STORED, Orientation, Reading
 from askmask.data.prepare.pairing import Item
 from askmask.data.ranges import ValueCounts
 from askmask.data.rasters import Raw, decode_raw
-from askmask.data.scaling import scaled_size, shrink_mask
+from askmask.data.scaling import shrink_mask
 from askmask.errors import SourceError
 from askmask.records import Mask
 
@@ -32,28 +32,12 @@ class Findings:
     values: ValueCounts = field(default_factory=ValueCounts)
 
 
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """What is asked of the files beyond that they can be read.
-
-    Parameters
-    ----------
-    scale : float
-        The scale to be applied: a mask must have a labelled pixel after it.
-    smallest_side : int
-        Rows and columns that every image must have after scaling.
-    """
-
-    scale: float = 1.0
-    smallest_side: int = 1
-
-
 def check_items(
     items: Sequence[Item],
     rule: MaskRule | None,
     *,
     reading: Reading = AS_STORED,
-    demands: Demands | None = None,
+    scale: float = 1.0,
     on_item: Callable[[], None] = lambda: None,
 ) -> Findings:
     """Open every image and mask; holds one of each at a time.
@@ -66,8 +50,8 @@ def check_items(
         How to read the masks; None leaves them out.
     reading : Reading, optional
         What the owner says of the image files.
-    demands : Demands, optional
-        What else they must be.
+    scale : float
+        The scale to be applied: a mask must have a labelled pixel after it.
     on_item : callable
         Called after each image.
 
@@ -78,11 +62,11 @@ def check_items(
         value that means nothing, sizes that differ, masks without a labelled pixel, and images of
         different depth.
     """
-    findings, demands = Findings(), demands or Demands()
+    findings = Findings()
     for item in items:
-        size = _check_image(item, reading, demands, findings)
+        size = _check_image(item, reading, findings)
         if rule is not None and item.has_mask:
-            _check_mask(item, rule, size, demands.scale, findings)
+            _check_mask(item, rule, size, scale, findings)
         on_item()
     if findings.deep is not None and findings.shallow is not None:
         findings.problems.append(
@@ -99,9 +83,7 @@ def reading_of(item: Item, reading: Reading) -> Reading:
     return Reading(Orientation.APPLY, reading.channels, reading.white_is_zero)
 
 
-def _check_image(
-    item: Item, reading: Reading, demands: Demands, findings: Findings
-) -> tuple[int, ...] | None:
+def _check_image(item: Item, reading: Reading, findings: Findings) -> tuple[int, ...] | None:
     """Size of the image; None if it cannot be read."""
     try:
         raw = decode_raw(item.image.read(), item.image.name, reading_of(item, reading))
@@ -109,16 +91,7 @@ def _check_image(
         findings.problems.append(str(error))
         return None
     _note_depth(raw, item.image.name, findings)
-    size = raw.shape[0], raw.shape[1]
-    small = scaled_size(*size, demands.scale)
-    if min(small) < demands.smallest_side:
-        scaled = "" if demands.scale == 1 else f", {small} at scale {demands.scale}"
-        findings.problems.append(
-            f"{item.image.name!r} is {size} (rows, columns){scaled}: expected at least "
-            f"{demands.smallest_side} x {demands.smallest_side} pixels, or a network has nothing "
-            "to look at. Remove it, or join small images into larger ones."
-        )
-    return size
+    return raw.shape[:2]
 
 
 def _note_depth(raw: Raw, name: str, findings: Findings) -> None:

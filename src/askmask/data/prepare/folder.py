@@ -64,8 +64,6 @@ class PrepareOptions:
         Whether each 16-bit image has a range of its own.
     reading : Reading
         What the owner says of files that are turned, show 0 white, or have more channels.
-    smallest_side : int
-        Rows and columns that every image must have after scaling.
     """
 
     kind: str = AUTO
@@ -84,7 +82,6 @@ class PrepareOptions:
     percentiles: Percentiles = PERCENTILES
     range_per_image: bool = False
     reading: Reading = AS_STORED
-    smallest_side: int = 1
 
     @property
     def masks(self) -> MaskOptions:
@@ -181,7 +178,6 @@ def make_plan(
         scale=options.scale,
         ranges=RangeChoice(options.value_range, options.percentiles, options.range_per_image),
         reading=options.reading,
-        smallest_side=options.smallest_side,
     )
 
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from askmask.data.pictures.opening import open_picture
 from askmask.data.pictures.picture import UPRIGHT, Picture
-from askmask.data.prepare.checks import Demands, check_items, reading_of
+from askmask.data.prepare.checks import check_items, reading_of
 from askmask.data.prepare.pairing import Item
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.data.prepare.writing import Plan
@@ -143,9 +143,8 @@ def look(
     on_item : callable
         Called twice for each image.
     """
-    demands = Demands(plan.scale, plan.smallest_side)
     findings = check_items(
-        plan.items, plan.rule, reading=plan.reading, demands=demands, on_item=on_item
+        plan.items, plan.rule, reading=plan.reading, scale=plan.scale, on_item=on_item
     )
     images, masks = _Groups(), _Groups()
     seen, knows_objects = [], False

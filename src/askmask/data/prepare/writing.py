@@ -11,7 +11,6 @@ import numpy.typing as npt
 from askmask.data.masks import MaskRule
 from askmask.data.pictures.picture import AS_STORED, Reading
 from askmask.data.prepare.checks import (
-    Demands,
     Findings,
     ProgressCallback,
     check_items,
@@ -46,8 +45,6 @@ class Plan:
         Which values of 16-bit images become black and white.
     reading : Reading
         What the owner says of the image files.
-    smallest_side : int
-        Rows and columns that every image must have after scaling.
     """
 
     items: Sequence[Item]
@@ -57,7 +54,6 @@ class Plan:
     scale: float = 1.0
     ranges: RangeChoice = MEASURED
     reading: Reading = AS_STORED
-    smallest_side: int = 1
 
 
 @dataclass(frozen=True)
@@ -145,7 +141,7 @@ def write_dataset(
         plan.items,
         plan.rule,
         reading=plan.reading,
-        demands=Demands(plan.scale, plan.smallest_side),
+        scale=plan.scale,
         on_item=ticks.advance,
     )
     range_problems = plan.ranges.problems(findings.deep, findings.shallow)
