@@ -9,6 +9,7 @@ import pytest
 from askmask.config import Config
 from askmask.errors import ProjectError
 from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import START, Project
 from askmask.query.strategies.typical import typical_and_spread
 from askmask.seeds import numpy_generator
@@ -60,6 +61,44 @@ def test_first_query_needs_no_label(tmp_path: Path, disc_config: Build, acquisit
         regions = [item.region for item in query.items]
         assert not any(a.overlaps(b) for n, a in enumerate(regions) for b in regions[:n])
         assert {region.image_id for region in regions} <= set(project.roles.pool)
+
+
+@pytest.mark.parametrize("acquisition", ["predictive_entropy", "random"])
+def test_ask_makes_the_cold_start_itself(
+    tmp_path: Path, disc_config: Build, acquisition: str
+) -> None:
+    config = disc_config(data={"start": "none"}, query={"acquisition": acquisition})
+    with Project.create(tmp_path / "p", config) as project:
+        loop = Loop(project)
+        query = loop.ask()
+
+        assert (query.round, query.acquisition, query.model) == (1, "random", None)
+        assert loop.ask() == query  # again while it is open
+        assert project.config.query.acquisition == acquisition
+
+
+def test_the_circle_closes_without_any_mask(tmp_path: Path, disc_config: Build) -> None:
+    config = disc_config(
+        data={"start": "none", "validation": 0, "test": []}, calibration={"method": "none"}
+    )
+    with Project.create(tmp_path / "p", config) as project:
+        loop, oracle = Loop(project), MaskOracle(project.source)
+        first = loop.ask()
+        loop.tell(oracle.answer(item.region, 1) for item in first.items)
+        loop.train()
+        second = loop.ask()
+
+        assert (second.round, second.acquisition) == (2, "predictive_entropy")
+        assert second.model == "round_001.safetensors"
+
+
+def test_answers_without_a_model_are_no_cold_start(tmp_path: Path, disc_config: Build) -> None:
+    with Project.create(tmp_path / "p", disc_config(data={"start": "none"})) as project:
+        loop, oracle = Loop(project), MaskOracle(project.source)
+        query = loop.ask()
+        loop.tell(oracle.answer(item.region, 1) for item in query.items)
+        with pytest.raises(ProjectError, match="expected a model of round 1"):
+            loop.ask()
 
 
 def test_uncertainty_before_any_training_is_refused(tmp_path: Path, disc_config: Build) -> None:

@@ -131,6 +131,29 @@ def test_init_says_that_class_0_is_taken_for_a_background_and_how_to_change_it(
     assert "evaluation.has_background" in said
 
 
+def test_the_circle_by_files_begins_without_any_mask(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(3):
+        Image.fromarray(draw_discs(number, 64)[0]).save(images / f"{number}.png")
+    root = tmp_path / "p"
+    cold = ["data.start=none", "data.validation=0", "calibration.method=none"]
+    said = call("init", root, "--images", images, "--classes", "ground,disc", *TINY, *cold)
+    assert f"Next: askmask serve {root}, or askmask ask {root}" in said
+    folder = Path(json.loads(call("ask", root, "--json"))["folder"])
+    names = sorted(path.name.split("_")[-1] for path in folder.glob("001*"))
+    assert "context.png" in names
+    assert not {"prediction.png", "score.tif"} & set(names)
+    for context in folder.glob("*_context.png"):
+        mask = np.zeros((24, 24), np.uint8)
+        mask[:, 12:] = 1
+        Image.fromarray(mask).save(str(context).replace("_context.png", "_mask.png"))
+    assert "Kept 2 answers" in call("tell", root)
+    assert "Round 1: trained 4 steps" in " ".join(call("train", root).split())
+    asked = json.loads(call("ask", root, "--json"))
+    assert (asked["round"], asked["model"]) == (2, "round_001.safetensors")
+
+
 def test_evaluate_without_validation_says_why_it_is_empty(
     tmp_path: Path, disc_dataset: Path
 ) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from askmask.cli.arguments import AsJson, Scale, console, progress_console
@@ -80,9 +79,7 @@ def check(  # noqa: PLR0913, PLR0917 - one per fact about the files
         from askmask.data.prepare.contact_sheet import write_sheet
 
         count = write_sheet(overview, sheet)
-        progress_console(as_json=as_json).print(
-            f"Contact sheet of {count} images: {escape(str(sheet))}"
-        )
+        progress_console(as_json=as_json).print(f"Contact sheet of {count} images: {sheet}")
     if overview.problems:
         raise PrepareError(overview.problems)
 
@@ -124,7 +121,7 @@ def _file_table(heading: str, groups: tuple[FileGroup, ...]) -> Table:
             group.words,
             f"{group.lowest:g} to {group.highest:g}",
             small if small == large else f"{small} to {large}",
-            escape(group.example),
+            group.example,
         )
     return table
 
@@ -137,7 +134,7 @@ def _class_table(overview: Overview) -> Table:
         table.add_column(name, justify="left" if name == "class" else "right")
     for label, (name, count) in enumerate(pixels.items()):
         holding = sum(bool(s.class_pixels and s.class_pixels[label]) for s in overview.items)
-        table.add_row(escape(name), f"{count / total:.1%}", f"{count:,}", str(holding))
+        table.add_row(name, f"{count / total:.1%}", f"{count:,}", str(holding))
     if overview.unlabelled_pixels:
         table.add_row("unlabelled", "", f"{overview.unlabelled_pixels:,}", "")
     return table

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
 
 from askmask.cli.arguments import OutPath, Scale, console
@@ -136,16 +135,14 @@ def counting(
 
 def print_summary(summary: PrepareSummary, *, shown_as: Path | None = None) -> None:
     """Print what was prepared; `shown_as` is where it will be, if it is still to be moved."""
-    console.print(
-        f"{escape(str(shown_as or summary.out))}: {summary.images} images, {summary.masks} masks"
-    )
+    console.print(f"{shown_as or summary.out}: {summary.images} images, {summary.masks} masks")
     for heading, counts in (("groups", summary.groups), ("splits", summary.splits)):
         if counts:
-            listed = ", ".join(f"{escape(name)} {count}" for name, count in counts.items())
+            listed = ", ".join(f"{name} {count}" for name, count in counts.items())
             console.print(f"  {heading}: {listed}")
     shares = summary.class_shares.items() if summary.masks else ()
     if shares:
-        listed = ", ".join(f"{escape(name)} {share:.1%}" for name, share in shares)
+        listed = ", ".join(f"{name} {share:.1%}" for name, share in shares)
         console.print(f"  masks: {summary.kind}")
         console.print(f"  classes: {listed}")
     if summary.extremes is not None:

@@ -1,6 +1,7 @@
 """Commands of a project's loop: init, train, ask, tell, status."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -105,12 +106,14 @@ def ask(project: ProjectPath, as_json: AsJson = False) -> None:
         loop = Loop(opened, on_progress=clock.listening(show))
         clock.lap("loading")
         query = loop.ask()
+        is_first = query.model is None  # asked cold: no model has said anything yet
+        predicted = partial(loop.predicted_labels, round=query.round - 1)
         folder = write_query(
             query_folder(opened, query),
             query,
             opened.source,
-            score=lambda image_id: loop.score_map(image_id, query.round),
-            prediction=lambda image_id: loop.predicted_labels(image_id, query.round - 1),
+            score=lambda image_id: None if is_first else loop.score_map(image_id, query.round),
+            prediction=None if is_first else predicted,
         )
     clock.lap("writing")
     screen.print(clock.words())
@@ -254,9 +257,8 @@ def init_project(
             "better: label a few whole images, and give their masks."
         )
     console.print(_means_of(root))
-    first = "serve" if begun.labelled == 0 else "train"
-    others = "" if begun.labelled == 0 else f", or {command('serve', root)}"
-    console.say(f"Next: {command(first, root)}{others}")
+    first, other = ("serve", "ask") if begun.labelled == 0 else ("train", "serve")
+    console.say(f"Next: {command(first, root)}, or {command(other, root)}")
 
 
 def _means_of(root: Path) -> str:

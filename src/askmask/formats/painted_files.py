@@ -49,7 +49,7 @@ def write_query(
     source: Source,
     *,
     score: Callable[[str], npt.NDArray[np.float32] | None],
-    prediction: Callable[[str], Labels],
+    prediction: Callable[[str], Labels] | None,
 ) -> Path:
     """Write a query for a person.
 
@@ -64,7 +64,7 @@ def write_query(
     score : callable
         Image id to (H, W) score map, or None for the random strategy.
     prediction : callable
-        Image id to (H, W) int16 predicted labels.
+        Image id to (H, W) int16 predicted labels; None before the first model.
 
     Returns
     -------
@@ -72,11 +72,11 @@ def write_query(
         `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    maps: dict[str, tuple[npt.NDArray[np.float32] | None, Labels]] = {}
+    maps: dict[str, tuple[npt.NDArray[np.float32] | None, Labels | None]] = {}
     for item in query.items:
         image_id = item.region.image_id
         if image_id not in maps:  # an image often has several regions
-            maps[image_id] = (score(image_id), prediction(image_id))
+            maps[image_id] = (score(image_id), None if prediction is None else prediction(image_id))
         image = source.read_image(image_id)
         stem = folder / item_stem(item)
         Image.fromarray(image[item.region.slices]).save(f"{stem}.png")
@@ -84,9 +84,10 @@ def write_query(
         score_map, labels = maps[image_id]
         if score_map is not None:
             tifffile.imwrite(f"{stem}_score.tif", score_map[item.region.slices])
-        table = colour_table(len(source.classes))
-        prefilled = encode_mask(labels[item.region.slices], table)
-        Path(f"{stem}_prediction.png").write_bytes(prefilled)
+        if labels is not None:
+            table = colour_table(len(source.classes))
+            prefilled = encode_mask(labels[item.region.slices], table)
+            Path(f"{stem}_prediction.png").write_bytes(prefilled)
     facts = {"classes": list(source.classes.names), "unlabelled": 255, **asdict(query)}
     text = json.dumps(facts, indent=1)
     (folder / "query.json").write_text(text + "\n", encoding="utf-8")

@@ -4,6 +4,8 @@ One image at a time is read, sampled and scored; what is held of it afterwards i
 choice. Nothing here writes to the store.
 """
 
+import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float32, Float64, Int
 
+from askmask.config import Config, with_overrides
+from askmask.errors import AskmaskError, ConfigError, NothingToAsk, ShapeError, SourceError
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
+from askmask.models.build import starting_weights
 from askmask.progress import Listener, Progress, silent
 from askmask.query.regions import Places, places_of
 from askmask.query.regions.places import counted
@@ -22,6 +27,10 @@ from askmask.query.strategies import ScoredImage, strategy_turn
 from askmask.records import QueryItem
 from askmask.sampling.predictors import Image
 from askmask.sampling.region_features import region_features
+
+_EQUAL = 1e-6
+"""Scores of one pool that differ by less, of 1 or of their size, differ by rounding alone."""
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +121,50 @@ def propose(
             yield image
 
     items = strategy.choose(read(), turn)
+    pool.warn_of_equal_scores()
     return Proposal(items, tuple(kept), pool.tally.counts(items))
+
+
+def is_cold(project: Project) -> bool:
+    """Whether nothing is labelled and nothing was trained: the first query is to be asked cold."""
+    return project.newest_training() is None and not project.store.labelled_pixels()
+
+
+def cold_start(config: Config) -> str:
+    """Strategy before the first label: typical places if the encoder has learned something."""
+    return "random" if starting_weights(config.model) is None else "typical"
+
+
+def asking_by(project: Project, acquisition: str) -> Project:
+    """Return the same open project, asking by another strategy than its config's.
+
+    The options of the config's strategy are not for that one.
+    """
+    if acquisition == project.config.query.acquisition:
+        return project
+    others = {"query.acquisition": acquisition, "query.options": {}}
+    return project.with_config(with_overrides(project.config, others))
+
+
+def nothing_to_ask(project: Project, round: int) -> AskmaskError:
+    """Why a round found nothing to ask: a budget below every place, or no place is left."""
+    rule = strategy_turn(project.config, round)[1].rule
+    costs: list[int] = []
+    for image_id in project.pool_ids:
+        available = ~project.store.asked(image_id)
+        new_pixels = places_of(image_id, available, rule).new_pixels
+        costs += new_pixels[new_pixels > 0].tolist()
+    if costs and rule.budget_pixels is not None:
+        key = f"query.{project.config.query.unit.value}.budget_pixels"
+        return ConfigError(
+            f"expected a budget that one place to ask fits into, got {key}={rule.budget_pixels}, "
+            f"while the places that are left have {min(costs)} to {max(costs)} new pixels. Raise "
+            "the budget, or ask for smaller regions."
+        )
+    return NothingToAsk(
+        f"expected unlabelled pixels in the pool for round {round}, found none: "
+        "everything is labelled or asked. Add images, or stop here."
+    )
 
 
 def shown_score(
@@ -144,6 +196,7 @@ class _Pool:
         self._report = report
         self._strategy, self._turn = strategy_turn(project.config, round)
         self.tally = ScoreTally(len(project.source.classes))
+        self._lowest, self._highest = math.inf, -math.inf
 
     def scored(self) -> Iterator[ScoredImage]:
         """Every image that the strategy wants to see, one after another."""
@@ -164,13 +217,20 @@ class _Pool:
         image = self._image(image_id)
         if self._strategy.maps is None:
             return self._no_maps(image.shape[:2])
-        prediction = self._model.sampler.predict(
-            image,
-            seed=self._project.config.seed,
-            round=self._round,
-            image_id=image_id,
-            boundary=False,
-        )
+        try:
+            prediction = self._model.sampler.predict(
+                image,
+                seed=self._project.config.seed,
+                round=self._round,
+                image_id=image_id,
+                boundary=False,
+            )
+        except ShapeError as error:
+            raise SourceError(
+                f"image {image_id!r} of {image.shape[0]} x {image.shape[1]} pixels cannot be "
+                f"scored, so nothing can be asked: {error} Leave the image out of the data set, "
+                "or prepare it larger."
+            ) from error
         maps = self._strategy.maps(prediction.sums, self._turn).float().cpu().numpy()
         return maps[None] if maps.ndim == 2 else maps
 
@@ -180,7 +240,31 @@ class _Pool:
         values = counted(places.image_id, maps, places.available)
         if len(values):
             self.tally.add(places.image_id, values[0], places.available)
+            seen = values[0][places.available]
+            if seen.size:
+                self._lowest = min(self._lowest, float(seen.min()))
+                self._highest = max(self._highest, float(seen.max()))
         return self._strategy.utilities(places, values, self._turn)
+
+    def warn_of_equal_scores(self) -> None:
+        """Warn if no pixel of the pool scored more than another, and say what the cause may be."""
+        low, high = self._lowest, self._highest
+        if low > high or high - low > _EQUAL * max(1.0, abs(high)):  # low > high: no score map
+            return
+        config = self._project.config
+        dropout = config.model.options.get("dropout", "the network's own")
+        samples = f"model.options.dropout is {dropout}, sampling.samples {config.sampling.samples}"
+        cause = (
+            "Either the network gives every pixel the same probabilities (is it trained?), or its "
+            f"Monte Carlo samples agree everywhere ({samples})."
+        )
+        if dropout == 0:
+            cause = f"Without dropout the Monte Carlo samples are all one ({samples})."
+        _logger.warning(
+            "All scores of round %d by %s are equal to rounding (%.3g to %.3g), so the order of "
+            "this query says nothing. %s",
+            *(self._round, config.query.acquisition, low, high, cause),
+        )
 
     def _embed(self, image_id: str, boxes: Int[np.ndarray, "n 4"]) -> Float32[np.ndarray, "n D"]:
         return region_features(self._model.encoder, self._image(image_id), boxes)

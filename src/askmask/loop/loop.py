@@ -10,12 +10,20 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from askmask.errors import NothingToAsk, ProjectError
-from askmask.loop.ask import Proposal, propose, shown_score
+from askmask.errors import ProjectError
+from askmask.loop.ask import (
+    Proposal,
+    asking_by,
+    cold_start,
+    is_cold,
+    nothing_to_ask,
+    propose,
+    shown_score,
+)
 from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.evaluate import judge_round
 from askmask.loop.oracle import Oracle
-from askmask.loop.project import Project
+from askmask.loop.project import START, Project
 from askmask.loop.train import fit_round
 from askmask.progress import Listener, silent
 from askmask.query.score_histograms import write_counts
@@ -115,12 +123,16 @@ class Loop:
 
         A query that still has unanswered regions is returned again. With its number a round is
         asked while the one before is still open; `model_round` is then the round whose model asks
-        (by default the one before), `START` before the first training.
+        (by default the one before), `START` before the first training. Without both, a project
+        that has no label yet is asked cold: random places, or typical ones where the network
+        starts from learned weights.
 
         Raises
         ------
         ProjectError
             If no model was trained for the round before.
+        ConfigError
+            If no place that is left fits into the budget of pixels.
         NothingToAsk
             If everything is labelled or asked.
         """
@@ -129,14 +141,13 @@ class Loop:
         kept = store.query(number)
         if kept is not None:
             return kept
+        if round is None and model_round is None and is_cold(self.project):
+            return self.asking_by(cold_start(config)).ask(number, model_round=START)
         started = time.perf_counter()
         model = self.project.model(number - 1 if model_round is None else model_round)
         proposal = propose(self.project, number, model=model, report=self._report)
         if not proposal.items:
-            raise NothingToAsk(
-                f"expected unlabelled pixels in the pool for round {number}, found none: "
-                "everything is labelled or asked. Add images, or stop here."
-            )
+            raise nothing_to_ask(self.project, number)
         query = Query(
             round=number,
             acquisition=config.query.acquisition,
@@ -149,6 +160,13 @@ class Loop:
             write_counts(self.project.scores_path(number), proposal.scores)
         store.add_query(query)
         return query
+
+    def asking_by(self, acquisition: str) -> "Loop":
+        """Loop of the same open project, asking by another strategy than its config's."""
+        project = asking_by(self.project, acquisition)
+        if project is self.project:
+            return self
+        return Loop(project, on_progress=self._report, cache=self._cache)
 
     def propose(
         self,

@@ -18,7 +18,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from askmask.config import with_overrides
 from askmask.errors import (
     AskmaskError,
     DiskError,
@@ -28,10 +27,10 @@ from askmask.errors import (
     StoreFull,
     disk_problem,
 )
+from askmask.loop.ask import cold_start
 from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.loop import Loop
 from askmask.loop.project import START, Project
-from askmask.models.build import starting_weights
 from askmask.progress import Progress
 from askmask.query.strategies import find_strategy, strategy_names
 from askmask.records import utc_now
@@ -187,8 +186,7 @@ class Worker:
         return True
 
     def _cold_start(self) -> str:
-        """Strategy before the first label: typical places if the encoder has learned something."""
-        return "random" if starting_weights(self._project.config.model) is None else "typical"
+        return cold_start(self._project.config)
 
     def _draw_items(self, items: list[WorkItem]) -> None:
         by_name = {self._project.model_path(r).name: r for r in range(self._loop.round + 1)}
@@ -204,13 +202,7 @@ class Worker:
             self._is_asking = False
 
     def _loop_of(self, acquisition: str | None) -> Loop:
-        """Loop with another strategy than the config's; its options are not for that one."""
-        config = self._project.config
-        if acquisition is None or acquisition == config.query.acquisition:
-            return self._loop
-        others = {"query.acquisition": acquisition, "query.options": {}}
-        project = self._project.with_config(with_overrides(config, others))
-        return Loop(project, on_progress=self._on_progress)
+        return self._loop if acquisition is None else self._loop.asking_by(acquisition)
 
     def _train(self) -> bool:
         """Train and judge if enough answers came, or the newest model was not judged."""
