@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from askmask.config import Config, load_config, parse_config
+    from askmask.data.prepare.stored_files import list_images
     from askmask.data.prepared import PreparedSource
     from askmask.data.source import MemorySource, Source
     from askmask.errors import (
@@ -96,6 +97,7 @@ _HOMES = {
     "WeightsError": "errors",
     "export_project": "loop.exchange",
     "import_answers": "loop.exchange",
+    "list_images": "data.prepare.stored_files",
     "load_config": "config",
     "parse_config": "config",
     "predict_files": "loop.predict",
@@ -146,6 +148,7 @@ __all__ = [
     "WeightsError",
     "export_project",
     "import_answers",
+    "list_images",
     "load_config",
     "parse_config",
     "predict_files",

@@ -15,10 +15,9 @@ from askmask.cli.file_options import Channels, OrientationName, reading
 from askmask.cli.output import metric_tables, print_json, progress_bars
 from askmask.cli.screen import Clock
 from askmask.data.pictures.picture import Orientation
-from askmask.data.prepare.stored_files import StoredFile, list_folder
+from askmask.data.prepare.stored_files import list_folder, list_images
 from askmask.data.prepared import check_out
-from askmask.data.rasters import IMAGE_SUFFIXES
-from askmask.errors import ConfigError, SourceError, unknown_name
+from askmask.errors import ConfigError, unknown_name
 from askmask.loop.predictions import Predictions
 from askmask.loop.project import Project
 from askmask.records import MetricRow
@@ -133,7 +132,8 @@ def predict(
     from askmask.loop.predict import predict_files
 
     check_out(out)
-    files, ignored = _image_files(images, out)
+    files = list_images(images, skip=out)
+    ignored = 0 if images.is_file() else len(list_folder(images, skip=out)) - len(files)
     screen = progress_console(as_json=as_json)
     with Project.open(project) as opened, progress_bars(screen) as show:
         model = opened.model()
@@ -207,20 +207,6 @@ def _method(method: str | None, project: Project) -> str:
     if method not in METHODS:
         raise unknown_name("recalibration method", method, METHODS)
     return method
-
-
-def _image_files(images: Path, out: Path) -> tuple[list[StoredFile], int]:
-    """Image files, and the number of other ones."""
-    if images.is_file():
-        return [StoredFile(images.name, images.read_bytes)], 0
-    files = list_folder(images, skip=out)
-    found = [file for file in files if file.is_image]
-    if not found:
-        raise SourceError(
-            f"expected images in {str(images)!r}, found {len(files)} files and none that ends in "
-            f"{', '.join(sorted(IMAGE_SUFFIXES))}."
-        )
-    return found, len(files) - len(found)
 
 
 def _show(found: Predictions, names: tuple[str, ...], out: Path, ignored: int) -> None:

@@ -87,6 +87,33 @@ def list_folder(folder: Path, *, skip: Path | None = None) -> list[StoredFile]:
     return sorted(found, key=lambda file: file.name)
 
 
+def list_images(path: Path, *, skip: Path | None = None) -> list[StoredFile]:
+    """List the image files below a folder, or the one file.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, or an image.
+    skip : Path, optional
+        A folder inside it that is passed over, as in `list_folder`.
+
+    Raises
+    ------
+    SourceError
+        If there is no image; says how many other files there are.
+    """
+    if path.is_file():
+        return [StoredFile(path.name, path.read_bytes)]
+    files = list_folder(path, skip=skip)
+    found = [file for file in files if file.is_image]
+    if not found:
+        raise SourceError(
+            f"expected images in {str(path)!r}, found {len(files)} files and none that ends in "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
+    return found
+
+
 def _walk(folder: Path, skipped: Path | None, above: tuple[Path, ...]) -> Iterator[Path]:
     """Files below a folder, through links too; a link back to a folder above it is not followed."""
     here = folder.resolve()
