@@ -10,7 +10,7 @@ from askmask.data.pictures.picture import Orientation, Reading, WhiteIsZero
 from askmask.data.prepare.class_file import read_classes
 from askmask.data.prepare.folder import PrepareOptions
 from askmask.data.prepare.mask_options import MaskOptions
-from askmask.data.ranges import PERCENTILES, Percentiles, RangeChoice
+from askmask.data.ranges import PERCENTILES, Percentiles, RangeChoice, RangeRule
 from askmask.errors import ConfigError
 
 MaskKindName = Annotated[
@@ -140,6 +140,25 @@ def range_choice(text: str | None) -> RangeChoice:
     if head == _PER_IMAGE or any(part.endswith("%") for part in parts):
         raise ConfigError(f"expected two percentiles in --value-range {text!r}, like 1%,99%.")
     return RangeChoice(given=(low, high), percentiles=PERCENTILES)
+
+
+def own_range(text: str | None) -> RangeRule | None:
+    """What was said of the range of images that come one by one.
+
+    Raises
+    ------
+    ConfigError
+        If it would have to be measured over all of them.
+    """
+    if text is None:
+        return None
+    choice = range_choice(text)
+    if choice.given is None and not choice.per_image:
+        raise ConfigError(
+            f"expected --value-range as LOW,HIGH, or as image:{text} for each image by itself, got "
+            f"{text!r}: percentiles of all images are kept with a data set only."
+        )
+    return choice.given or choice.percentiles
 
 
 def folder_options(  # noqa: PLR0913 - one per fact about the files

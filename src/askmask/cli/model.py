@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 
 from askmask.cli.arguments import AsJson, OutPath, ProjectPath, console, progress_console
-from askmask.cli.file_options import Channels, OrientationName, reading
+from askmask.cli.file_options import Channels, OrientationName, ValueRange, own_range, reading
 from askmask.cli.output import metric_tables, print_json, progress_bars
 from askmask.cli.screen import Clock
 from askmask.data.pictures.picture import Orientation
@@ -125,6 +125,7 @@ def predict(
     ] = None,
     orientation: OrientationName = Orientation.APPLY,
     channels: Channels = None,
+    value_range: ValueRange = None,
     as_json: AsJson = False,
 ) -> None:
     """Write masks, confidence maps and a table for any images, by the newest model."""
@@ -139,7 +140,15 @@ def predict(
         model = opened.model()
         clock.lap("loading")
         how, heard = reading(orientation, channels, None), clock.listening(show)
-        found = predict_files(model, files, out, scale=scale, reading=how, report=heard)
+        found = predict_files(
+            model,
+            files,
+            out,
+            scale=scale,
+            reading=how,
+            value_range=own_range(value_range),
+            report=heard,
+        )
         names, evaluation = opened.source.classes.names, opened.config.evaluation
     if as_json:
         lines = [asdict(line) for line in found.images]

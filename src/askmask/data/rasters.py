@@ -162,7 +162,7 @@ def decode_image(
     if raw.dtype == np.uint16 and value_range is None:
         raise SourceError(
             f"{where!r} has 16 bits per channel, and no value range was given. "
-            "Prepare the data set with one range for all images."
+            "Say what becomes black and white: --value-range LOW,HIGH."
         )
     return to_rgb(raw, value_range)
 

@@ -23,7 +23,8 @@ from askmask.data.class_colours import colour_table
 from askmask.data.pictures.picture import AS_SHOWN, Reading
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.data.prepared import PreparedSource, check_out
-from askmask.data.rasters import decode_image, encode_instances, encode_mask
+from askmask.data.ranges import RangeRule
+from askmask.data.rasters import decode_raw, encode_instances, encode_mask, to_rgb
 from askmask.data.scaling import shrink_image
 from askmask.errors import AskmaskError, SourceError
 from askmask.loop.predictions import PredictedImage, Predictions
@@ -54,6 +55,7 @@ def predict_files(
     *,
     scale: float | None = None,
     reading: Reading = AS_SHOWN,
+    value_range: RangeRule | None = None,
     report: Listener = silent,
 ) -> Predictions:
     """Predict images by a round's model, recalibrated if it has been.
@@ -76,6 +78,9 @@ def predict_files(
     reading : Reading
         How to take files that are turned or have other channels. By default photographs are turned
         as programs show them; masks and maps come at the size of what is shown.
+    value_range : (low, high) or Percentiles, optional
+        What becomes black and white; by default as in the project's data set, in which images of
+        8 bits stay as they are. Percentiles are those of each image.
     report : callable
         Told after each image.
 
@@ -87,7 +92,7 @@ def predict_files(
         If `out` holds something.
     """
     check_out(out)
-    engine = _Engine(model, scale, reading)
+    engine = _Engine(model, scale, reading, value_range)
     for folder in ("masks", "confidence", *(["instances"] if engine.has_objects else [])):
         (out / folder).mkdir(parents=True)
     facts = json.dumps(engine.facts(), indent=1) + "\n"
@@ -116,14 +121,21 @@ def predict_files(
 class _Engine:
     """A loaded model and everything that a line of the table tells of it."""
 
-    def __init__(self, model: RoundModel, scale: float | None, reading: Reading) -> None:
+    def __init__(
+        self,
+        model: RoundModel,
+        scale: float | None,
+        reading: Reading,
+        value_range: RangeRule | None,
+    ) -> None:
         self._project = project = model.project
         self._model = model
         self._recalibration = model.recalibration
         self._weights = model.digests
         source = project.source
         prepared = source if isinstance(source, PreparedSource) else None
-        self._value_range = None if prepared is None else prepared.value_range
+        self._own_range = None if prepared is None else prepared.value_range
+        self._given_range = value_range
         own_scale = 1.0 if prepared is None else prepared.scale
         self._scale = own_scale if scale is None else scale
         self._reading = reading
@@ -168,7 +180,7 @@ class _Engine:
 
     def predict(self, file: StoredFile, out: Path) -> PredictedImage:
         """Predict one image and write its files."""
-        image = decode_image(file.read(), file.name, self._value_range, reading=self._reading)
+        image = self._read(file)
         size = image.shape[:2]
         small = image if self._scale == 1 else shrink_image(image, self._scale)
         if min(small.shape[:2]) < _SMALLEST:
@@ -198,6 +210,25 @@ class _Engine:
             mean_entropy=canvas.sum_entropy / pixels,
             objects=None if objects is None else int(objects.max()),
         )
+
+    def _read(self, file: StoredFile) -> Image:
+        """RGB of a file, in the brightness that the model has learnt."""
+        raw = decode_raw(file.read(), file.name, self._reading)
+        is_shallow = raw.dtype == np.uint8
+        if is_shallow and self._own_range is not None and self._given_range is None:
+            raise SourceError(
+                "expected more than 8 bits per channel, as the images of the project's data set "
+                "have them, got 8. Say what becomes black and white: --value-range 0,255 leaves "
+                "it as it is."
+            )
+        rule = self._given_range or (None if is_shallow else self._own_range)
+        if rule is None and not is_shallow:
+            raise SourceError(
+                "expected 8 bits per channel, as the images of the project's data set have them, "
+                "got 16. Say what becomes black and white: --value-range LOW,HIGH, or "
+                "--value-range image for each image's own range."
+            )
+        return to_rgb(raw if rule is None else raw.astype(np.uint16), rule)
 
     def _predict_tile(self, canvas: "_Canvas", image: Image, tile: "Tile", name: str) -> None:
         prediction = self._model.sums(
