@@ -26,6 +26,7 @@ from askmask.data.prepared import PreparedSource, check_out
 from askmask.data.ranges import RangeRule
 from askmask.data.rasters import decode_raw, encode_instances, encode_mask, to_rgb
 from askmask.data.scaling import shrink_image
+from askmask.data.text_cells import text_cell
 from askmask.errors import AskmaskError, SourceError
 from askmask.loop.predictions import PredictedImage, Predictions
 from askmask.loop.round_model import RoundModel
@@ -173,7 +174,7 @@ class _Engine:
     def cells(self, line: PredictedImage) -> list[object]:
         """Cells of a line; nothing where a value does not exist."""
         return [
-            *(line.image, line.height, line.width, *line.shares, line.mean_confidence),
+            *(text_cell(line.image), line.height, line.width, *line.shares, line.mean_confidence),
             *(line.expected_accuracy, line.mean_entropy, line.objects),
             *("+".join(self._weights), self._recalibration_name()),
         ]

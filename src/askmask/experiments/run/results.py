@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from askmask.data.text_cells import cell_text, text_cell
 from askmask.errors import ProjectError
 
 FINISHED: Final = "finished"
@@ -104,7 +105,7 @@ def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
     with unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)  # ends lines with CR LF (RFC 4180), so quotes a lone CR too
         writer.writerow(COLUMNS)
-        writer.writerows(map(_VALUES, rows))  # floats by repr, None as nothing
+        writer.writerows(map(_cells, rows))  # floats by repr, None as nothing
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
@@ -129,6 +130,10 @@ def read_results(path: Path) -> list[ResultRow]:
         _check_headings(path, next(reader, []))
         known: Known = [{} for _ in COLUMNS]
         return [_parse(path, reader.line_num, cells, known) for cells in reader]
+
+
+def _cells(row: ResultRow) -> list[object]:
+    return [text_cell(v) if isinstance(v, str) else v for v in _VALUES(row)]
 
 
 def _check_headings(path: Path, headings: list[str]) -> None:
@@ -186,7 +191,7 @@ def _parse_bin(cell: str) -> int | None:
 
 _PARSERS: Final[Mapping[Any, tuple[str, Callable[[str], Any]]]] = MappingProxyType(
     {
-        str: ("text", str),
+        str: ("text", cell_text),
         int: ("a whole number", int),
         float: ("a number", float),
         int | None: ("a whole number or nothing", _parse_bin),
