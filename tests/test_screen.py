@@ -11,6 +11,7 @@ from rich.table import Table
 
 from askmask.cli import benchmark, model, output
 from askmask.cli.screen import Clock, Screen, command, visible
+from askmask.experiments.run.samples_study import SamplesRow
 from askmask.loop.predictions import PredictedImage, Predictions
 from askmask.progress import Progress
 from askmask.records import MetricRow
@@ -153,6 +154,14 @@ def test_predictions_of_many_classes_fit_eighty_columns(n_classes: int) -> None:
     largest = ELEVEN[max(n_classes - 3, 0) : n_classes]
     assert all(word[:6] in text for name in largest for word in name.split())
     assert f"{shares[-1]:.1%}" in text
+
+
+def test_the_study_of_samples_fits_eighty_columns() -> None:
+    metrics = ("mean_dice", "nll", "brier", "ece", "rank_correlation", "seconds")
+    rows = [SamplesRow("validation", 30, metric, 0.1234, 8) for metric in metrics]
+    text = printed(model.samples_table(rows, 3))
+    assert fits(text)
+    assert "rank_correlation" in text
 
 
 def test_the_summary_of_a_run_fits_eighty_columns() -> None:

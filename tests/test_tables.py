@@ -136,6 +136,22 @@ def test_every_question_has_its_table() -> None:
     assert [len(table.cells) for table in tables] == [2, 2]
 
 
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [
+        (("object_f1",), "; objects by the rule one_to_one"),
+        (("object_f1", "object_f1_by_glas"), "; objects by the rule glas"),
+        (("object_f1", "object_f1_by_one_to_one"), "; objects by the rule one_to_one"),
+        (("nll",), ""),
+    ],
+)
+def test_final_scores_tell_the_rule_of_objects_older_tables_included(
+    metrics: tuple[str, ...], told: str
+) -> None:
+    rows = [row(metric=metric) for metric in metrics]
+    assert final_scores(rows, "test", "all").caption == f"Split test, group all{told}"
+
+
 def test_bounds_stand_below_the_strategies_in_final_scores() -> None:
     rows = curves(TWO | {"all_data-image": [[0.9], [0.9]]})
     assert final_scores(rows, "test", "all").cells[-1] == (

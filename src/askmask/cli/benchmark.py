@@ -149,12 +149,9 @@ def summary_table(rows: Sequence[ResultRow]) -> Table:
 def _print_notes(config: Config, rows: Sequence[ResultRow]) -> None:
     """Say what the means of the table cover, and by which rule objects were matched."""
     from askmask.experiments.report.facts import data_facts
-    from askmask.metrics.coverage import objects_are, rule_of
 
-    told = data_facts(config).terms.get("Means over classes")
-    rule = rule_of(row.metric for row in rows)
-    notes = [told, None if rule is None else objects_are(rule, config.evaluation.min_object_pixels)]
-    for note in filter(None, notes):
+    terms = data_facts(config, {row.metric for row in rows}).terms
+    for note in filter(None, map(terms.get, ("Means over classes", "Objects"))):
         console.print(note)
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -21,6 +21,9 @@ from askmask.errors import ConfigError, unknown_name
 from askmask.loop.predictions import Predictions
 from askmask.loop.project import Project
 from askmask.records import MetricRow
+
+if TYPE_CHECKING:  # it loads torch
+    from askmask.experiments.run.samples_study import SamplesRow
 
 METHODS = ("temperature", "vector", "histogram", "isotonic", "none")
 DEFAULT = "temperature"
@@ -172,25 +175,34 @@ def samples(
 ) -> None:
     """Study how many Monte Carlo samples are worth their time."""
     from askmask.experiments.run.samples_study import study_sample_counts
+    from askmask.metrics.coverage import means_cover
 
     try:
         numbers = [int(part) for part in counts.split(",")]
     except ValueError:
         raise ConfigError(f"expected numbers by commas, like 1,5,30, got {counts!r}.") from None
-    with Project.open(project) as opened, progress_bars(console):
+    with Project.open(project) as opened, progress_bars(progress_console(as_json=as_json)):
         model = opened.model()
         rows = study_sample_counts(model, numbers)
+        names, evaluation = opened.source.classes.names, opened.config.evaluation
     if as_json:
         print_json([asdict(row) for row in rows])
         return
+    console.print(samples_table(rows, model.round))
+    console.print(means_cover(names, has_background=evaluation.has_background))
+
+
+def samples_table(rows: "Sequence[SamplesRow]", round: int) -> Table:
+    """Scores by the number of samples, a line per split and number."""
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    table = Table(title=f"Round {model.round}: mean of T samples")
+    title = f"Round {round}: mean of T samples"
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("split", "T", *metrics):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for key in dict.fromkeys((row.split, row.samples) for row in rows):
         values = {r.metric: r.value for r in rows if (r.split, r.samples) == key}
         table.add_row(key[0], str(key[1]), *(f"{values[metric]:.4f}" for metric in metrics))
-    console.print(table)
+    return table
 
 
 def comparison(rows: Sequence[MetricRow]) -> Table:

@@ -283,7 +283,7 @@ def query_folder(project: Project, query: Query) -> Path:
 
 
 def _status(project: Project) -> dict[str, object]:
-    from askmask.metrics.coverage import means_cover, objects_are, rule_of
+    from askmask.metrics.coverage import means_cover, objects_are
 
     store = project.store
     query = store.newest_query()
@@ -306,9 +306,8 @@ def _status(project: Project) -> dict[str, object]:
     )
     if newest is not None:
         rows = store.metrics(newest.round)
-        rule = rule_of(row.metric for row in rows)
-        if rule is not None:
-            facts["objects"] = objects_are(rule)
+        smallest = project.config.evaluation.min_object_pixels
+        facts["objects"] = objects_are((row.metric for row in rows), smallest) or "not scored"
         wanted = ("mean_dice", "object_f1", "ece", "recalibrated_ece", "nll", "brier")
         for row in rows:
             if row.metric in wanted and (row.group, row.class_name) == ("all", "all"):

@@ -57,11 +57,36 @@ def rule_of(metrics: Iterable[str]) -> ObjectRule | None:
     return "one_to_one" if "object_f1" in names else None
 
 
-def objects_are(rule: ObjectRule, min_pixels: int | None = None) -> str:
-    """How objects were matched, and which were too small to count."""
+def objects_are(metrics: Iterable[str], min_pixels: int) -> str | None:
+    """How the objects of a table were matched, and which were too small to count.
+
+    Parameters
+    ----------
+    metrics : iterable of str
+        Names of the table's metrics. A table that does not tell its rule is older than the choice,
+        and of the time when only predicted objects were left out.
+    min_pixels : int
+        The smallest object.
+
+    Returns
+    -------
+    str or None
+        A sentence; None for a table without objects.
+
+    Examples
+    --------
+    >>> print(objects_are(["nll"], 40))
+    None
+    """
+    names = set(metrics)
+    rule = rule_of(names)
+    if rule is None:
+        return None
     words = f"Objects: {_RULES[rule]}"
-    if min_pixels is not None and min_pixels > 1:
-        words += f"; those under {min_pixels} pixels are left out, true and predicted ones alike"
+    if min_pixels > 1:
+        is_older = BY_RULE + rule not in names
+        which = "predicted ones only" if is_older else "true and predicted ones alike"
+        words += f"; those under {min_pixels} pixels are left out, {which}"
     return words + "."
 
 
@@ -69,6 +94,6 @@ def coverage_notes(
     rows: Iterable[MetricRow], names: Sequence[str], config: EvaluationConfig
 ) -> list[str]:
     """Return what a table of these rows must say beside it."""
-    rule = rule_of(row.metric for row in rows)
+    objects = objects_are((row.metric for row in rows), config.min_object_pixels)
     notes = [means_cover(names, has_background=config.has_background)]
-    return notes if rule is None else [*notes, objects_are(rule, config.min_object_pixels)]
+    return notes if objects is None else [*notes, objects]

@@ -12,9 +12,10 @@ from askmask.metrics.coverage import means_cover, objects_are
 from askmask.records import ImageInfo
 
 
-def data_facts(config: Config) -> DataFacts:
+def data_facts(config: Config, metrics: Iterable[str] = ()) -> DataFacts:
     """Terms and texts: classes, sizes, and how many images have which role.
 
+    `metrics` names those of the table, which tell how objects were matched.
     A data set that has moved away since the run is told as such: the report stands without it.
     """
     try:
@@ -39,9 +40,9 @@ def data_facts(config: Config) -> DataFacts:
         ),
         "Image sizes": _sizes(infos.values()),
     }
-    if config.evaluation.objects:
-        rule, smallest = config.evaluation.object_rule, config.evaluation.min_object_pixels
-        terms["Objects"] = objects_are(rule, smallest)
+    objects = objects_are(metrics, config.evaluation.min_object_pixels)
+    if objects is not None:
+        terms["Objects"] = objects
     return DataFacts(terms, source.classes.names)
 
 

@@ -39,7 +39,7 @@ def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Pa
         gallery=gallery_of_run(out),
         command=f"askmask simulate {shlex.quote(out.name)}/config.yaml --out again",
         descriptions=_descriptions(rows),
-        data=data_facts(config),
+        data=data_facts(config, {row.metric for row in rows}),
     )
     return out / "report.html"
 
@@ -62,7 +62,7 @@ def write_project_report(root: Path) -> Path:
             gallery=pictures(root, project.config.name),
             command=f"askmask report {shlex.quote(root.name)}",
             descriptions=_descriptions(rows),
-            data=data_facts(project.config),
+            data=data_facts(project.config, {row.metric for row in rows}),
         )
     return report
 
@@ -102,7 +102,7 @@ def write_merged_report(paths: Sequence[Path], out: Path) -> list[ResultRow]:
         versions=versions(),
         gallery=[item for path in with_trials for item in gallery_of_run(path)],
         command=" ".join(["askmask compare", *names, "--out merged"]),
-        data=data_facts(runs[0].config),
+        data=data_facts(runs[0].config, {row.metric for row in rows}),
     )
     return rows
 
