@@ -369,9 +369,8 @@ def changed(content: Any, place: tuple[str | int, ...], value: object) -> Any:
     return fresh
 
 
-def test_no_body_is_a_bug(project: Project, tasks: list[Json]) -> None:
+def test_no_body_is_a_bug(studio: TestClient, tasks: list[Json]) -> None:
     """Every entry of both requests, replaced by strange values: a clear reply, never a 5xx."""
-    studio = client_of(project, None)
     told = {"webhook": event(tasks[1], disc(5)), "predict": predict_request(tasks[:2])}
     told["webhook"]["annotation"]["result"][0]["value"]["rle"] = encode_brush(disc(5))[:4]
     statuses = set()
@@ -401,8 +400,7 @@ def test_no_body_is_a_bug(project: Project, tasks: list[Json]) -> None:
     ],
 )
 @pytest.mark.parametrize("route", ["predict", "webhook"])
-def test_body_that_is_no_request_is_refused(project: Project, route: str, content: bytes) -> None:
-    studio = client_of(project, None)
+def test_body_that_is_no_request_is_refused(studio: TestClient, route: str, content: bytes) -> None:
     reply = studio.post(f"{BASE}/{route}", content=content)
     assert reply.status_code in {200, 422}, reply.text
 
@@ -472,10 +470,12 @@ def test_others_are_answered_while_label_studio_waits_for_its_turn(
 
     monkeypatch.setattr(label_studio, "read_tasks", slow)
     body = json.dumps(event(tasks[1], disc(5))).encode()
+    auth = ("label-studio", project.store.access.make_token("label-studio", Role.ANNOTATE))
 
     async def reply_and_statuses() -> tuple[int, int, set[int]]:
         transport = httpx2.ASGITransport(create_app(project))
-        async with httpx2.AsyncClient(transport=transport, base_url=URL) as client:
+        client = httpx2.AsyncClient(transport=transport, base_url=URL, auth=auth)
+        async with client, asyncio.timeout(120):
             post = partial(client.post, f"{BASE}/webhook", content=body)
             busy = [asyncio.create_task(post()) for _ in range(6)]
             while len(working) < 2:
