@@ -7,9 +7,10 @@ from playwright.sync_api import ViewportSize, expect
 from told_rounds import tell_round
 
 SIZES: tuple[ViewportSize, ...] = (
-    {"width": 1280, "height": 800},
-    {"width": 1920, "height": 1080},
-    {"width": 1024, "height": 768},
+    {"width": 1440, "height": 900},
+    {"width": 1280, "height": 720},
+    {"width": 768, "height": 1024},
+    {"width": 390, "height": 844},
 )
 
 UNREADABLE = """

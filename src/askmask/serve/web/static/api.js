@@ -74,6 +74,7 @@ export const post = (path, body = {}, options) => call("POST", path, body, optio
 export const itemPath = (item) => `/items/${item.round}/${item.rank}`;
 export const thumbnailUrl = (item, size) => `${BASE}${itemPath(item)}/thumbnail?size=${size}`;
 export const scoresUrl = (item) => `${BASE}${itemPath(item)}/scores.png`;
+export const predictionUrl = (item) => `${BASE}${itemPath(item)}/prediction.png`;
 export const tileUrl = (image, tile) => `${BASE}/images/${image}/tiles/${tile.level}/${tile.row}/${tile.col}`;
 export const eventsUrl = `${BASE}/events`;
 

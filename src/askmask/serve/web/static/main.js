@@ -6,8 +6,10 @@ import { listen, news } from "./events.js";
 import { toggleHelp } from "./help.js";
 import { Items } from "./items.js";
 import { bindKeys } from "./keys.js";
+import { Colours } from "./colours.js";
 import { banner } from "./notices.js";
 import { Outbox } from "./outbox.js";
+import { Preferences } from "./preferences.js";
 import { askPerson, logIn, logOut } from "./session.js";
 import { bindThemeButton } from "./theme.js";
 import { Header } from "./views/header.js";
@@ -27,6 +29,8 @@ export class App extends EventTarget {
     super();
     this.me = me;
     this.project = project;
+    this.preferences = new Preferences(project.id ?? project.name);
+    this.colours = new Colours(project.classes, this.preferences);
     this.items = new Items();
     this.outbox = new Outbox(project.id ?? project.name, me.name);
     /** @type {any} what the worker does, once it is known */

@@ -17,6 +17,8 @@ export class Pointer {
     this.panning = false;
     this.at = null;
     this.usePressure = true;
+    this.wheelDoes = "auto"; // or "zoom", "move"
+    this.sawPen = false; // then the hand that rests on the screen does not draw
     const canvas = viewer.overlay;
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
@@ -40,7 +42,9 @@ export class Pointer {
       return;
     }
     const isMain = event.button === 0 || event.button === 5;
-    this.panning = !isMain || this.editor.tool === "move";
+    if (event.pointerType === "pen") this.sawPen = true;
+    const isHand = this.sawPen && event.pointerType === "touch";
+    this.panning = !isMain || isHand || this.editor.tool === "move";
     if (!this.panning) this.use(event);
   }
 
@@ -105,8 +109,7 @@ export class Pointer {
       const [other] = others;
       const before = Math.hypot(last.x - other.x, last.y - other.y);
       const after = Math.hypot(now.x - other.x, now.y - other.y);
-      const frame = this.viewer.overlay.getBoundingClientRect();
-      const middle = { x: (now.x + other.x) / 2 - frame.left, y: (now.y + other.y) / 2 - frame.top };
+      const middle = this.viewer.within({ clientX: (now.x + other.x) / 2, clientY: (now.y + other.y) / 2 });
       if (before > 0) this.viewer.zoom(after / before, middle.x, middle.y);
     }
     this.down.set(event.pointerId, now);
@@ -116,6 +119,7 @@ export class Pointer {
     this.down.delete(event.pointerId);
     if (this.down.size === 0) this.panning = false;
     if (this.editor.isDrawing) this.editor.endStroke();
+    this.viewer.redraw();
   }
 
   abandon(event) {
@@ -141,9 +145,24 @@ export class Pointer {
   wheel(event) {
     event.preventDefault();
     if (!this.viewer.scene) return;
-    const frame = this.viewer.overlay.getBoundingClientRect();
+    const { x, y } = this.viewer.within(event);
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-    const factor = Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002));
-    this.viewer.zoom(factor, event.clientX - frame.left, event.clientY - frame.top);
+    if (event.ctrlKey) this.viewer.zoom(Math.exp(-event.deltaY * lines * 0.01), x, y); // two fingers pinch
+    else if (this.wheelDoes === "move" || (this.wheelDoes === "auto" && isTrackpad(event))) this.viewer.pan(-event.deltaX, -event.deltaY);
+    else this.viewer.glide(Math.exp(-event.deltaY * lines * 0.002), x, y);
   }
+}
+
+/**
+ * Whether a wheel event comes from two fingers on a trackpad: those move in small steps, often
+ * sideways; a wheel turns by whole notches.
+ *
+ * @param {WheelEvent} event
+ */
+export function isTrackpad(event) {
+  if (event.deltaMode !== 0) return false;
+  if (event.deltaX !== 0) return true;
+  const notches = /** @type {any} */ (event).wheelDeltaY; // 120 for a notch; not in every browser
+  if (typeof notches !== "number") return Math.abs(event.deltaY) < 40;
+  return notches % 120 !== 0 || Math.abs(event.deltaY) < 40;
 }

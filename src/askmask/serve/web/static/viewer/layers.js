@@ -36,7 +36,8 @@ export class LabelLayer {
     this.context = penOf(this.canvas);
     this.inside = new Uint32Array(256);
     this.outline = new Uint32Array(256);
-    this.hatch = 0;
+    this.dash = [packed(255, 255, 255, 0.75), packed(0, 0, 0, 0.75)];
+    this.unlabelled = new OffscreenCanvas(raster.width, raster.height); // opaque where no label is
     this.setOpacity(opacity);
   }
 
@@ -47,7 +48,6 @@ export class LabelLayer {
       this.inside[cls.index] = packed(red, green, blue, opacity);
       this.outline[cls.index] = packed(red, green, blue, Math.min(1, opacity * 2.4));
     }
-    this.hatch = packed(128, 128, 128, Math.min(1, opacity * 1.3));
     this.paint({ top: 0, left: 0, bottom: this.raster.height, right: this.raster.width });
   }
 
@@ -57,26 +57,32 @@ export class LabelLayer {
     const box = clip(this.raster, around);
     if (!box) return;
     const width = box.right - box.left;
-    const picture = new ImageData(width, box.bottom - box.top);
+    const height = box.bottom - box.top;
+    const picture = new ImageData(width, height);
+    const rest = new ImageData(width, height);
     const pixels = new Uint32Array(picture.data.buffer);
+    const opaque = new Uint32Array(rest.data.buffer);
     for (let row = box.top; row < box.bottom; row++) {
       for (let col = box.left; col < box.right; col++) {
-        pixels[(row - box.top) * width + col - box.left] = this.colour(row, col);
+        const i = (row - box.top) * width + col - box.left;
+        pixels[i] = this.colour(row, col);
+        if (this.raster.at(row, col) === UNLABELLED) opaque[i] = 0xffffffff;
       }
     }
     this.context.putImageData(picture, box.left, box.top);
+    penOf(this.unlabelled).putImageData(rest, box.left, box.top);
   }
 
   colour(row, col) {
     const { width, height, data } = this.raster;
     const i = row * width + col;
     const value = data[i];
-    if (value === UNLABELLED) return ((row + col) >> 1) % 4 === 0 ? this.hatch : 0;
     const edge =
       (col > 0 && data[i - 1] !== value) ||
       (col + 1 < width && data[i + 1] !== value) ||
       (row > 0 && data[i - width] !== value) ||
       (row + 1 < height && data[i + width] !== value);
+    if (value === UNLABELLED) return edge ? this.dash[((row + col) >> 1) % 2] : 0;
     return edge ? this.outline[value] : this.inside[value];
   }
 }
@@ -93,15 +99,31 @@ function packed(red, green, blue, opacity) {
 export async function heatCanvas(url) {
   const picture = await loadPicture(url).catch(() => null);
   if (!picture) return null;
+  const { canvas, context, pixels } = readPicture(picture);
+  for (let i = 0; i < pixels.data.length; i += 4) pixels.data.set(HEAT_TABLE[pixels.data[i]], i);
+  context.putImageData(pixels, 0, 0);
+  return canvas;
+}
+
+/**
+ * Classes of a grey picture whose values are class indices, to be looked at; what is kept never
+ * goes through a canvas.
+ *
+ * @param {string} url
+ */
+export async function classPixels(url) {
+  const { pixels } = readPicture(await loadPicture(url));
+  return Uint8Array.from({ length: pixels.data.length / 4 }, (_, i) => pixels.data[4 * i]);
+}
+
+/** @param {HTMLImageElement} picture */
+export function readPicture(picture) {
   const canvas = document.createElement("canvas");
   canvas.width = picture.naturalWidth;
   canvas.height = picture.naturalHeight;
   const context = penOf(canvas, { willReadFrequently: true });
   context.drawImage(picture, 0, 0);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
-  for (let i = 0; i < pixels.data.length; i += 4) pixels.data.set(HEAT_TABLE[pixels.data[i]], i);
-  context.putImageData(pixels, 0, 0);
-  return canvas;
+  return { canvas, context, pixels: context.getImageData(0, 0, canvas.width, canvas.height) };
 }
 
 /** @param {string} url @returns {Promise<HTMLImageElement>} */

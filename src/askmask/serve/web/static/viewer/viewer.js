@@ -7,20 +7,24 @@
 import { penOf } from "../dom.js";
 import { fit, keepInSight, pan, toImage, toScreen, visibleTiles, zoomAt } from "./viewport.js";
 import { LabelLayer } from "./layers.js";
+import { drawUnlabelled } from "./unlabelled.js";
 
-const DIM = 0.55;
+const DIM = 0.3;
+const GLIDE = 0.4; // share of a zoom that is done in each frame
 
 export class Viewer extends EventTarget {
   /**
    * @param {HTMLCanvasElement} picture
    * @param {HTMLCanvasElement} overlay
    * @param {import("./tiles.js").Tiles} tiles
+   * @param {import("./display.js").Display} display
    */
-  constructor(picture, overlay, tiles) {
+  constructor(picture, overlay, tiles, display) {
     super();
     this.canvas = picture;
     this.overlay = overlay;
     this.tiles = tiles;
+    this.display = display;
     this.viewport = { scale: 1, row: 0, col: 0 };
     /** @type {import("../types.js").Scene} null while nothing is shown */
     this.scene = /** @type {any} */ (null);
@@ -28,10 +32,15 @@ export class Viewer extends EventTarget {
     this.labels = null;
     /** @type {HTMLCanvasElement | null} */
     this.scores = null;
-    this.options = { labels: 0.4, showLabels: true, scores: 0.6, showScores: false };
+    this.options = { labels: 0.4, showLabels: true, scores: 0.6, showScores: false, showTexture: true, isDouble: false, showReference: false };
+    /** @type {{canvas: CanvasImageSource, row: number, col: number, width: number, height: number} | null} */
+    this.reference = null; // what the labels are compared with; null: the bare picture
+    this.isPainting = () => false;
+    this.gliding = { factor: 1, x: 0, y: 0, isOn: false };
     this.drawCursor = (/** @type {CanvasRenderingContext2D} */ _context) => {};
     this.stale = { picture: false, overlay: false };
     tiles.addEventListener("load", () => this.redraw());
+    display.addEventListener("change", () => this.redraw());
     new ResizeObserver(() => this.resize()).observe(picture);
   }
 
@@ -42,13 +51,21 @@ export class Viewer extends EventTarget {
   show(scene) {
     this.scene = scene;
     this.setScores(null);
+    this.reference = null;
+    this.gliding.factor = 1;
     this.labels = scene && new LabelLayer(scene.raster, scene.classes, this.options.labels);
     if (scene) this.fitRegion();
     this.redraw();
   }
 
+  /** Number of panes: with two, the left one shows what the labels are compared with. */
+  get panes() {
+    return this.options.isDouble ? 2 : 1;
+  }
+
+  /** Size of one pane on the screen. */
   get size() {
-    return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
+    return { width: this.canvas.clientWidth / this.panes, height: this.canvas.clientHeight };
   }
 
   fitRegion() {
@@ -74,6 +91,28 @@ export class Viewer extends EventTarget {
     this.moveTo(zoomAt(this.viewport, factor, x, y));
   }
 
+  /** Zoom in a few frames, so that the eye can follow; at once for people who want no motion. */
+  glide(factor, x, y) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      this.zoom(factor, x, y);
+      return;
+    }
+    Object.assign(this.gliding, { factor: this.gliding.factor * factor, x, y });
+    if (this.gliding.isOn) return;
+    this.gliding.isOn = true;
+    this.glideOn();
+  }
+
+  glideOn() {
+    const { factor, x, y } = this.gliding;
+    const isLast = Math.abs(Math.log(factor)) < 0.01;
+    const part = isLast ? factor : factor ** GLIDE;
+    this.gliding.factor = factor / part;
+    this.gliding.isOn = !isLast;
+    this.zoom(part, x, y);
+    if (!isLast) requestAnimationFrame(() => this.glideOn());
+  }
+
   pan(dx, dy) {
     this.moveTo(pan(this.viewport, dx, dy));
   }
@@ -88,10 +127,18 @@ export class Viewer extends EventTarget {
     if (dx || dy) this.pan(dx, dy);
   }
 
+  /** Where a pointer is within its pane. */
+  within(event) {
+    const frame = this.overlay.getBoundingClientRect();
+    const { width } = this.size;
+    const x = event.clientX - frame.left;
+    return { x: this.panes > 1 && x >= width ? x - width : x, y: event.clientY - frame.top };
+  }
+
   /** Position of a pointer in the region, as {row, col}. */
   locate(event) {
-    const frame = this.overlay.getBoundingClientRect();
-    const at = toImage(this.viewport, event.clientX - frame.left, event.clientY - frame.top);
+    const { x, y } = this.within(event);
+    const at = toImage(this.viewport, x, y);
     const { top, left } = this.scene.region;
     return { row: at.row - top, col: at.col - left };
   }
@@ -105,6 +152,19 @@ export class Viewer extends EventTarget {
   setOption(name, value) {
     this.options[name] = value;
     if (name === "labels") this.labels?.setOpacity(value);
+    if (name === "isDouble" && this.scene) this.fitRegion();
+    this.redraw();
+  }
+
+  /** Colours of classes have changed. */
+  recolour() {
+    this.labels?.setOpacity(this.options.labels);
+    this.redraw();
+  }
+
+  /** Show other things in the reference: `{canvas, row, col, width, height}`; null: the bare picture. */
+  setReference(reference) {
+    this.reference = reference;
     this.redraw();
   }
 
@@ -145,9 +205,22 @@ export class Viewer extends EventTarget {
     const { picture } = this.stale;
     this.stale = { picture: false, overlay: false };
     const ratio = window.devicePixelRatio || 1;
-    if (picture) this.drawPicture(this.fresh(this.canvas, ratio));
+    if (picture) this.drawPanes(this.fresh(this.canvas, ratio), (context, pane) => this.drawPicture(context, pane));
     const context = this.fresh(this.overlay, ratio);
-    if (this.scene) this.drawCursor(context);
+    if (this.scene) this.drawPanes(context, () => this.drawCursor(context));
+  }
+
+  drawPanes(context, draw) {
+    const { width, height } = this.size;
+    for (let pane = 0; pane < this.panes; pane++) {
+      context.save();
+      context.translate(pane * width, 0);
+      context.beginPath();
+      context.rect(0, 0, width, height);
+      context.clip();
+      draw(context, pane);
+      context.restore();
+    }
   }
 
   /** @param {HTMLCanvasElement} canvas @param {number} ratio */
@@ -158,7 +231,7 @@ export class Viewer extends EventTarget {
     return context;
   }
 
-  drawPicture(context) {
+  drawPicture(context, pane) {
     if (!this.scene || this.size.width === 0) return;
     const { scene, options, viewport } = this;
     context.imageSmoothingEnabled = viewport.scale < 3; // beyond, people want to see the pixels
@@ -169,11 +242,23 @@ export class Viewer extends EventTarget {
       context.globalAlpha = 1;
     }
     this.dimContext(context);
-    if (options.showLabels && this.labels) {
-      context.imageSmoothingEnabled = false;
-      this.drawAt(context, this.labels.canvas, scene.region.top, scene.region.left, scene.raster);
-    }
+    const isReference = this.panes > 1 ? pane === 0 : options.showReference;
+    context.imageSmoothingEnabled = false;
+    if (!isReference) this.drawLabels(context);
+    else if (this.reference) this.drawAt(context, this.reference.canvas, this.reference.row, this.reference.col, this.reference);
     this.drawBoxes(context);
+  }
+
+  /** Labels in hand, and the texture where there are none: not while painting, it would be in the way. */
+  drawLabels(context) {
+    const { scene, options, labels } = this;
+    if (!options.showLabels || !labels) return;
+    const { top, left } = scene.region;
+    this.drawAt(context, labels.canvas, top, left, scene.raster);
+    if (!options.showTexture || this.isPainting()) return;
+    const { scale } = this.viewport;
+    const size = { width: scene.raster.width * scale, height: scene.raster.height * scale };
+    drawUnlabelled(context, labels.unlabelled, { ...toScreen(this.viewport, top, left), ...size }, this.size);
   }
 
   drawAt(context, picture, row, col, { width, height }) {
@@ -215,7 +300,7 @@ export class Viewer extends EventTarget {
       width: Math.min(picture.naturalWidth * step, image.width - col),
       height: Math.min(picture.naturalHeight * step, image.height - row),
     };
-    this.drawAt(context, picture, row, col, size);
+    this.drawAt(context, this.display.show(picture), row, col, size);
   }
 
   dimContext(context) {

@@ -116,6 +116,10 @@ function looking(view, busy) {
     fitRegion: busy(() => fitTwice(viewer)),
     scores: flip("showScores"),
     labels: flip("showLabels"),
+    texture: flip("showTexture"),
+    compare: busy(() => view.compare.flicker()),
+    double: busy(() => view.compare.setDouble(!viewer.options.isDouble)),
+    findClass: () => view.panel.classes.find(),
     fainter: fade(-0.1),
     stronger: fade(0.1),
   };

@@ -10,13 +10,16 @@ import { UNLABELLED } from "../editor/raster.js";
 import { banner, say, toast } from "../notices.js";
 import { Upcoming } from "../upcoming.js";
 import { heatCanvas } from "../viewer/layers.js";
+import { Display } from "../viewer/display.js";
 import { Tiles } from "../viewer/tiles.js";
 import { fit, visibleTiles } from "../viewer/viewport.js";
 import { Viewer } from "../viewer/viewer.js";
 import { Opening } from "../opening.js";
 import { giveBack, Work } from "../work.js";
 import { labelActions } from "./label-actions.js";
+import { Compare } from "./compare.js";
 import { Panel } from "./panel.js";
+import { PicturePanel } from "./picture-panel.js";
 import { RegionInfo } from "./region-info.js";
 import { Strip } from "./strip.js";
 import { SuperpixelSource } from "./superpixel-source.js";
@@ -29,9 +32,13 @@ export class LabelView {
     this.images = new Map();
     this.wanted = null; // region that another view wants to see here
     this.visited = [];
+    /** @type {number | null} image whose range is known */
+    this.measured = null;
     this.tiles = new Tiles();
     this.editor = new Editor();
-    this.viewer = new Viewer(canvasOf("picture"), canvasOf("canvas"), this.tiles);
+    this.display = new Display(app.preferences);
+    this.viewer = new Viewer(canvasOf("picture"), canvasOf("canvas"), this.tiles, this.display);
+    this.viewer.isPainting = () => this.editor.isDrawing;
     this.pointer = new Pointer(this.viewer, this.editor);
     this.keyboard = new KeyboardCursor(this.viewer, this.editor, say);
     this.work = new Work(app, this.editor);
@@ -41,6 +48,8 @@ export class LabelView {
     this.waiting = new Waiting(app);
     this.itemNews = 0;
     this.opening = new Opening(this.ports());
+    this.compare = new Compare(app, this.viewer, this.editor);
+    this.picturePanel = new PicturePanel(this.display, this.pointer, app.preferences);
     this.actions = labelActions(this);
     this.panel = new Panel(app, this.editor, this.viewer, this.actions);
     this.strip = new Strip(app, (item) => this.openPlace(item));
@@ -56,6 +65,7 @@ export class LabelView {
       const text = `A stroke could not be kept in this browser (${detailOf(event)?.message}). Answer this region before you close the page.`;
       banner("draft", text, { bad: true });
     });
+    app.colours.addEventListener("change", () => this.recolour());
     app.items.addEventListener("change", () => {
       this.itemNews++;
       if (work.item) this.hear(app.items.get(work.item));
@@ -153,6 +163,8 @@ export class LabelView {
     this.viewer.show(this.sceneOf(item, image));
     this.upcoming.remember(item);
     this.loadScores(item);
+    this.measure(image);
+    this.compare.show(item);
     this.toolChanged();
     this.strip.setCurrent(item);
     this.info.show(item);
@@ -166,6 +178,22 @@ export class LabelView {
     const { activeElement } = document;
     const isFree = !activeElement || activeElement === document.body || activeElement.matches("#main, nav *");
     if (isFree) byId("canvas").focus({ preventScroll: true });
+  }
+
+  /** Find the range of the image from its smallest picture; what came for another image is dropped. */
+  async measure(image) {
+    if (this.measured === image.number) return;
+    this.measured = image.number;
+    const picture = await this.tiles.load(image.number, { level: image.levels - 1, row: 0, col: 0 }).catch(() => null);
+    if (this.measured !== image.number) return;
+    if (!picture) this.measured = null; // tried again with the next region
+    this.display.measure(picture);
+  }
+
+  recolour() {
+    this.viewer.recolour();
+    this.viewer.redrawCursor();
+    if (this.opening.item) this.compare.show(this.opening.item);
   }
 
   async fetchAhead(item) {
@@ -208,6 +236,7 @@ export class LabelView {
     this.viewer.show(null);
     this.panel.update();
     this.info.show(null);
+    this.compare.show(null);
     this.strip.setCurrent(null);
     delete byId("canvas").dataset.item;
     this.waiting.show(error);

@@ -2,9 +2,10 @@
 
 import { byId, controlOf, h, show, sourceOf } from "../dom.js";
 import { TOOLS } from "../editor/editor.js";
-import { histogram, UNLABELLED } from "../editor/raster.js";
-import { isClear } from "../viewer/layers.js";
+import { UNLABELLED } from "../editor/raster.js";
+import { ClassList } from "./class-list.js";
 import { icon } from "./icons.js";
+import { percent } from "./numbers.js";
 
 const LETTERS = { brush: "B", eraser: "E", polygon: "P", fill: "F", superpixel: "S", move: "M" };
 const ANSWERS = ["accept", "unsure", "artefact", "skip"];
@@ -23,8 +24,9 @@ export class Panel {
     this.viewer = viewer;
     this.tools = new Map(TOOLS.map((tool) => [tool, this.toolButton(tool, actions)]));
     show(byId("tool-buttons"), ...this.tools.values());
-    this.classes = app.project.classes.map((cls) => this.classButton(cls, actions));
-    show(byId("classes"), this.classes.map(({ button }) => button));
+    this.classes = new ClassList(app, editor, (index) => actions.chooseClass(index));
+    const look = /** @type {HTMLDetailsElement} */ (byId("look"));
+    look.open = !matchMedia("(max-width: 900px)").matches; // there it would cover the picture
     this.bindSliders(actions);
     byId("undo").addEventListener("click", actions.undo);
     byId("redo").addEventListener("click", actions.redo);
@@ -36,26 +38,11 @@ export class Panel {
   toolButton(tool, actions) {
     return h(
       "button",
-      { type: "button", "data-tool": tool, "aria-keyshortcuts": LETTERS[tool], title: `${NAMES[tool]} (${LETTERS[tool]})`, onclick: () => actions[tool]() },
+      { type: "button", "data-tool": tool, "aria-label": NAMES[tool], "aria-keyshortcuts": LETTERS[tool], title: `${NAMES[tool]} (${LETTERS[tool]})`, onclick: () => actions[tool]() },
       icon(tool),
       h("span", {}, NAMES[tool]),
       h("kbd", {}, LETTERS[tool]),
     );
-  }
-
-  classButton(cls, actions) {
-    const swatch = h("span", { class: "swatch" });
-    swatch.style.background = isClear(cls) ? "transparent" : cls.color;
-    const share = h("span", { class: "share" });
-    const button = h(
-      "button",
-      { type: "button", "data-class": cls.index, title: cls.name, onclick: () => actions.chooseClass(cls.index) },
-      swatch,
-      h("span", { class: "name" }, cls.name),
-      share,
-      cls.index < 10 ? h("kbd", {}, cls.index) : null,
-    );
-    return { cls, button, share };
   }
 
   bindSliders(actions) {
@@ -68,6 +55,7 @@ export class Panel {
       });
     }
     byId("scores-on").addEventListener("change", actions.scores);
+    byId("texture-on").addEventListener("change", actions.texture);
     byId("pressure").addEventListener("change", (event) => actions.setPressure(sourceOf(event).checked));
   }
 
@@ -84,6 +72,7 @@ export class Panel {
     byId("scores-text").textContent = percent(viewer.options.scores);
     controlOf("scores-opacity").value = String(viewer.options.scores * 100);
     controlOf("scores-on").checked = viewer.options.showScores;
+    controlOf("texture-on").checked = viewer.options.showTexture;
     controlOf("undo").disabled = !editor.history?.canUndo && editor.polygon.length === 0;
     controlOf("redo").disabled = !editor.history?.canRedo;
     for (const id of ANSWERS) controlOf(id).disabled = !editor.raster;
@@ -92,21 +81,11 @@ export class Panel {
 
   updateShares() {
     const { raster, value } = this.editor;
-    const counts = raster ? histogram(raster) : null;
-    for (const { cls, button, share } of this.classes) {
-      button.setAttribute("aria-pressed", cls.index === value);
-      share.textContent = counts ? percent(counts[cls.index] / raster.data.length) : "";
-    }
+    const counts = this.classes.update();
     const rest = counts?.[UNLABELLED] ?? 0;
     const name = this.app.project.classes[value]?.name ?? "";
     byId("fill-rest").hidden = rest === 0;
     show(byId("fill-rest"), `Rest (${percent(rest / (raster?.data.length ?? 1))}): ${name} `, h("kbd", {}, "G"));
     byId("fill-rest").title = `Make every pixel without a label ${name}`;
   }
-}
-
-/** "< 1 %" rather than a zero that is none. */
-export function percent(share) {
-  if (share > 0 && share < 0.01) return "< 1 %";
-  return `${Math.round(share * 100)} %`;
 }

@@ -2,7 +2,7 @@
 
 import { byId, controlOf, detailOf, duration, h, penOf, place, show, words } from "../dom.js";
 import { heat } from "../viewer/layers.js";
-import { percent } from "./panel.js";
+import { percent } from "./numbers.js";
 import { scoreText } from "./strip.js";
 
 export class RegionInfo {
