@@ -8,6 +8,9 @@ from askmask.loop.project import Project
 from askmask.serve.worker import Worker
 from askmask.store.work_records import ItemState, WorkItem
 
+MOST_TURNS = 200
+"""A turn is a moment: a training of a few steps takes several on a busy machine."""
+
 
 def answer(project: Project, count: int) -> None:
     """Answer the first open regions from the known masks."""
@@ -24,10 +27,10 @@ def open_items(project: Project) -> list[WorkItem]:
 
 def work(worker: Worker) -> None:
     """Take turns until nothing is due."""
-    for _ in range(20):
+    for _ in range(MOST_TURNS):
         if not worker.turn():
             return
-    raise AssertionError("the worker found something to do 20 times")
+    raise AssertionError(f"the worker found something to do {MOST_TURNS} times")
 
 
 def state(project: Project) -> str:

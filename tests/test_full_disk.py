@@ -23,8 +23,10 @@ from askmask.config import Config
 from askmask.data.rasters import encode_mask
 from askmask.errors import DiskError, StoreFull, disk_problem
 from askmask.formats.painted_files import item_stem
+from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
+from askmask.progress import Progress
 from askmask.serve.worker import Worker
 from askmask.store.store import Store
 from people import Client, Person
@@ -262,14 +264,14 @@ def test_worker_waits_for_room_and_then_trains(
         for region in project.start_regions:
             project.store.add_answer(oracle.answer(region, 0))
         worker = Worker(project)
-        train = worker._loop.train
+        train = Loop.train_steps
 
-        def refused(round: int) -> None:
+        def refused(loop: Loop, round: int) -> Iterator[Progress]:
             if refusals:
                 raise refusals.pop(0)
-            train(round)
+            yield from train(loop, round)
 
-        monkeypatch.setattr(worker._loop, "train", refused)
+        monkeypatch.setattr(Loop, "train_steps", refused)
         monkeypatch.setattr(worker_module, "DISK_SECONDS", 0.0)
         states = []
         while refusals:
@@ -278,7 +280,8 @@ def test_worker_waits_for_room_and_then_trains(
             if told is not None and told.state == "failed":
                 states.append("full" in told.message or "No space" in told.message)
         monkeypatch.setattr(worker_module, "DISK_SECONDS", 3600.0)
-        assert worker.turn()
+        while worker.turn():
+            pass
 
         assert states == [True] * 3
         assert [record.status for record in project.store.trainings()] == ["finished"]
@@ -289,8 +292,9 @@ def test_worker_tries_nothing_for_a_while_after_the_disk_was_full(
 ) -> None:
     tried = []
 
-    def refuse(round: int) -> None:
+    def refuse(_: Loop, round: int) -> Iterator[Progress]:
         tried.append(round)
+        yield Progress(round, "train", 1, 6)
         raise DiskError("the disk is full")
 
     with make_project(tmp_path / "p", disc_config()) as project:
@@ -298,9 +302,9 @@ def test_worker_tries_nothing_for_a_while_after_the_disk_was_full(
         for region in project.start_regions:
             project.store.add_answer(oracle.answer(region, 0))
         worker = Worker(project)
-        monkeypatch.setattr(worker._loop, "train", refuse)
-        while not tried:
-            worker.turn()
+        monkeypatch.setattr(Loop, "train_steps", refuse)
+        while worker.turn():
+            pass
 
         assert [worker.turn() for _ in range(3)] == [False] * 3
         assert len(tried) == 1

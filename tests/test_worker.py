@@ -1,7 +1,7 @@
 """The worker behind the page: when it asks, trains and draws, and that it may be killed."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ import askmask.serve.worker as worker_module
 from askmask.config import Config
 from askmask.data.rasters import decode_mask
 from askmask.errors import ProjectError, StoreError, TrainingFailed
+from askmask.loop.loop import Loop
 from askmask.loop.project import Project
+from askmask.progress import Progress
 from askmask.runtime.worker_lock import only_worker
 from askmask.serve.worker import Worker
 from askmask.store.mailbox import CommandName
@@ -100,25 +102,22 @@ def test_query_runs_dry_between_two_steps_of_a_training(
     warm: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "TELL_SECONDS", 0.0)
-    worker = Worker(warm)
+    asked: list[int] = []
+
+    def answering(progress: Progress) -> None:
+        if (progress.phase, progress.round) == ("train", 1):
+            asked.append(len(open_items(warm)))
+            if progress.done == 2:
+                answer(warm, 3)
+
+    worker = Worker(warm, on_progress=answering)
     work(worker)
     answer(warm, 1)
     warm.store.control.give(CommandName.TRAIN, "Ada")
-    asked: list[int] = []
-    look = worker._on_progress
+    while rounds(warm)[-1] != (1, "finished"):
+        assert worker.turn()
 
-    def answering(progress: object) -> None:
-        if progress.phase == "train" and progress.done == 2:  # type: ignore[attr-defined]
-            answer(warm, 3)
-        look(progress)  # type: ignore[arg-type]
-        asked.append(len(open_items(warm)))
-
-    monkeypatch.setattr(worker._loop, "_report", answering)
-
-    assert worker.turn()
-
-    assert rounds(warm)[-1] == (1, "finished")
-    assert asked[-1] == 4  # round 2, asked while round 1 was in training
+    assert asked == [3, 3, 4, 4, 4, 4]  # round 2, asked while round 1 was in training
     assert {item.model for item in open_items(warm)} == {"round_000.safetensors"}
     assert all(item.piece is not None for item in open_items(warm))
 
@@ -173,12 +172,13 @@ def test_failed_training_is_told_and_tried_again_after_the_next_answer(
 ) -> None:
     worker = Worker(warm)
     work(worker)
-    train = worker._loop.train
+    train = Loop.train_steps
 
-    def fail(round: int) -> None:
+    def fail(_: Loop, round: int) -> Iterator[Progress]:
+        yield Progress(round, "train", 1, 6)
         raise TrainingFailed(f"loss nan in round {round}")
 
-    monkeypatch.setattr(worker._loop, "train", fail)
+    monkeypatch.setattr(Loop, "train_steps", fail)
     answer(warm, 2)
     work(worker)
     told = warm.store.control.worker()
@@ -186,7 +186,7 @@ def test_failed_training_is_told_and_tried_again_after_the_next_answer(
     assert (told.state, told.message) == ("failed", "loss nan in round 1")
     assert len(open_items(warm)) == 6  # people go on
 
-    monkeypatch.setattr(worker._loop, "train", train)
+    monkeypatch.setattr(Loop, "train_steps", train)
     work(worker)
     assert rounds(warm) == [(0, "finished")]
     answer(warm, 1)
@@ -195,33 +195,22 @@ def test_failed_training_is_told_and_tried_again_after_the_next_answer(
     assert state(warm) == "idle"
 
 
-def test_worker_that_dies_at_any_report_is_continued_by_the_next(
-    warm: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_that_dies_at_any_report_is_continued_by_the_next(warm: Project) -> None:
     class Killed(BaseException):
         pass
 
     left = [0]
 
-    def dying(worker: Worker) -> Worker:
-        tell = worker._on_progress
-
-        def report(progress: object) -> None:
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            tell(progress)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(worker._loop, "_report", report)
-        return worker
+    def die(_: Progress) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
 
     deaths = 0
     for life in range(1, 60):
         left[0] = life
-        worker = dying(Worker(warm))
-        worker._is_asking = False
         try:
-            work(worker)
+            work(Worker(warm, on_progress=die))
             break
         except Killed:
             deaths += 1
@@ -229,6 +218,27 @@ def test_worker_that_dies_at_any_report_is_continued_by_the_next(
     assert rounds(warm) == [(0, "finished")]
     assert len(warm.store.worklist.items()) == 4
     assert all(item.piece is not None for item in open_items(warm))
+
+
+def test_failure_is_told_as_long_as_it_lasts_whatever_else_is_done(
+    warm: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(warm)
+    work(worker)
+
+    def fail(_: Loop, round: int) -> Iterator[Progress]:
+        yield Progress(round, "train", 1, 6)
+        raise TrainingFailed(f"loss nan in round {round}")
+
+    monkeypatch.setattr(Loop, "train_steps", fail)
+    answer(warm, 2)
+    work(worker)
+    warm.store.control.give(CommandName.ASK_AGAIN, "Ada")  # shows "asking" for a while
+    work(worker)
+
+    told = warm.store.control.worker()
+    assert told is not None
+    assert (told.state, told.message) == ("failed", "loss nan in round 1")
 
 
 def test_only_one_worker_works_on_a_project(warm: Project) -> None:

@@ -9,6 +9,7 @@ import pytest
 import askmask.serve.worker as worker_module
 from askmask.config import Config
 from askmask.loop.project import Project
+from askmask.progress import Progress
 from askmask.serve.worker import Worker
 from askmask.store.mailbox import CommandName
 from askmask.store.work_records import ItemState
@@ -109,17 +110,14 @@ def test_stop_ends_a_training_that_runs_and_start_goes_on(
     warm: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "TELL_SECONDS", 0.0)
-    worker = Worker(warm)
     seen: list[tuple[str, int]] = []
-    tell = worker._on_progress
 
-    def stopping(progress: object) -> None:
-        seen.append((progress.phase, progress.done))  # type: ignore[attr-defined]
+    def stopping(progress: Progress) -> None:
+        seen.append((progress.phase, progress.done))
         if seen[-1] == ("train", 3) and seen.count(("train", 3)) == 1:
             warm.store.control.give(CommandName.STOP, "Ada")
-        tell(progress)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(worker._loop, "_report", stopping)
+    worker = Worker(warm, on_progress=stopping)
     ended = threading.Event()
     thread = threading.Thread(target=worker.run, kwargs={"until": ended}, daemon=True)
     thread.start()
@@ -140,20 +138,18 @@ def test_training_that_was_asked_for_and_stopped_is_taken_up_again(
     warm: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "TELL_SECONDS", 0.0)
-    worker = Worker(warm)
+    stops: list[int] = []
+
+    def stopping(progress: Progress) -> None:
+        if (progress.phase, progress.round) == ("train", 1) and not stops:
+            stops.append(warm.store.control.give(CommandName.STOP, "Ada"))
+
+    worker = Worker(warm, on_progress=stopping)
     work(worker)
     answer(warm, 1)  # too few by themselves
     warm.store.control.give(CommandName.TRAIN, "Ada")
-    tell = worker._on_progress
-
-    def stopping(progress: object) -> None:
-        warm.store.control.give(CommandName.STOP, "Ada")
-        tell(progress)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(worker._loop, "_report", stopping)
-    with pytest.raises(worker_module._Stopped):
-        worker.turn()
-    monkeypatch.setattr(worker._loop, "_report", tell)
+    work(worker)
+    assert (len(stops), state(warm)) == (1, "stopped")
     assert rounds(warm) == [(0, "finished")]
     warm.store.control.give(CommandName.START, "Ada")
 
@@ -167,25 +163,69 @@ def test_pause_holds_a_training_between_two_steps(
 ) -> None:
     monkeypatch.setattr(worker_module, "TELL_SECONDS", 0.0)
     monkeypatch.setattr(worker_module, "LOOK_SECONDS", 0.02)
-    worker = Worker(warm)
     seen: list[tuple[str, int]] = []
-    tell = worker._on_progress
 
-    def pausing(progress: object) -> None:
-        seen.append((progress.phase, progress.done))  # type: ignore[attr-defined]
+    def pausing(progress: Progress) -> None:
+        seen.append((progress.phase, progress.done))
         if seen[-1] == ("train", 3):
             warm.store.control.give(CommandName.PAUSE, "Ada")
-        tell(progress)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(worker._loop, "_report", pausing)
-    thread = threading.Thread(target=worker.turn, daemon=True)
+    worker, ended = Worker(warm, on_progress=pausing), threading.Event()
+    thread = threading.Thread(target=worker.run, kwargs={"until": ended}, daemon=True)
     thread.start()
     wait_for(lambda: seen[-1:] == [("train", 3)] and state(warm) == "paused")
     time.sleep(0.1)
     assert seen[-1] == ("train", 3)
 
     warm.store.control.give(CommandName.RESUME, "Ada")
+    wait_for(lambda: rounds(warm) == [(0, "finished")])
+    ended.set()
     thread.join()
 
     assert [done for phase, done in seen if phase == "train"] == [1, 2, 3, 4, 5, 6]
-    assert rounds(warm) == [(0, "finished")]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"), [(CommandName.STOP, "stopped"), (CommandName.PAUSE, "paused")]
+)
+def test_query_that_is_being_asked_is_given_up_and_asked_later(
+    warm: Project, monkeypatch: pytest.MonkeyPatch, command: CommandName, expected: str
+) -> None:
+    monkeypatch.setattr(worker_module, "TELL_SECONDS", 0.0)
+    asked: list[int] = []
+
+    def resting(progress: Progress) -> None:
+        if progress.phase == "ask":
+            asked.append(progress.done)
+            if asked == [0, 1]:
+                warm.store.control.give(command, "Ada")
+
+    worker = Worker(warm, on_progress=resting)
+    work(worker)
+    assert (asked, state(warm)) == ([0, 1], expected)
+    assert warm.store.newest_query() is None
+
+    again = CommandName.START if command is CommandName.STOP else CommandName.RESUME
+    warm.store.control.give(again, "Ada")
+    work(worker)
+
+    assert asked[2:] == [*range(len(warm.pool_ids)), len(warm.pool_ids)]
+    assert len(open_items(warm)) == 4
+
+
+def test_worker_that_is_told_to_end_leaves_a_training_at_the_next_step(warm: Project) -> None:
+    ended, steps = threading.Event(), []
+
+    def ending(progress: Progress) -> None:
+        steps.append(progress.done)
+        if progress.done == 3:
+            ended.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_module, "TELL_SECONDS", 0.0)
+        Worker(warm, on_progress=ending).run(until=ended)
+
+    assert steps == [1, 2, 3]
+    assert rounds(warm) == []
+    assert list((warm.root / "models").glob("*.checkpoint"))
+    assert state(warm) == "off"

@@ -1,7 +1,11 @@
 """How far a phase of the loop has come, as whoever watches is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeVar
+
+_Report = TypeVar("_Report")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +26,20 @@ Listener = Callable[[Progress], None]
 
 def silent(progress: Progress) -> None:
     """Listener that does nothing."""
+
+
+def drive(
+    steps: Generator[_Report, None, _Result], on_report: Callable[[_Report], object]
+) -> _Result:
+    """Take all steps of some work, one after another; return what came of it.
+
+    What `on_report` raises ends the work, which then tidies up, and reaches the caller.
+    """
+    try:
+        while True:
+            on_report(next(steps))
+    except StopIteration as end:
+        result: _Result = end.value
+        return result
+    finally:
+        steps.close()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
 from askmask.metrics.evaluation import Evaluation
 from askmask.metrics.recalibrated import RecalibratedEvaluation
-from askmask.progress import Listener, Progress
+from askmask.progress import Listener, Progress, drive
 from askmask.records import MetricRow
 from askmask.runtime.cache import Cache
 from askmask.runtime.compute import use_bf16
@@ -23,21 +24,11 @@ ALL_TEST = "test"
 """Name of all test splits taken together."""
 
 
-def judge_round(
-    model: RoundModel, *, cache: Cache | None, report: Listener
-) -> tuple[MetricRow, ...]:
-    """Metrics of a round's model on every validation and test split.
-
-    Two and more test splits are also scored together, as ``"test"``. The time it took is a row
-    of its own, ``evaluation_seconds``. Metrics are those of the network as it was trained; if the
-    round has a recalibration, what it changes follows as rows called ``recalibrated_...``. On a
-    validation image they come from a map that was fitted without that image.
-    """
-    if cache is None:
-        return _judge(model, report)
+def judge_shared(model: RoundModel, *, cache: Cache, report: Listener) -> tuple[MetricRow, ...]:
+    """Metrics of a model as `judging_steps` computes them, once for all trials that share it."""
 
     def make(path: Path) -> None:
-        rows = _judge(model, report)
+        rows = drive(judging_steps(model), report)
         path.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
 
     stored, config = model.recalibration, model.config
@@ -66,7 +57,20 @@ def evaluation_parts(project: Project) -> list[tuple[str, tuple[str, ...]]]:
     return parts
 
 
-def _judge(model: RoundModel, report: Listener) -> tuple[MetricRow, ...]:
+def judging_steps(model: RoundModel) -> Generator[Progress, None, tuple[MetricRow, ...]]:
+    """Judge a round's model on every validation and test split, image by image.
+
+    Two and more test splits are also scored together, as ``"test"``. The time it took is a row
+    of its own, ``evaluation_seconds``; what passes between two images does not count. Metrics are
+    those of the network as it was trained; if the round has a recalibration, what it changes
+    follows as rows called ``recalibrated_...``. On a validation image they come from a map that was
+    fitted without that image.
+
+    Yields
+    ------
+    Progress
+        After every image.
+    """
     started = time.perf_counter()
     judges = _Judges(model)
     parts = evaluation_parts(model.project)
@@ -80,7 +84,9 @@ def _judge(model: RoundModel, report: Listener) -> tuple[MetricRow, ...]:
         for image_id in image_ids:
             judges.judge(scores, image_id)
             done += 1
-            report(Progress(model.round, "evaluate", done, total))
+            left_off = time.perf_counter()
+            yield Progress(model.round, "evaluate", done, total)
+            started += time.perf_counter() - left_off
         rows += scores.rows()
         if split in tests:
             together.merge(scores)

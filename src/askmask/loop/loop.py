@@ -5,7 +5,7 @@ killed anywhere goes on by calling the same verb again.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,11 @@ from askmask.loop.ask import (
     shown_score,
 )
 from askmask.loop.calibrate import recalibrate_round
-from askmask.loop.evaluate import judge_round
+from askmask.loop.evaluate import judge_shared, judging_steps
 from askmask.loop.oracle import Oracle
 from askmask.loop.project import START, Project
-from askmask.loop.train import fit_round
-from askmask.progress import Listener, silent
+from askmask.loop.train import fitting_steps
+from askmask.progress import Listener, Progress, drive, silent
 from askmask.query.score_histograms import write_counts
 from askmask.query.strategies import strategy_turn
 from askmask.records import Answer, Labels, MetricRow, Query
@@ -113,8 +113,22 @@ class Loop:
         TrainingFailed
             If every attempt that the config allows failed; each is recorded.
         """
+        return drive(self.train_steps(round), self._report)
+
+    def train_steps(self, round: int | None = None) -> Generator[Progress, None, TrainingRecord]:
+        """Train as `train` does, step by step, for those who have other work in between.
+
+        A generator that is closed has trained nothing; repeated, it goes on from a checkpoint.
+
+        Yields
+        ------
+        Progress
+            After every step.
+        """
         number = self.round if round is None else round
-        record = fit_round(self.project, number, cache=self._cache, report=self._report)
+        record = yield from fitting_steps(
+            self.project, number, cache=self._cache, report=self._report
+        )
         recalibrate_round(self.project.model(number))
         return record
 
@@ -193,6 +207,18 @@ class Loop:
         ProjectError
             If the round has no model.
         """
+        return drive(self.evaluate_steps(round), self._report)
+
+    def evaluate_steps(
+        self, round: int | None = None
+    ) -> Generator[Progress, None, tuple[MetricRow, ...]]:
+        """Evaluate as `evaluate` does, image by image, for those who have other work in between.
+
+        Yields
+        ------
+        Progress
+            After every image.
+        """
         number = self.round if round is None else round
         store = self.project.store
         model = self.project.model(number)
@@ -205,7 +231,11 @@ class Loop:
         kept = store.metrics(number, name)
         if kept:
             return kept
-        rows = judge_round(model, cache=self._shared(number), report=self._report)
+        cache = self._shared(number)
+        if cache is None:
+            rows = yield from judging_steps(model)
+        else:
+            rows = judge_shared(model, cache=cache, report=self._report)
         store.add_metrics(number, name, rows)
         return rows
 

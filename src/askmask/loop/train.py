@@ -1,6 +1,8 @@
 """One round's training, from the labelled set to model files."""
 
 import json
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +11,12 @@ from askmask.loop.labelled_images import LabelledSet
 from askmask.loop.project import Project
 from askmask.loop.round_model import build_network
 from askmask.models.weights import load_model_weights, read_metadata, save_model
-from askmask.progress import Listener, Progress
+from askmask.progress import Listener, Progress, drive
 from askmask.records import utc_now
 from askmask.runtime.cache import Cache
 from askmask.seeds import derive_key
 from askmask.store.store import TrainingRecord
-from askmask.training.fit import TrainingResult, train
+from askmask.training.fit import StepReport, TrainingResult, training_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +29,32 @@ class _Fit:
     member: int
     digest: str
     until: int | None
-    report: Listener
 
 
-def fit_round(
+def fitting_steps(
     project: Project, round: int, *, cache: Cache | None, report: Listener
-) -> TrainingRecord:
-    """Fit the model (or the members) of a round to every answer so far.
+) -> Generator[Progress, None, TrainingRecord]:
+    """Fit the model (or the members) of a round to every answer so far, step by step.
 
     A model already fitted to these answers is kept; attempts that failed before are not repeated.
+    Whoever takes the steps may close the generator: repeated, it goes on from a checkpoint.
+
+    Parameters
+    ----------
+    project : Project
+        Open.
+    round : int
+        Whose model.
+    cache : Cache, optional
+        Where trials with the same start share trained models. What is made for several trials is
+        made in one go, and told to `report` rather than yielded.
+    report : callable
+        See `cache`.
+
+    Yields
+    ------
+    Progress
+        After every step.
 
     Raises
     ------
@@ -52,10 +71,10 @@ def fit_round(
     allowed = project.config.training.restart.attempts
     for attempt in range(sum(r.status == "failed" for r in past), allowed):
         started_at = utc_now()
-        results = [
-            _fit_member(_Fit(project, round, attempt, member, digest, until, report), cache)
-            for member in range(len(project.model_paths(round)))
-        ]
+        results = []
+        for member in range(len(project.model_paths(round))):
+            fit = _Fit(project, round, attempt, member, digest, until)
+            results.append((yield from _fit_member(fit, cache, report)))
         failed = [result for result in results if result.status == "failed"]
         worst = failed[0] if failed else results[0]
         record = TrainingRecord(
@@ -81,16 +100,18 @@ def fit_round(
     )
 
 
-def _fit_member(fit: _Fit, cache: Cache | None) -> TrainingResult:
+def _fit_member(
+    fit: _Fit, cache: Cache | None, report: Listener
+) -> Generator[Progress, None, TrainingResult]:
     target = fit.project.model_path(fit.round, fit.member)
     config = fit.project.config.training
     shared = config.start_from == "fresh"
     if cache is None or not shared:
-        return _train_to(fit, target)
+        return (yield from _train_to(fit, target))
     failures: list[TrainingResult] = []
 
     def make(path: Path) -> None:
-        result = _train_to(fit, path)
+        result = drive(_train_to(fit, path), report)
         if result.status == "failed":
             failures.append(result)
             raise TrainingFailed(str(result.reason))
@@ -119,7 +140,7 @@ def _fingerprint(fit: _Fit) -> dict[str, object]:
     }
 
 
-def _train_to(fit: _Fit, target: Path) -> TrainingResult:
+def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResult]:
     project, config = fit.project, fit.project.config
     seed = config.seed if fit.member == 0 else derive_key(config.seed, "member", fit.member)
     start = derive_key(seed, "attempt", fit.attempt)
@@ -133,17 +154,17 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
         boundary_radius=config.training.boundary_radius if model.has_boundary else None,
         until=fit.until,
     )
-    result = train(
+    steps = training_steps(
         model,
         images,
         config.training,
         seed=seed,
         round=fit.round,
         checkpoint=target.with_suffix(".checkpoint"),
-        on_step=lambda step: fit.report(Progress(fit.round, "train", step.step, step.steps)),
         attempt=fit.attempt,
         labelled_digest=fit.digest,
     )
+    result = yield from _as_progress(steps, fit.round)
     if result.status == "finished":
         save_model(
             model,
@@ -159,6 +180,20 @@ def _train_to(fit: _Fit, target: Path) -> TrainingResult:
             },
         )
     return result
+
+
+def _as_progress(
+    steps: Generator[StepReport, None, TrainingResult], round: int
+) -> Generator[Progress, None, TrainingResult]:
+    """Hand every step on as the loop tells of it; return what the last one came to."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: TrainingResult = end.value
+                return result
+            yield Progress(round, "train", step.step, step.steps)
 
 
 def _round_before(project: Project, round: int) -> int | None:

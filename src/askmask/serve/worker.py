@@ -4,17 +4,17 @@ It meets the server only in the store. Each turn looks at what the store holds a
 thing that is due, by verbs that may be repeated; so it may be killed anywhere, and the next worker
 goes on. What people command is read from the store too, and outlives both.
 
-The next query is asked before the present one is answered: by the newest finished model, if need be
-between two steps of a training that goes on after it.
+Training and judging come in steps, and a turn takes as many as fit into a moment. So the worker
+decides between two steps: whether it stops or waits, and whether the next query has to be asked
+first, by the newest finished model. Asking and drawing are not cut into turns: they are given up
+when somebody stops or pauses the worker, and repeated later.
 """
 
 import logging
-import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,7 +23,6 @@ from askmask.errors import (
     DiskError,
     NothingToAsk,
     StoreBusy,
-    StoreError,
     StoreFull,
     disk_problem,
 )
@@ -31,38 +30,34 @@ from askmask.loop.ask import cold_start
 from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.loop import Loop
 from askmask.loop.project import START, Project
-from askmask.progress import Progress
+from askmask.progress import Listener, Progress, silent
 from askmask.query.strategies import find_strategy, strategy_names
-from askmask.records import utc_now
 from askmask.serve.previews import draw_pieces
-from askmask.store.mailbox import Command, CommandName, WorkerState
+from askmask.serve.teller import Teller
+from askmask.store.mailbox import Command, CommandName
 from askmask.store.store import TrainingRecord
 from askmask.store.work_records import WorkItem
 
 LOOK_SECONDS: Final = 0.5
 """How often the store is looked into while nothing is due."""
 TELL_SECONDS: Final = 0.3
-"""How often progress is told at most."""
-HEARTBEAT_SECONDS: Final = 5.0
+"""How long a turn goes on with one work, and how often progress is told at most."""
 DISK_SECONDS: Final = 30.0
 """How long nothing is tried after the disk was full."""
 QUIET_SECONDS: Final = 300.0
 """When nobody has answered for so long, few new answers are reason enough to train."""
 
-_STATES: Final = {
-    "train": "training",
-    "evaluate": "evaluating",
-    "calibrate": "evaluating",
-    "ask": "asking",
-    "draw": "drawing",
-}
 _SWITCHES: Final = (CommandName.START, CommandName.STOP, CommandName.PAUSE, CommandName.RESUME)
 
 _log = logging.getLogger(__name__)
 
 
-class _Stopped(Exception):
-    """Somebody gave the command to stop."""
+Work = Generator[Progress, None, None]
+"""Training or judging, which may be left between two steps and taken up again."""
+
+
+class _Interrupted(Exception):
+    """Somebody gave the command to stop or pause while a query was asked or drawn."""
 
 
 class Worker:
@@ -72,20 +67,22 @@ class Worker:
     ----------
     project : Project
         Open; stays the caller's.
+    on_progress : callable
+        Called with a `Progress` after every step and image, before anything else happens.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, *, on_progress: Listener = silent) -> None:
         self._project = project
         self._store = project.store
-        self._loop = Loop(project, on_progress=self._on_progress)
-        self._state = WorkerState("idle", 0, 0, 0, "", os.getpid(), utc_now())
-        self._told_at = 0.0
+        self._on_progress = on_progress
+        self._loop = Loop(project, on_progress=self._between_images)
+        self._teller = Teller(project.store, TELL_SECONDS)
+        self._work: Work | None = None
         self._looked_at = 0.0
         self._resumes_at = 0.0
-        self._is_asking = False
         self._pool_is_empty = False
-        # Newest answer when something failed: without another one it would fail again.
-        self._failed_at: dict[str, int] = {}
+        # Newest answer when something failed, and how: without another one it would fail again.
+        self._failures: dict[str, tuple[int, str]] = {}
         self._train_now = False
         self._judged: TrainingRecord | None = None
         self._is_new = True
@@ -93,30 +90,29 @@ class Worker:
 
     def run(self, *, until: threading.Event) -> None:
         """Work until the event is set."""
-        with self._heartbeats():
-            while not until.is_set():
-                try:
-                    is_busy = self.turn()
-                except _Stopped:
-                    continue
-                except StoreBusy as error:
-                    _log.warning("%s", error)
-                    is_busy = False
-                if not is_busy:
-                    until.wait(LOOK_SECONDS)
+        with self._teller.heartbeats():
+            try:
+                while not until.is_set():
+                    if not self._patient_turn():
+                        until.wait(LOOK_SECONDS)
+            finally:
+                self._leave_work()
+
+    def _patient_turn(self) -> bool:
+        try:
+            return self.turn()
+        except StoreBusy as error:
+            _log.warning("%s", error)
+            return False
 
     def turn(self) -> bool:
-        """Do the one thing that is due; return whether there was one."""
+        """Do the one thing that is due, or a moment of it; return whether there was one."""
         if time.monotonic() < self._resumes_at:
             return False
         try:
-            self._obey()
-            if self._is_switched(CommandName.STOP):
-                return self._rest("stopped")
-            if self._is_switched(CommandName.PAUSE):
-                return self._rest("paused")
-            self._take_over()
-            is_busy = self._draw() or self._ask_ahead() or self._train()
+            return self._turn()
+        except _Interrupted:
+            return True
         except StoreBusy:
             raise
         except (StoreFull, OSError) as error:
@@ -125,7 +121,55 @@ class Worker:
             return self._fail(error)
         except AskmaskError as error:
             return self._fail(error)
-        return is_busy or self._rest("failed" if self._has_failed() else "idle")
+
+    def _turn(self) -> bool:
+        self._obey()
+        if self._is_switched(CommandName.STOP):
+            self._leave_work()
+            return self._rest("stopped")
+        if self._is_switched(CommandName.PAUSE):
+            return self._rest("paused")
+        self._take_over()
+        if self._serve_people() or self._go_on():
+            return True
+        failure = self._failure()
+        return self._rest("idle") if failure is None else self._rest("failed", failure)
+
+    def _serve_people(self) -> bool:
+        """Draw or ask what people wait for; return whether there was anything to do."""
+        try:
+            return self._draw() or self._ask_ahead()
+        except (StoreBusy, StoreFull, DiskError):
+            raise
+        except AskmaskError as error:
+            if self._work is None:
+                raise
+            _log.warning("%s", error)  # the work that goes on meanwhile is not to blame
+            return False
+
+    def _go_on(self) -> bool:
+        """Go on with a training or judging for a moment; return whether one is due."""
+        if self._work is None:
+            self._work = self._due_work()
+        if self._work is None:
+            return False
+        began = time.monotonic()
+        try:
+            for progress in self._work:
+                self._show(progress)
+                if time.monotonic() - began >= TELL_SECONDS:
+                    return True
+        except BaseException:
+            self._work = None
+            raise
+        self._work = None
+        return True
+
+    def _leave_work(self) -> None:
+        """Give up a training or judging; repeated, a training goes on from its checkpoint."""
+        if self._work is not None:
+            self._work.close()
+            self._work = None
 
     def _take_over(self) -> None:
         """Finish what a worker that died may have left between a model and its recalibration."""
@@ -171,16 +215,14 @@ class Worker:
 
     def _ask(self, model_round: int, acquisition: str | None) -> bool:
         """Ask the next round's query; return whether anything was left to ask."""
-        self._is_asking = True
+        loop = self._loop_of(acquisition)
         try:
-            loop = self._loop_of(acquisition)
             query = loop.ask(self._loop.round + 1, model_round=model_round)
         except NothingToAsk as error:
-            _log.info("%s", error)  # people may still answer, review and train
+            # Nothing left: people may still answer, review and train.
+            _log.info("%s", error)
             self._pool_is_empty = True
             return False
-        finally:
-            self._is_asking = False
         self._store.control.note("query", query.round)
         self._draw_items(list(self._store.worklist.items(query.round)))
         return True
@@ -193,41 +235,39 @@ class Worker:
         asked_by = by_name.get(items[0].model or "")
         is_there = asked_by is not None and self._project.has_model(asked_by)
         still_open = [item for item in items if item.piece is None]
-        self._is_asking = True
-        try:
-            project = self._loop_of(items[0].acquisition).project
-            model = project.model(asked_by) if is_there else None
-            draw_pieces(project, still_open, model, report=self._on_progress)
-        finally:
-            self._is_asking = False
+        project = self._loop_of(items[0].acquisition).project
+        model = project.model(asked_by) if is_there else None
+        draw_pieces(project, still_open, model, report=self._between_images)
 
     def _loop_of(self, acquisition: str | None) -> Loop:
         return self._loop if acquisition is None else self._loop.asking_by(acquisition)
 
-    def _train(self) -> bool:
-        """Train and judge if enough answers came, or the newest model was not judged."""
-        round = max(self._store.answered_rounds(), default=0)
+    def _due_work(self) -> Work | None:
+        """Training if enough answers came; judging if the newest model was not judged."""
         if self._is_training_due():
-            was_asked, self._train_now = self._train_now, False
-            try:
-                with self._noting_failure("train"):
-                    self._loop.train(round)
-            except (_Stopped, StoreBusy):
-                self._train_now |= was_asked  # whoever starts again wants it still
-                raise
-            self._store.control.note("rounds", round)
-            self._evaluate(round)
-            return True
+            return self._training(max(self._store.answered_rounds(), default=0))
         model_round = self._asking_round()
         if model_round is None or model_round == START or self._is_judged():
-            return False
-        self._evaluate(model_round)
-        return True
+            return None
+        return None if self._has_failed("evaluate") else self._judging(model_round)
 
-    def _evaluate(self, round: int) -> None:
+    def _training(self, round: int) -> Work:
+        """Train, then judge."""
+        was_asked, self._train_now = self._train_now, False
+        try:
+            with self._noting_failure("train"):
+                yield from self._loop.train_steps(round)
+        except (GeneratorExit, StoreBusy):
+            self._train_now |= was_asked  # it is still wanted
+            raise
+        self._store.control.note("rounds", round)
+        yield from self._judging(round)
+
+    def _judging(self, round: int) -> Work:
         """Judge a model, unless that was done before."""
         newest = self._project.newest_training()
-        self._loop.evaluate(round)
+        with self._noting_failure("evaluate"):
+            yield from self._loop.evaluate_steps(round)
         self._judged = newest
         self._store.control.note("rounds", round)
 
@@ -257,8 +297,6 @@ class Worker:
         for command in self._store.control.waiting():
             try:
                 refusal = self._carry_out(command)
-            except _Stopped:
-                raise
             except AskmaskError as error:
                 refusal = str(error)
             self._store.control.finish(command.number, refusal)
@@ -271,7 +309,7 @@ class Worker:
             if not self._store.labelled_pixels():
                 return "nothing is labelled yet"
             self._train_now = True
-            self._failed_at.clear()
+            self._failures.clear()
             return ""
         return self._ask_again(command)
 
@@ -296,39 +334,27 @@ class Worker:
         given = (c.name for c in self._store.control.commands(limit=-1) if c.name in _SWITCHES)
         return next(given, CommandName.START) is name
 
-    def _on_progress(self, progress: Progress) -> None:
-        """Tell how far it is, obey, and ask ahead; called between steps and images."""
-        state = replace(
-            self._state,
-            state=_STATES[progress.phase],
-            round=progress.round,
-            done=progress.done,
-            total=progress.total,
-            message="",
-        )
-        self._tell(state, force=progress.done == progress.total)
+    def _show(self, progress: Progress) -> None:
+        self._on_progress(progress)
+        self._teller.progress(progress)
+
+    def _between_images(self, progress: Progress) -> None:
+        """Tell how far asking or drawing is; give it up if somebody wants the worker to rest."""
+        self._show(progress)
         if time.monotonic() - self._looked_at < TELL_SECONDS:
             return
         self._looked_at = time.monotonic()
-        if self._is_switched(CommandName.STOP):
-            raise _Stopped
-        while self._is_switched(CommandName.PAUSE):
-            self._rest("paused")
-            time.sleep(LOOK_SECONDS)
-            if self._is_switched(CommandName.STOP):
-                raise _Stopped
-        if self._is_asking:
-            return
-        try:
-            self._obey()
-            self._ask_ahead()
-        except AskmaskError as error:
-            _log.warning("%s", error)  # what goes on meanwhile is not to blame
+        if self._is_switched(CommandName.STOP) or self._is_switched(CommandName.PAUSE):
+            raise _Interrupted
 
-    def _has_failed(self, phase: str | None = None) -> bool:
-        """Whether a phase (or any) failed, and no answer came since."""
-        newest = self._store.newest_answer()
-        return any(n == newest for name, n in self._failed_at.items() if phase in {None, name})
+    def _has_failed(self, phase: str) -> bool:
+        """Whether a phase failed, and no answer came since."""
+        return phase in self._failures and self._failures[phase][0] == self._store.newest_answer()
+
+    def _failure(self) -> str | None:
+        """What failed last, if no answer came since."""
+        failed = [name for name in self._failures if self._has_failed(name)]
+        return self._failures[failed[-1]][1] if failed else None
 
     @contextmanager
     def _noting_failure(self, phase: str) -> Iterator[None]:
@@ -337,15 +363,15 @@ class Worker:
             yield
         except (StoreBusy, StoreFull, DiskError):
             raise
-        except AskmaskError:
-            self._failed_at[phase] = newest
+        except AskmaskError as error:
+            self._failures.pop(phase, None)
+            self._failures[phase] = newest, str(error)
             raise
-        self._failed_at.pop(phase, None)
+        self._failures.pop(phase, None)
 
-    def _rest(self, state: str) -> bool:
+    def _rest(self, state: str, message: str = "") -> bool:
         """Tell that nothing is done now; false, as `turn` returns it."""
-        if state != self._state.state:
-            self._tell(replace(self._state, state=state, done=0, total=0, message=""), force=True)
+        self._teller.rest(state, message)
         return False
 
     def _fail(self, error: AskmaskError | OSError) -> bool:
@@ -353,33 +379,4 @@ class Worker:
         if problem is None:
             raise error
         _log.warning("%s", problem)
-        self._tell(replace(self._state, state="failed", message=str(problem)), force=True)
-        return False
-
-    def _tell(self, state: WorkerState, *, force: bool = False) -> None:
-        is_new = state.state != self._state.state
-        self._state = state
-        if is_new or force or time.monotonic() - self._told_at > TELL_SECONDS:
-            self._told_at = time.monotonic()
-            with suppress(StoreError):  # the next one tells it
-                self._store.control.show(state)
-
-    @contextmanager
-    def _heartbeats(self) -> Iterator[None]:
-        """Give signs of life while a step takes long; say so when work ends."""
-        ended = threading.Event()
-
-        def beat() -> None:
-            while not ended.wait(HEARTBEAT_SECONDS):
-                with suppress(AskmaskError):
-                    self._store.control.show(self._state)
-
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-            with suppress(AskmaskError):
-                self._store.control.show(replace(self._state, state="off"))
+        return self._rest("failed", str(problem))

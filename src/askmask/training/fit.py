@@ -6,7 +6,7 @@ Whether the weights are fresh, and whether a failed training is repeated, is for
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -19,6 +19,7 @@ from askmask.errors import SourceError
 from askmask.models.contract import Model
 from askmask.models.dropout import GeneratorNoise
 from askmask.models.weights import digest_tensors
+from askmask.progress import drive
 from askmask.runtime.compute import use_bf16
 from askmask.seeds import torch_generator
 from askmask.training import plan
@@ -35,7 +36,7 @@ from askmask.training.losses import l2_penalty, segmentation_loss
 from askmask.training.schedule import auxiliary_weight, learning_rate
 from askmask.training.weight_average import WeightAverage
 
-__all__ = ["StepReport", "TrainingResult", "TrainingSet", "train"]
+__all__ = ["StepReport", "TrainingResult", "TrainingSet", "train", "training_steps"]
 
 _log = logging.getLogger(__name__)
 
@@ -135,6 +136,43 @@ def train(  # noqa: PLR0913 - all that a training is a function of
     SourceError
         If there is no image, or an image cannot be trained on.
     """
+    steps = training_steps(
+        model,
+        images,
+        config,
+        seed=seed,
+        round=round,
+        checkpoint=checkpoint,
+        attempt=attempt,
+        labelled_digest=labelled_digest,
+        validate=validate,
+    )
+    return drive(steps, on_step or (lambda _: None))
+
+
+def training_steps(  # noqa: PLR0913 - all that a training is a function of
+    model: Model,
+    images: TrainingSet,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    round: int,
+    checkpoint: Path | None = None,
+    attempt: int = 0,
+    labelled_digest: str = "",
+    validate: Callable[[Model], float] | None = None,
+) -> Generator[StepReport, None, TrainingResult]:
+    """Train as `train` does, step by step: whoever takes the steps decides what comes between.
+
+    Between two steps the model must not be changed. To stop for good, close the generator: what
+    follows from the last checkpoint is then done again. Time that passes between the steps does
+    not count as training.
+
+    Yields
+    ------
+    StepReport
+        After every step.
+    """
     if not images.image_ids:
         raise SourceError("expected at least one training image, got none. Label an image first.")
     started = time.perf_counter()
@@ -173,8 +211,9 @@ def train(  # noqa: PLR0913 - all that a training is a function of
                 break
             if validate is not None and is_judged(done, steps):
                 fit.judge(validate)
-            if on_step is not None:
-                on_step(StepReport(done, steps, loss, learning_rate(fit.config, step)))
+            left_off = time.perf_counter()
+            yield StepReport(done, steps, loss, learning_rate(fit.config, step))
+            started += time.perf_counter() - left_off
             if done < steps and done % config.checkpoint_every == 0:
                 kept.write(fit.state(done, time.perf_counter() - started))
     reason = fit.finish(loss, f"step {done} of {steps}")
