@@ -257,7 +257,9 @@ def test_file_and_folder_are_flushed_to_the_disk(
 
     monkeypatch.setattr(os, "fsync", watched)
     write_checkpoint(tmp_path / "c", TINY, {})
-    assert flushed == ["c.unfinished", tmp_path.name]
+    file, folder = flushed
+    assert file.startswith(f".c.{os.getpid()}-")
+    assert folder == tmp_path.name
 
 
 def test_missing_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:

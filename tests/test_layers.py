@@ -36,6 +36,7 @@ LEVELS = {
     "progress": 1,
     "records": 1,
     "seeds": 1,
+    "whole_files": 1,
     "errors": 0,
 }
 NO_TORCH = (

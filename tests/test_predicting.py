@@ -207,7 +207,7 @@ def test_objects_are_split_by_the_contour(project: Project, images: Path, tmp_pa
 def test_images_are_shrunk_as_the_data_set_was_and_masks_are_not(
     tmp_path: Path, disc_config: Build
 ) -> None:
-    with DatasetWriter(tmp_path / "d", ClassMap(("a", "b")), "x, scale 0.5") as writer:
+    with DatasetWriter(tmp_path / "d", ClassMap(("a", "b")), "x", scale=0.5) as writer:
         for number in range(4):
             image, mask = draw_discs(number)
             writer.add(ImageInfo(f"i{number}", 64, 64), image, mask)

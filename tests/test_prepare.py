@@ -222,6 +222,21 @@ def test_scale_shrinks_images_and_masks_together(folders: Folders) -> None:
     np.testing.assert_allclose(source.read_image("a"), expected, atol=1.0)
     assert folders.labels() == [[0, 1]]
     assert source.made_from.endswith(", scale 0.5")
+    assert source.scale == 0.5
+    assert json.loads((folders.out / "dataset.json").read_text())["scale"] == 0.5
+
+
+def test_data_set_of_before_tells_its_scale_in_words(folders: Folders) -> None:
+    folders.add(mask=[[0, 0, 1, 1]] * 2, size=(2, 4))
+    folders.prepare(PrepareOptions(kind="index", classes=("g", "t"), scale=0.5))
+    path = folders.out / "dataset.json"
+    before = json.loads(path.read_text())
+    del before["scale"]
+    path.write_text(json.dumps(before))
+
+    assert PreparedSource(folders.out).scale == 0.5
+    path.write_text(json.dumps(before | {"made_from": "images at scale 0.5 of something"}))
+    assert PreparedSource(folders.out).scale == 1
 
 
 def test_deep_images_share_one_measured_range(folders: Folders) -> None:

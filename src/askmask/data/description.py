@@ -1,8 +1,9 @@
 """What ``dataset.json`` says of a prepared data set."""
 
 import json
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -10,6 +11,8 @@ from askmask.errors import AskmaskError, SourceError
 
 DESCRIPTION_NAME = "dataset.json"
 FORMAT_VERSION = 1
+_SCALE_IN_WORDS: Final = re.compile(r", scale ([0-9.]+)$")
+"""How data sets said it before `scale` was a field."""
 
 
 class _Part(BaseModel):
@@ -37,6 +40,7 @@ class Description(_Part):
     version: Literal[1] = 1
     classes: tuple[str, ...]
     made_from: str
+    scale: float | None = Field(default=None, gt=0, le=1)  # None: not shrunk
     value_range: tuple[float, float] | None = None
     range_percentiles: tuple[float, float] | None = None  # of each image by itself
     images: tuple[Entry, ...]
@@ -64,7 +68,7 @@ def read_description(path: Path) -> Description:
                 f"{str(file)!r} has version {version}, this askmask reads {FORMAT_VERSION}. "
                 "Update askmask."
             )
-        return Description.model_validate(tree)
+        return _with_scale(Description.model_validate(tree))
     except AskmaskError:
         raise
     except ValidationError as error:
@@ -78,3 +82,11 @@ def read_description(path: Path) -> Description:
         raise SourceError(
             f"{str(file)!r} is no valid JSON ({error}). Prepare the data set again."
         ) from error
+
+
+def _with_scale(description: Description) -> Description:
+    """Take the scale of an older data set from the words that name its origin."""
+    told = _SCALE_IN_WORDS.search(description.made_from)
+    if description.scale is not None or told is None:
+        return description
+    return description.model_copy(update={"scale": float(told[1])})

@@ -12,7 +12,6 @@
 
 import json
 import os
-import re
 import secrets
 import shutil
 from pathlib import Path, PurePosixPath
@@ -55,6 +54,7 @@ class PreparedSource:
         description = read_description(path)
         self._classes = ClassMap.of(description.classes)
         self._made_from = description.made_from
+        self._scale = 1.0 if description.scale is None else description.scale
         self._value_range: RangeRule | None = description.value_range
         if description.range_percentiles is not None:
             self._value_range = Percentiles(*description.range_percentiles)
@@ -82,8 +82,7 @@ class PreparedSource:
     @property
     def scale(self) -> float:
         """Factor that the images were shrunk by."""
-        told = re.search(r", scale ([0-9.]+)$", self._made_from)
-        return float(told[1]) if told else 1.0
+        return self._scale
 
     def images(self) -> tuple[ImageInfo, ...]:
         """Every image, in the order of the description."""
@@ -179,6 +178,8 @@ class DatasetWriter:
         The classes that the labels index, at most 255.
     made_from : str
         What the data set is prepared from, in words; kept in the description.
+    scale : float
+        Factor in (0, 1] that the images were shrunk by; kept in the description.
     value_range : (low, high) or Percentiles, optional
         The linear range by which 16-bit images were mapped to 8 bits; kept in the description.
 
@@ -194,6 +195,7 @@ class DatasetWriter:
         classes: ClassMap,
         made_from: str,
         *,
+        scale: float = 1.0,
         value_range: RangeRule | None = None,
     ) -> None:
         check_out(out)
@@ -204,6 +206,7 @@ class DatasetWriter:
         self._out = out
         self._classes = classes
         self._made_from = made_from
+        self._scale = scale
         self._value_range = value_range
         self._entries: dict[str, Entry] = {}
         self._folder: Path | None = None
@@ -272,12 +275,14 @@ class DatasetWriter:
         description = Description(
             classes=self._classes.names,
             made_from=self._made_from,
+            scale=None if self._scale == 1 else self._scale,
             value_range=None if isinstance(rule, Percentiles) else rule,
             range_percentiles=own,
             images=tuple(self._entries.values()),
         )
-        # Left out where it says nothing: older versions do not know it.
-        unsaid = {"range_percentiles"} if own is None else set()
+        # Left out where they say nothing: older versions do not know them.
+        newer = ("range_percentiles", "scale")
+        unsaid = {name for name in newer if getattr(description, name) is None}
         text = json.dumps(description.model_dump(exclude=unsaid), indent=1, ensure_ascii=False)
         with (folder / DESCRIPTION_NAME).open("w", encoding="utf-8") as file:
             file.write(text + "\n")

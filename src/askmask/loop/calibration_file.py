@@ -14,6 +14,7 @@ from typing import Any
 from askmask.calibration import LogitScaling, ProbabilityMap, Recalibration
 from askmask.config import Config
 from askmask.errors import ProjectError
+from askmask.whole_files import write_atomically
 
 VERSION = 1
 
@@ -98,9 +99,7 @@ class StoredRecalibration:
 
 def save_recalibration(path: Path, stored: StoredRecalibration) -> None:
     """Write a recalibration; an older one is replaced whole."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(_dump(stored), encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, _dump(stored))
 
 
 def read_recalibration(

@@ -22,6 +22,7 @@ from askmask.data.source import Source
 from askmask.errors import ProjectError
 from askmask.records import ImageInfo, Region
 from askmask.store.store import Store, TrainingRecord
+from askmask.whole_files import write_atomically
 
 if TYPE_CHECKING:  # they need torch, which opening a project does not
     import torch
@@ -99,9 +100,7 @@ class Project:
         if config.data.path is not None:  # relative: the project and its images move together
             relative = os.path.relpath(config.data.path.resolve(), root.resolve())
             saved = with_overrides(config, {"data.path": relative})
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(commented_yaml(saved, reasons or {}), encoding="utf-8")
-        unfinished.replace(path)
+        write_atomically(path, commented_yaml(saved, reasons or {}))
         return cls(root, config, source)
 
     @classmethod

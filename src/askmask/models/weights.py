@@ -5,7 +5,6 @@ source's names, and (made by `askmask.models.external`) an encoder from a hub.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from askmask.errors import WeightsError
 from askmask.models.contract import Model
 from askmask.models.resnet_v2 import ResidualUnit, ResNetV2
+from askmask.whole_files import write_atomically
 
 _BATCH_NORM = {
     "gamma": "weight",
@@ -39,20 +39,7 @@ def save_model(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> Non
         Written into the header; see `read_metadata`.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in _state(model).items()}
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(save(tensors, dict(metadata)))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # so that the new name survives a crash, too
-    finally:
-        os.close(folder)
+    write_atomically(path, save(tensors, dict(metadata)))
 
 
 def load_model_weights(model: nn.Module, path: Path) -> None:

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 
 from askmask.errors import ProjectError
 from askmask.records import MetricRow, QueryItem
+from askmask.whole_files import write_atomically
 
 POOL: Final = "pool"
 """Split of the rows: what could be asked, not what a model is judged on."""
@@ -107,10 +108,8 @@ class ScoreTally:
 def write_counts(path: Path, counts: ScoreCounts) -> None:
     """Keep the histograms of a query as JSON; an older file is replaced whole."""
     path.parent.mkdir(exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
     tree = {"upper": counts.upper, "pool": counts.pool, "asked": counts.asked}
-    unfinished.write_text(json.dumps(tree), encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, json.dumps(tree))
 
 
 def read_counts(path: Path) -> ScoreCounts | None:

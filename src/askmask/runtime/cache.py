@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from askmask.whole_files import flush
+
 
 class Cache:
     """A folder of files by key; safe for several processes.
@@ -45,7 +47,10 @@ class Cache:
         with (self._folder / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not path.exists():
+                # One name for all, under the lock: what is made finds its own checkpoint beside it.
                 unfinished = path.with_name(f"{name}.unfinished{suffix}")
                 make(unfinished)
+                flush(unfinished)
                 unfinished.replace(path)
+                flush(self._folder)
         return path

@@ -7,7 +7,6 @@ else is never mixed in: it is ignored, and the log says in what it differs.
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from askmask.errors import DiskError
+from askmask.whole_files import clear_leftovers, replacing
 
 _log = logging.getLogger(__name__)
 
@@ -80,17 +80,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, fingerprint: Fingerprin
     tensors = {
         name: t.detach().cpu().contiguous().clone() for name, t in checkpoint.tensors.items()
     }
-    unfinished = _unfinished(path)
     try:
-        save_file(tensors, unfinished, metadata)
+        with replacing(path) as unfinished:
+            save_file(tensors, unfinished, metadata)
     except SafetensorError as error:
         raise DiskError(
             f"expected to write the checkpoint {str(path)!r}, but: {error}. Make room there, then "
             "repeat it: training goes on from the checkpoint before."
         ) from error
-    _flush(unfinished)
-    unfinished.replace(path)
-    _flush(path.parent)
 
 
 def read_checkpoint(path: Path, fingerprint: Fingerprint) -> Checkpoint | None:
@@ -135,25 +132,11 @@ def read_checkpoint(path: Path, fingerprint: Fingerprint) -> Checkpoint | None:
 def remove_checkpoint(path: Path) -> None:
     """Remove the checkpoint at `path` and what an interrupted write left; fine if there is none."""
     path.unlink(missing_ok=True)
-    _unfinished(path).unlink(missing_ok=True)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(path.name + ".unfinished")
+    if path.parent.is_dir():
+        clear_leftovers(path)
 
 
 def _differing(found: dict[str, Any], expected: Fingerprint) -> list[str]:
     """Names of the entries that differ; `expected` as it looks after a way through JSON."""
     wanted = json.loads(json.dumps(dict(expected)))
     return sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold what was written to a file, or the names in a folder."""
-    if path.is_dir() and os.name == "nt":  # a folder cannot be opened there
-        return
-    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -153,7 +153,9 @@ def write_dataset(
     classes = ClassMap.of(plan.class_names)
     made_from = plan.made_from + ("" if plan.scale == 1 else f", scale {plan.scale}")
     pixels = np.zeros(len(classes) + 1, np.int64)  # per class, then unlabelled
-    with DatasetWriter(out, classes, made_from, value_range=value_range) as writer:
+    with DatasetWriter(
+        out, classes, made_from, scale=plan.scale, value_range=value_range
+    ) as writer:
         for item in plan.items:
             pixels += _write_item(writer, item, plan, value_range)
             ticks.advance()

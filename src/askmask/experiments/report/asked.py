@@ -6,6 +6,7 @@ from askmask.errors import ProjectError
 from askmask.experiments.figures.gallery import gallery_png
 from askmask.experiments.report.report import GalleryItem
 from askmask.loop.loop import Loop
+from askmask.whole_files import write_atomically
 
 MAX_IMAGES = 2
 _FOLDER = "gallery"
@@ -44,9 +45,7 @@ def draw_asked(loop: Loop, round: int, max_images: int = MAX_IMAGES) -> None:
             [item.region for item in query.items if item.region.image_id == image_id],
             project.store.labelled(image_id).labels,
         )
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_bytes(picture)
-        unfinished.replace(path)
+        write_atomically(path, picture)
 
 
 def pictures(root: Path, title: str) -> list[GalleryItem]:

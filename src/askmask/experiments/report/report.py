@@ -38,6 +38,7 @@ from askmask.experiments.stats.curves import (
 from askmask.experiments.stats.measures import Metric
 from askmask.experiments.stats.significance import detectable_effect, smallest_sign_flip_p
 from askmask.experiments.stats.verdict import Comparison, compare, judged_metrics, verdict
+from askmask.whole_files import write_atomically
 
 TEMPLATE: Final = "report.html.j2"
 
@@ -122,9 +123,7 @@ def write_report(
         command=command,
     )
     out_html.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out_html.with_name(out_html.name + ".unfinished")
-    unfinished.write_text(html, encoding="utf-8")
-    unfinished.replace(out_html)
+    write_atomically(out_html, html)
 
 
 def _environment() -> Environment:

@@ -12,6 +12,7 @@ from askmask.loop.project import Project
 from askmask.metrics.effort import Effort, effort_of, measured, total
 from askmask.query.score_histograms import read_counts
 from askmask.records import MetricRow
+from askmask.whole_files import write_atomically
 
 _SECONDS = "evaluation_seconds"
 
@@ -95,9 +96,7 @@ def _efforts(project: Project) -> dict[int, Effort]:
         for round in project.store.answered_rounds()
     }
     rounds = {str(round): astuple(effort) for round, effort in efforts.items()}
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps({"newest_answer": newest, "rounds": rounds}), "utf-8")
-    unfinished.replace(path)
+    write_atomically(path, json.dumps({"newest_answer": newest, "rounds": rounds}))
     return efforts
 
 

@@ -6,7 +6,6 @@ means stands at `ResultRow`. Nothing is computed here.
 
 import csv
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from askmask.data.text_cells import cell_text, text_cell
 from askmask.errors import ProjectError
+from askmask.whole_files import replacing
 
 FINISHED: Final = "finished"
 FAILED: Final = "failed"
@@ -101,14 +101,13 @@ def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
     rows : iterable of ResultRow
         In the order to keep.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
+    with (
+        replacing(path) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file)  # ends lines with CR LF (RFC 4180), so quotes a lone CR too
         writer.writerow(COLUMNS)
         writer.writerows(map(_cells, rows))  # floats by repr, None as nothing
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def read_results(path: Path) -> list[ResultRow]:

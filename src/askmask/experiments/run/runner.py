@@ -28,6 +28,7 @@ from askmask.loop.project import CONFIG_NAME, Project
 from askmask.progress import Progress
 from askmask.runtime.cache import Cache
 from askmask.runtime.executors import Executor, Processes, Serial
+from askmask.whole_files import write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -199,12 +200,8 @@ def _claim(out: Path, config: Config, *, resume: bool) -> None:
     if shutil.disk_usage(out.parent if out.parent.is_dir() else Path.cwd()).free < 2**28:
         raise ProjectError(f"expected 256 MiB of free disk for {str(out)!r}. Free some, or move.")
     out.mkdir(parents=True, exist_ok=True)
-    unfinished = out / "config.unfinished"
-    unfinished.write_text(dump_config(config), encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, dump_config(config))
 
 
 def _write_json(path: Path, value: object) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(value), encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, json.dumps(value), durable=False)

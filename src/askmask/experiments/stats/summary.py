@@ -30,6 +30,7 @@ from askmask.experiments.stats.measures import METRICS, Metric
 from askmask.experiments.stats.ranking import RESAMPLES
 from askmask.experiments.stats.significance import detectable_effect, smallest_sign_flip_p
 from askmask.experiments.stats.verdict import LEVEL, Comparison, compare, verdict
+from askmask.whole_files import write_atomically
 
 Json = dict[str, object]
 
@@ -74,10 +75,8 @@ def summarise(rows: Sequence[ResultRow]) -> Json:
 
 def write_summary(path: Path, rows: Sequence[ResultRow]) -> None:
     """Write `summarise` as JSON; an older file is replaced whole."""
-    unfinished = path.with_name(path.name + ".unfinished")
     text = json.dumps(summarise(rows), indent=1, allow_nan=False, ensure_ascii=False)
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_atomically(path, text + "\n")
 
 
 def _how() -> Json:
