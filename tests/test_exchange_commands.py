@@ -201,15 +201,15 @@ def test_import_that_stops_half_way_keeps_nothing(
     out = tmp_path / "out"
     call("export", project, out, "--format", "nnunet")
     before = answers_of(project)
-    add, added = answers.add_answer, []
+    write, written = answers.write_answer, []
 
-    def add_one(*values: Any) -> int:
-        if added:
+    def write_one(*values: Any, **named: Any) -> Any:
+        if written:
             raise KeyboardInterrupt
-        added.append(values)
-        return add(*values)
+        written.append(values)
+        return write(*values, **named)
 
-    monkeypatch.setattr(answers, "add_answer", add_one)
+    monkeypatch.setattr(answers, "write_answer", write_one)
     with Project.open(project) as opened, pytest.raises(KeyboardInterrupt):
         import_answers(opened, out, format_name="nnunet")
     monkeypatch.undo()
@@ -223,12 +223,11 @@ from pathlib import Path
 from askmask import Project
 from askmask.loop.exchange import import_answers
 from askmask.store import answers
-add = answers.add_answer
-def add_and_die(*values):
-    number = add(*values)
+write = answers.write_answer
+def write_and_die(*values, **named):
+    write(*values, **named)
     os.kill(os.getpid(), 9)
-    return number
-answers.add_answer = add_and_die
+answers.write_answer = write_and_die
 with Project.open(Path(sys.argv[1])) as project:
     import_answers(project, Path(sys.argv[2]), format_name="nnunet")
 """
