@@ -1,6 +1,9 @@
 """Folders as people have them: read as they meant, or refused in as few sentences as there are
 causes."""
 
+import subprocess
+import sys
+import time
 import unicodedata
 from pathlib import Path
 
@@ -285,6 +288,18 @@ def test_colours_beside_a_black_mask_are_still_colours(tmp_path: Path) -> None:
     assert labels(tmp_path, "b").tolist() == [[0, 0]]
 
 
+@pytest.mark.parametrize("kind", ["auto", "palette"])
+def test_class_file_may_name_a_value_and_a_colour_to_ignore(tmp_path: Path, kind: str) -> None:
+    save(tmp_path / "images" / "a.png", photograph(1, 3))
+    save(tmp_path / "masks" / "a.png", [[(9, 0, 0), (0, 9, 0), (5, 5, 5)]])
+    (tmp_path / "masks" / "classes.json").write_text(
+        '{"classes": ["x", "y"], "colours": {"x": [9, 0, 0], "y": [0, 9, 0]},'
+        ' "ignore_index": 255, "ignore_colour": [5, 5, 5]}'
+    )
+    prepare(tmp_path, PrepareOptions(kind=kind))
+    assert labels(tmp_path).tolist() == [[0, 1, -1]]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -409,3 +424,29 @@ def test_project_does_not_write_over_what_is_there(tmp_path: Path) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", ["dataset", "askmask.yaml", "askmask.db"])
+def test_killed_init_leaves_no_project_and_the_same_words_make_it(
+    tmp_path: Path, sign: str
+) -> None:
+    for number in range(12):
+        image, mask = draw_discs(number)
+        Image.fromarray(image).save(_made(tmp_path / "images") / f"{number}.png")
+        save(tmp_path / "masks" / f"{number}.png", mask.labels)
+    words = [sys.executable, "-m", "askmask", "init", str(tmp_path / "p")]
+    words += ["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks")]
+    words += ["--classes", "ground,disc", "device=cpu", "threads=1"]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob(f".p-unfinished-*/{sign}")) and time.monotonic() < until:
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "p").exists()
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    with Project.open(tmp_path / "p") as project:
+        assert len(project.store.labelled_images()) == len(project.roles.start)
+        assert len(project.roles.start) + len(project.roles.validation) == 12

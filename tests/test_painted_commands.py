@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from askmask.cli.file_options import own_range, range_choice
 from askmask.cli.main import app
 from askmask.config import Config
+from askmask.data.ranges import Percentiles, RangeChoice
 from askmask.errors import ConfigError, ExchangeError, SourceError
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
@@ -130,12 +132,25 @@ def test_predicted_masks_are_seen_in_colours(root: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", ["1", "a,b", "1%,2", "image:3,4", "0.1%,99.9%"])
-def test_range_that_means_nothing_is_refused(root: Path, tmp_path: Path, text: str) -> None:
-    Image.fromarray(draw_discs(61)[0]).save(tmp_path / "a.png")
-    told = fails(
-        ConfigError, "predict", root, tmp_path / "a.png", tmp_path / "out", "--value-range", text
-    )
-    assert "--value-range" in told
+def test_range_that_means_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--value-range"):
+        own_range(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        (None, RangeChoice()),
+        ("0,4095", RangeChoice(given=(0.0, 4095.0))),
+        ("1%, 99%", RangeChoice(percentiles=Percentiles(1.0, 99.0))),
+        ("image", RangeChoice(per_image=True)),
+        ("image:1%,99%", RangeChoice(percentiles=Percentiles(1.0, 99.0), per_image=True)),
+    ],
+)
+def test_range_may_be_given_measured_or_each_images_own(
+    text: str | None, choice: RangeChoice
+) -> None:
+    assert range_choice(text) == choice
 
 
 def test_channels_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

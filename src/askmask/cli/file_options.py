@@ -9,7 +9,7 @@ from askmask.data.masks import Overlaps
 from askmask.data.pictures.picture import Orientation, Reading, WhiteIsZero
 from askmask.data.prepare.class_file import read_classes
 from askmask.data.prepare.folder import PrepareOptions
-from askmask.data.prepare.mask_options import MaskOptions
+from askmask.data.prepare.mask_options import WITHOUT_VALUES, MaskOptions
 from askmask.data.ranges import PERCENTILES, Percentiles, RangeChoice, RangeRule
 from askmask.errors import ConfigError
 
@@ -225,7 +225,8 @@ def painted_options(
                 "Give the project's classes, in its order, and a colour for each."
             )
         palette, ignore_colour = said.colours, said.ignore_colour
-        ignore_value = said.ignore_index if ignore_value is None else ignore_value
+        if ignore_value is None and kind not in WITHOUT_VALUES:
+            ignore_value = said.ignore_index
     return MaskOptions(
         kind=kind,
         ignore_value=ignore_value,

@@ -14,7 +14,17 @@ from torch.nn import functional
 
 from askmask.runtime.kernel import kernel_path, load_kernel
 
-PACKAGES = ("askmask", "torch", "numpy", "scipy", "pillow", "safetensors", "timm")
+PACKAGES = (
+    "askmask",
+    "torch",
+    "numpy",
+    "scipy",
+    "pillow",
+    "tifffile",
+    "imagecodecs",
+    "safetensors",
+    "timm",
+)
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 

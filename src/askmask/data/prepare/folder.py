@@ -11,7 +11,7 @@ from askmask.data.masks import MaskKind, MaskRule, Overlaps
 from askmask.data.pictures.picture import AS_STORED, Reading
 from askmask.data.prepare.checks import ProgressCallback
 from askmask.data.prepare.class_file import CLASSES_NAME, Colour, read_classes
-from askmask.data.prepare.mask_options import AUTO, MaskOptions, choose_rule
+from askmask.data.prepare.mask_options import AUTO, WITHOUT_VALUES, MaskOptions, choose_rule
 from askmask.data.prepare.object_files import assign_objects, is_in_mask_folder, pair_objects
 from askmask.data.prepare.pairing import Item, apply_table, index_by_stem, pair, read_table
 from askmask.data.prepare.stored_files import StoredFile, list_folder
@@ -336,10 +336,13 @@ def _with_classes_file(
         problems.append(str(error))
         return options
     first = options.classes or options.palette  # names given here are not those of the file
+    ignore_value = options.ignore_value
+    if ignore_value is None and options.kind not in WITHOUT_VALUES:
+        ignore_value = said.ignore_index
     return replace(
         options,
         classes=options.classes if first else said.classes,
         palette=options.palette if first else said.colours,
-        ignore_value=said.ignore_index if options.ignore_value is None else options.ignore_value,
+        ignore_value=ignore_value,
         ignore_colour=options.ignore_colour or said.ignore_colour,
     )

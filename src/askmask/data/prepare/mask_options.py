@@ -17,6 +17,9 @@ AUTO = "auto"
 TWO_CLASSES = ("background", "foreground")
 """Names of the classes of binary and instance masks, unless others are given."""
 
+WITHOUT_VALUES: Final = (MaskKind.PALETTE, MaskKind.INSTANCE_FILES)
+"""Kinds without a value for unlabelled pixels."""
+
 _TWO_CLASS_KINDS = (MaskKind.BINARY, MaskKind.INSTANCES, MaskKind.INSTANCE_FILES)
 
 
@@ -235,7 +238,7 @@ def _option_problems(kind: MaskKind, n_classes: int, options: MaskOptions) -> li
             f"ignore_value={value}: in {kind.value} masks this value has a meaning. "
             "Give another, none, or another kind of masks."
         )
-    if value is not None and kind in (MaskKind.PALETTE, MaskKind.INSTANCE_FILES):
+    if value is not None and options.kind in WITHOUT_VALUES:
         problems.append(
             f"ignore_value={value}: {kind.value} masks have no such value. Leave it out."
         )
