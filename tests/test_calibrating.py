@@ -250,7 +250,7 @@ def call(*words: object) -> str:
 
 def test_calibrate_shows_before_and_after_and_takes_it_back(project: Project) -> None:
     text = call("calibrate", project.root)
-    assert "Before > after" in text
+    assert "Before and after recalibration" in text
     assert "T = " in text
     facts = json.loads(call("calibrate", project.root, "--method", "isotonic", "--json"))
     assert (facts["method"], facts["round"], facts["images"]) == ("isotonic", 0, 3)
