@@ -59,3 +59,21 @@ def test_damaged_member_of_an_archive_cannot_be_read(tmp_path: Path) -> None:
         (stored,) = list_archive(archive)
         with pytest.raises(SourceError, match=r"cannot read 'a\.png' in .*download it again"):
             stored.read()
+
+
+def test_member_that_states_a_giant_size_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", b"0" * 1000)
+    with zipfile.ZipFile(path) as archive:
+        archive.getinfo("a.png").file_size = 2**31
+        (stored,) = list_archive(archive)
+        with pytest.raises(SourceError, match="would be 2,147,483,648 bytes"):
+            stored.read()
+
+
+def test_first_bytes_say_whether_a_file_is_an_image(tmp_path: Path) -> None:
+    (tmp_path / "a.unknown").write_bytes(b"\x89PNG\r\n\x1a\n rest")
+    (tmp_path / "notes.txt").write_text("plain")
+    found = {file.name: file.is_image for file in list_folder(tmp_path)}
+    assert found == {"a.unknown": True, "notes.txt": False}

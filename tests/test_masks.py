@@ -250,6 +250,8 @@ def test_class_file_is_read(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "no valid JSON"),
+        ('{"classes": ' + "[" * 100_000, "no valid JSON"),
+        ('{"classes": ' + "9" * 5000, "no valid JSON"),
         ("[]", "the file: Input should be"),
         ("{}", "classes: Field required"),
         ('{"classes": "land"}', "classes: .*got 'land'"),

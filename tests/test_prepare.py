@@ -415,6 +415,8 @@ def test_missing_masks_are_problems_also_without_a_folder_of_masks(folders: Fold
         ("name,group\na,x\n", [r"expected the column 'image' and .*\['group', 'name'\]"]),
         ("image,grade\na,x\n", ["expected the column 'image' and one of"]),
         ("", [r"at least one row, got the columns \[\]"]),
+        ("image,group\n" + "x" * 200_000, ["no valid CSV .*field larger than"]),
+        ("x" * (16 * 2**20 + 1), ["expected a table of images, got 16,777,217 characters"]),
     ],
 )
 def test_table_that_does_not_fit_is_a_problem(

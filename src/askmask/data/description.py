@@ -78,7 +78,7 @@ def read_description(path: Path) -> Description:
             f"{str(file)!r} is no valid description: {key}: {first['msg']}, "
             f"got {first['input']!r}. Prepare the data set again."
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(
             f"{str(file)!r} is no valid JSON ({error}). Prepare the data set again."
         ) from error

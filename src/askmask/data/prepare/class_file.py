@@ -61,7 +61,7 @@ def read_classes(path: Path) -> ClassFile:
             f"invalid {str(path)!r}: {key or 'the file'}: {first['msg']}, got {first['input']!r}. "
             'Write it like {"classes": ["background", "gland"]}.'
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"{str(path)!r} is no valid JSON ({error}). Correct it.") from error
 
 

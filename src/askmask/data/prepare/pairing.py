@@ -10,8 +10,11 @@ from pathlib import Path
 
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.data.rasters import IMAGE_SUFFIXES
+from askmask.errors import SourceError
 
 _MOST_LINES = 20  # problems of one kind that are listed one by one
+_LONGEST_TABLE = 16 * 2**20
+_SHOWN = 10  # columns that a message names
 _NAMED = 3  # examples, where there are more
 _ROLES = ("start", "pool", "validation", "test")
 _COLUMNS = ("group", "split", "role")
@@ -168,21 +171,37 @@ def read_table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         return [], [f"{str(path)!r}: cannot be read ({error}). Save it as CSV in UTF-8."]
-    rows = parse_csv(text)
+    try:
+        rows = parse_csv(text)
+    except SourceError as error:
+        return [], [f"{str(path)!r}: {error}"]
     columns = set(rows[0]) if rows else set()
     if "image" not in columns or not columns & set(_COLUMNS):
         problem = (
             f"{str(path)!r}: expected the column 'image' and one of {list(_COLUMNS)!r}, and at "
-            f"least one row, got the columns {sorted(columns)!r}. Correct its first line."
+            f"least one row, got the columns {sorted(columns)[:_SHOWN]!r}. Correct its first line."
         )
         return [], [problem]
     return rows, []
 
 
 def parse_csv(text: str) -> list[dict[str, str]]:
-    """Rows of a CSV by column; blanks around names and values are taken off."""
+    """Rows of a CSV by column; blanks around names and values are taken off.
+
+    Raises
+    ------
+    SourceError
+        If it is larger than a table of images can be, or no CSV.
+    """
+    if len(text) > _LONGEST_TABLE:
+        raise SourceError(
+            f"expected a table of images, got {len(text):,} characters. Give the right file."
+        )
     reader = csv.reader(io.StringIO(text), skipinitialspace=True)
-    rows = [[cell.strip() for cell in row] for row in reader]
+    try:
+        rows = [[cell.strip() for cell in row] for row in reader]
+    except csv.Error as error:
+        raise SourceError(f"it is no valid CSV ({error}). Correct it.") from error
     rows = [row for row in rows if any(row)]
     if not rows:
         return []

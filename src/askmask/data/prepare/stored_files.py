@@ -13,6 +13,7 @@ from askmask.data.pictures.opening import looks_like_image
 from askmask.data.rasters import IMAGE_SUFFIXES
 from askmask.errors import SourceError
 
+_LARGEST_MEMBER: Final = 2**30
 _HEAD: Final = 16  # bytes that tell what a file is
 
 
@@ -186,6 +187,11 @@ def _archive_head(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[
 
 def _archive_reader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
+        if entry.file_size > _LARGEST_MEMBER:  # no member is unpacked beyond the size it states
+            raise SourceError(
+                f"{entry.filename!r} in {archive.filename!r} would be {entry.file_size:,} bytes. "
+                "No image is as large: the archive is damaged or not what it seems."
+            )
         try:
             return archive.read(entry)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
