@@ -169,6 +169,17 @@ def test_file_with_one_damaged_byte_or_cut_short_is_read_or_refused(
     read_or_refused(format_, path)
 
 
+@pytest.mark.slow
+def test_every_strange_value_at_every_place_is_read_or_refused(
+    written: tuple[Format, Path, Json],
+) -> None:
+    format_, path, content = written
+    for place in every_place(content):
+        for mutated in [*(changed(content, place, v) for v in STRANGE), without(content, place)]:
+            path.write_text(json.dumps(mutated), encoding="utf-8")
+            read_or_refused(format_, path)
+
+
 @settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_strange_manifest_is_read_or_refused(data: st.DataObject) -> None:
