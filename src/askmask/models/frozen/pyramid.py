@@ -24,8 +24,8 @@ from askmask.query.scores import SampleSums
 if TYPE_CHECKING:
     from askmask.models.pyramid import Pyramid
 
-_PIXELS_AT_A_TIME: Final = {"cpu": 2**19, "cuda": 2**25}
-"""On CPUs two samples of 512 x 512 pixels: more lose to cache misses."""
+_PIXELS_AT_A_TIME: Final = {"cpu": 2**21, "cuda": 2**25}
+"""On CPUs eight samples of 512 x 512 pixels: a sixth faster than two, and 100 MB."""
 
 
 class _Convolution:
@@ -108,7 +108,7 @@ class FrozenPyramid(Frozen):
 
     def samples_at_a_time(self, height: int, width: int) -> int:
         """See `Frozen.samples_at_a_time`."""
-        pixels = _PIXELS_AT_A_TIME.get(self._device.type, 2**19)
+        pixels = _PIXELS_AT_A_TIME.get(self._device.type, 2**21)
         return max(1, min(64, pixels // (height * width)))
 
     def _base(
