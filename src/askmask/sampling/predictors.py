@@ -24,6 +24,7 @@ from askmask.models.frozen.plain import PlainFrozen
 from askmask.models.normalization import MIN_SIDE
 from askmask.query.scores import SampleSums
 from askmask.runtime.compute import use_bf16
+from askmask.sampling.feature_store import FeatureStore
 
 Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
 """(H, W, 3) RGB, uint8."""
@@ -98,6 +99,8 @@ class MonteCarloDropout:
         ``"fp32"``, ``"bf16"``, or ``"auto"``: bfloat16 where the hardware computes in it.
     scaling : LogitScaling, optional
         Recalibration of the class logits of every sample.
+    features : FeatureStore, optional
+        Where what no training changes is kept; by default nowhere.
     """
 
     def __init__(
@@ -108,12 +111,13 @@ class MonteCarloDropout:
         precision: str = "auto",
         *,
         scaling: LogitScaling | None = None,
+        features: FeatureStore | None = None,
     ) -> None:
         if n_samples < 1 or (chunk is not None and chunk < 1):
             raise ConfigError(
                 f"expected n_samples >= 1 and chunk >= 1, got {n_samples!r} and {chunk!r}."
             )
-        self._network = _Network(model, precision, scaling)
+        self._network = _Network(model, precision, scaling, features)
         self._n_samples = n_samples
         self._chunk = chunk
 
@@ -193,14 +197,21 @@ class Deterministic:
         As for `MonteCarloDropout`.
     scaling : LogitScaling, optional
         Recalibration of the class logits.
+    features : FeatureStore, optional
+        Where what no training changes is kept; by default nowhere.
     """
 
     n_samples = 1
 
     def __init__(
-        self, model: Model, precision: str = "auto", *, scaling: LogitScaling | None = None
+        self,
+        model: Model,
+        precision: str = "auto",
+        *,
+        scaling: LogitScaling | None = None,
+        features: FeatureStore | None = None,
     ) -> None:
-        self._network = _Network(model, precision, scaling)
+        self._network = _Network(model, precision, scaling, features)
 
     def predict(
         self,
@@ -226,6 +237,8 @@ class Ensemble:
         As for `MonteCarloDropout`.
     scaling : LogitScaling, optional
         Recalibration of the class logits of every member.
+    features : FeatureStore, optional
+        Where what no training changes is kept; by default nowhere.
 
     References
     ----------
@@ -238,6 +251,7 @@ class Ensemble:
         precision: str = "auto",
         *,
         scaling: LogitScaling | None = None,
+        features: FeatureStore | None = None,
     ) -> None:
         classes = sorted({model.n_classes for model in models})
         if len(classes) != 1:
@@ -245,7 +259,7 @@ class Ensemble:
                 f"expected one or more models with the same number of classes, got {len(models)} "
                 f"with {classes!r}. Train every member on the same data set."
             )
-        self._networks = [_Network(model, precision, scaling) for model in models]
+        self._networks = [_Network(model, precision, scaling, features) for model in models]
 
     @property
     def n_samples(self) -> int:
@@ -273,8 +287,15 @@ class Ensemble:
 class _Network:
     """A model's frozen form, made at the first prediction and again if the weights change."""
 
-    def __init__(self, model: Model, precision: str, scaling: LogitScaling | None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        precision: str,
+        scaling: LogitScaling | None,
+        features: FeatureStore | None,
+    ) -> None:
         self._model = model
+        self._features = features
         self._scaling = scaling
         self._precision = precision
         self._frozen: Frozen | None = None
@@ -296,7 +317,16 @@ class _Network:
         pixels = torch.from_numpy(np.array(image, order="C")).to(self._device)
         # (1, 3, H, W) in [0, 1], channels last in memory
         batch = pixels.permute(2, 0, 1)[None].float().div_(255)
-        return self._up_to_date().start(batch, boundary=boundary, scaling=self._scaling)
+        frozen = self._up_to_date()
+        kept = self._kept_features(frozen, image, batch)
+        return frozen.start(batch, boundary=boundary, scaling=self._scaling, features=kept)
+
+    def _kept_features(self, frozen: Frozen, image: Image, batch: Tensor) -> tuple[Tensor, ...]:
+        if self._features is None or frozen.features_key is None:
+            return ()
+        kind = f"{'bf16' if self._is_bf16 else 'fp32'} on {batch.device.type}"
+        kept = self._features.get(frozen.features_key, image, kind, lambda: frozen.features(batch))
+        return tuple(feature.to(batch.device) for feature in kept)
 
     def mean(self, image: Image, *, boundary: bool) -> PredictedSums:
         """Predict by the pass without dropout."""
@@ -311,13 +341,16 @@ class _Network:
     def _device(self) -> torch.device:
         return next(self._model.parameters()).device
 
+    @property
+    def _is_bf16(self) -> bool:
+        return use_bf16(self._precision, self._device)
+
     def _up_to_date(self) -> Frozen:
         # Every change of a tensor in place counts up its version.
         tensors = self._model.state_dict(keep_vars=True).values()
         state = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)  # noqa: SLF001
         if self._frozen is None or state != self._frozen_state:
-            bf16 = use_bf16(self._precision, self._device)
-            dtype = torch.bfloat16 if bf16 else torch.float32
+            dtype = torch.bfloat16 if self._is_bf16 else torch.float32
             self._frozen = self._model.freeze(dtype) or PlainFrozen(self._model, dtype)
             self._frozen_state = state
         return self._frozen
