@@ -29,6 +29,8 @@ from askmask.loop.project import START, Project
 from askmask.models.build import build_model
 from askmask.models.contract import Model
 from askmask.models.weights import file_digest, load_model_weights
+from askmask.runtime.cache import user_cache
+from askmask.sampling.feature_store import FeatureStore
 from askmask.sampling.mapped_mean import MappedMean
 from askmask.sampling.predictors import (
     Deterministic,
@@ -101,6 +103,7 @@ class RoundModel:
         self.round = round
         self._weights = weights
         self._path = project.recalibration_path(round)
+        self._features = kept_features(project.config)
 
     @property
     def name(self) -> str | None:
@@ -178,8 +181,14 @@ class RoundModel:
         scaling = None if stored is None else stored.sampler
         precision, samples = self.config.sampling.precision, self.config.sampling.samples
         if self.config.sampling.method == "ensemble":
-            return Ensemble(self.networks, precision, scaling=scaling)
-        return MonteCarloDropout(self.networks[0], samples, precision=precision, scaling=scaling)
+            return Ensemble(self.networks, precision, scaling=scaling, features=self._features)
+        return MonteCarloDropout(
+            self.networks[0],
+            samples,
+            precision=precision,
+            scaling=scaling,
+            features=self._features,
+        )
 
     @cached_property
     def judge(self) -> Predictor:
@@ -207,7 +216,9 @@ class RoundModel:
     def dropout_sampler(self, n_samples: int) -> MonteCarloDropout:
         """Dropout samples, as many as wanted instead of the config's number; not recalibrated."""
         precision = self.config.sampling.precision
-        return MonteCarloDropout(self.networks[0], n_samples, precision=precision)
+        return MonteCarloDropout(
+            self.networks[0], n_samples, precision=precision, features=self._features
+        )
 
     def predict(self, image: Image, *, name: str = "", boundary: bool = False) -> Prediction:
         """Predict an image that is at hand as an array.
@@ -361,13 +372,21 @@ def build_network(source: Source, config: Config, seed: int, *, pretrained: bool
     return build_model(settings, len(source.classes), seed)
 
 
+def kept_features(config: Config) -> FeatureStore:
+    """Where predictors keep what no training changes: one folder of the user, for all projects."""
+    return FeatureStore(user_cache() / "features", config.sampling.kept_features_mb * 10**6)
+
+
 def judge_of(
     config: Config, networks: Sequence[Model], scaling: LogitScaling | None = None
 ) -> Predictor:
     """Predictor that networks are judged by: one plain pass, or a mean of samples."""
     precision, samples = config.sampling.precision, config.evaluation.samples
+    features = kept_features(config)
     if len(networks) > 1:
-        return Ensemble(networks, precision, scaling=scaling)
+        return Ensemble(networks, precision, scaling=scaling, features=features)
     if samples == 0:
-        return Deterministic(networks[0], precision, scaling=scaling)
-    return MonteCarloDropout(networks[0], samples, precision=precision, scaling=scaling)
+        return Deterministic(networks[0], precision, scaling=scaling, features=features)
+    return MonteCarloDropout(
+        networks[0], samples, precision=precision, scaling=scaling, features=features
+    )

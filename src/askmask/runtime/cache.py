@@ -7,10 +7,16 @@ training is the same function of the same arguments. The key holds every argumen
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from askmask.whole_files import flush
+
+
+def user_cache() -> Path:
+    """Folder of this user for what can be made again: ``$XDG_CACHE_HOME/askmask``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "askmask"
 
 
 class Cache:

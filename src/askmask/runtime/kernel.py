@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from askmask.errors import KernelError
+from askmask.runtime.cache import user_cache
 
 SWITCH: Final = "ASKMASK_KERNEL"
 """Environment variable: ``off`` leaves the kernel unused."""
@@ -325,8 +326,7 @@ def kernel_path() -> Path:
     for source in (*_SOURCES, *_HEADERS):
         digest.update(source.read_bytes())
     digest.update(" ".join((*_FLAGS, platform.machine(), _processor())).encode())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "askmask" / f"kernel-{digest.hexdigest()}.so"
+    return user_cache() / f"kernel-{digest.hexdigest()}.so"
 
 
 def _open(path: Path) -> Any:
