@@ -192,3 +192,16 @@ def test_objects_in_files_of_their_own_are_refused_for_a_region(tmp_path: Path) 
     paint(tmp_path, np.zeros((12, 20), np.uint8))
     with pytest.raises(ExchangeError, match="Number them in one file, and say --kind instances"):
         read_answers(tmp_path, query(), TWO, author="me", masks=MaskOptions(kind="instance-files"))
+
+
+def test_mask_that_belongs_to_no_region_is_told_and_not_passed_over(tmp_path: Path) -> None:
+    paint(tmp_path, np.zeros((12, 20), np.uint8))
+    Image.new("L", (20, 12)).save(tmp_path / "001_slide_2_mask.png")
+    with pytest.raises(ExchangeError, match="'001_slide_2_mask.png' is no mask of a region of"):
+        read_answers(tmp_path, query(), TWO, author="me")
+
+
+def test_painted_masks_may_have_another_suffix(tmp_path: Path) -> None:
+    Image.new("L", (20, 12), 1).save(f"{stem(tmp_path)} painted.png")
+    (answer,) = read_answers(tmp_path, query(), TWO, author="me", mask_suffix=" painted")
+    assert (answer.mask.labels == 1).all()

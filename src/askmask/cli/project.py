@@ -32,7 +32,7 @@ from askmask.config import load_config, load_written_config
 from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
 from askmask.errors import ConfigError, ProjectError
-from askmask.formats.painted_files import read_answers, write_query
+from askmask.formats.painted_files import MASK_SUFFIX, read_answers, write_query
 from askmask.loop.project import CONFIG_NAME, Project
 from askmask.records import UNLABELLED, Answer, Query
 from askmask.runtime.staging import staged_folder
@@ -138,6 +138,7 @@ def tell(  # noqa: PLR0913, PLR0917 - one per fact about the files
     folder: Annotated[
         Path | None, typer.Option(help="Where the masks are, if not in the query's folder.")
     ] = None,
+    mask_suffix: MaskSuffix = MASK_SUFFIX,
     kind: MaskKindName = "auto",
     ignore_value: IgnoreValue = None,
     threshold: Threshold = None,
@@ -162,10 +163,12 @@ def tell(  # noqa: PLR0913, PLR0917 - one per fact about the files
             files=reading(orientation, None, white_is_zero),
             names=classes.names,
         )
-        answers = read_answers(where, query, classes, author=author, masks=options)
+        answers = read_answers(
+            where, query, classes, author=author, masks=options, mask_suffix=mask_suffix
+        )
         if not answers:
             raise ProjectError(
-                f"expected painted masks named *_mask.png in {str(where)!r}, found none. "
+                f"expected painted masks named *{mask_suffix}.png in {str(where)!r}, found none. "
                 "Save a mask beside its region, or name another folder with --folder."
             )
         open_regions = {item.region for item in opened.store.unanswered(query.round)}

@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +28,15 @@ from PIL import Image, ImageDraw
 from askmask.data.class_colours import colour_table
 from askmask.data.masks import MaskRule
 from askmask.data.prepare.mask_options import MaskOptions, painted_rule
-from askmask.data.prepare.pairing import composed
+from askmask.data.prepare.pairing import composed, condensed
 from askmask.data.prepare.stored_files import StoredFile, list_folder
 from askmask.data.rasters import encode_mask
 from askmask.data.source import Source
 from askmask.errors import ExchangeError, SourceError
 from askmask.records import Answer, ClassMap, Labels, Mask, Query, QueryItem
+
+MASK_SUFFIX: Final = "_mask"
+"""What a painted mask's name has after that of its region."""
 
 _HIGHLIGHT = (255, 210, 0)
 
@@ -101,6 +105,7 @@ def read_answers(
     *,
     author: str,
     masks: MaskOptions | None = None,
+    mask_suffix: str = MASK_SUFFIX,
 ) -> list[Answer]:
     """Read the masks that a person saved beside the files of a query.
 
@@ -116,22 +121,25 @@ def read_answers(
         Who answered.
     masks : MaskOptions, optional
         What was said of the masks. Colours that nobody named are those of the prediction.
+    mask_suffix : str
+        What the masks' names have after those of the regions.
 
     Returns
     -------
     list of Answer
-        One for each file ``*_mask`` that exists, in the query's order; may be empty.
+        One for each painted file, in the query's order; may be empty.
 
     Raises
     ------
     ExchangeError
-        With a line for every problem: a mask has another size than its region, or a value that is
-        no class; or what the masks hold may mean two things, together with what settles it.
+        With a line for every problem: a mask belongs to no region, has another size than its
+        region, or a value that is no class; or what the masks hold may mean two things, together
+        with what settles it.
     """
     options = masks or MaskOptions()
     options.check()
     problems: list[str] = []
-    painted = _find_painted(folder, query, problems)
+    painted = _find_painted(folder, query, mask_suffix, problems)
     rule = painted_rule(list(painted.values()), classes, options, problems)
     answers = []
     for item in query.items:
@@ -155,7 +163,9 @@ def read_answers(
     return answers
 
 
-def _find_painted(folder: Path, query: Query, problems: list[str]) -> dict[int, StoredFile]:
+def _find_painted(
+    folder: Path, query: Query, mask_suffix: str, problems: list[str]
+) -> dict[int, StoredFile]:
     """Painted masks by the rank of their item; adds to `problems`."""
     files: dict[str, list[StoredFile]] = defaultdict(list)
     for file in list_folder(folder) if folder.is_dir() else []:
@@ -163,12 +173,23 @@ def _find_painted(folder: Path, query: Query, problems: list[str]) -> dict[int, 
             files[file.stem].append(file)
     found = {}
     for item in query.items:
-        twins = files[composed(f"{item_stem(item)}_mask")]
+        twins = files.pop(composed(f"{item_stem(item)}{mask_suffix}"), [])
         if len(twins) > 1:
             names = ", ".join(repr(file.name) for file in twins)
             problems.append(f"{names}: several masks of one region. Keep one of them.")
         if twins:
             found[item.rank] = twins[0]
+    strays = [file.name for stem in files if stem.endswith(mask_suffix) for file in files[stem]]
+    problems += condensed(
+        strays,
+        [
+            f"{name!r} is no mask of a region of round {query.round}. Give it the name of its "
+            "region, or remove it."
+            for name in strays
+        ],
+        f"files are no masks of regions of round {query.round}. Give them the names of their "
+        "regions, or remove them",
+    )
     return found
 
 
