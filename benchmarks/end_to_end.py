@@ -16,7 +16,7 @@ import numpy as np
 
 from askmask.config import TrainingConfig
 from askmask.models.two_decoder import TwoDecoder
-from askmask.query.scores import SampleSums, score_map
+from askmask.query.scores import SampleSums, predictive_entropy
 from askmask.records import Region
 from askmask.runtime.compute import keep_freed_memory
 from askmask.sampling.predictors import Deterministic, MonteCarloDropout
@@ -64,7 +64,7 @@ class Clock:
 def maps_of(images: Images, score: Score) -> Maps:
     """Score map of each image."""
     return [
-        (name, score_map("predictive_entropy", score(item.image, name)).numpy())
+        (name, predictive_entropy(score(item.image, name)).numpy())
         for name, item in images.items.items()
     ]
 

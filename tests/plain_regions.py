@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from askmask.config import RegionConfig
-from askmask.query.regions import region_candidates, select
+from askmask.query.regions import select
 from askmask.records import Region
+from plain_candidates import scored_candidates
 
 
 def everywhere(height, width):
@@ -53,7 +54,7 @@ def global_greedy(pool, config):
 
 
 def chosen_of(pool, config):
-    lists = (region_candidates(image_id, *maps, config) for image_id, maps in pool.items())
+    lists = (scored_candidates(image_id, *maps, config) for image_id, maps in pool.items())
     return [(item.region, item.score, item.new_pixels) for item in select(lists, config)]
 
 

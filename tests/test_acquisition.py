@@ -8,33 +8,34 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from askmask.errors import AskmaskError, ShapeError, UnknownName
+from askmask.errors import AskmaskError, ShapeError
 from askmask.query import scores as acquisition
 from askmask.query.scores import (
-    ACQUISITIONS,
-    RANDOM,
     SampleSums,
-    acquisition_names,
-    check_acquisition,
     expected_entropy,
     margin,
     mutual_information,
     predictive_entropy,
-    score_map,
     variation_ratio,
     vote_variation_ratio,
 )
+from askmask.query.strategies import STRATEGIES
 
-FUNCTIONS = {
+SCORES = {
     "predictive_entropy": predictive_entropy,
     "expected_entropy": expected_entropy,
     "mutual_information": mutual_information,
     "variation_ratio": variation_ratio,
     "vote_variation_ratio": vote_variation_ratio,
-    "margin": lambda probs: 1 - margin(probs),
+    "margin": lambda sums: 1 - margin(sums),
 }
 
-each_function = pytest.mark.parametrize("name", sorted(FUNCTIONS))
+
+def score(name, probs):
+    return SCORES[name](SampleSums.of(probs))
+
+
+each_function = pytest.mark.parametrize("name", sorted(SCORES))
 
 
 @st.composite
@@ -100,34 +101,34 @@ class TestHandWorked:
         ],
     )
     def test_every_score_equals_the_value_worked_by_hand(self, name, expected):
-        assert FUNCTIONS[name](self.PROBS).item() == pytest.approx(expected, abs=1e-12)
+        assert score(name, self.PROBS).item() == pytest.approx(expected, abs=1e-12)
 
     def test_margin_itself_is_small_where_unsure(self):
-        assert margin(self.PROBS).item() == pytest.approx(0.25, abs=1e-12)
+        assert margin(SampleSums.of(self.PROBS)).item() == pytest.approx(0.25, abs=1e-12)
 
 
 class TestLimits:
     @pytest.mark.parametrize("n_classes", [2, 3, 7])
     def test_uniform_probabilities_have_the_largest_entropy_and_no_disagreement(self, n_classes):
         probs = torch.full((4, n_classes, 1), 1 / n_classes, dtype=torch.float64)
-        assert predictive_entropy(probs).item() == pytest.approx(math.log(n_classes))
-        assert expected_entropy(probs).item() == pytest.approx(math.log(n_classes))
-        assert mutual_information(probs).item() == pytest.approx(0, abs=1e-12)
-        assert variation_ratio(probs).item() == pytest.approx(1 - 1 / n_classes)
-        assert margin(probs).item() == 0
+        assert predictive_entropy(SampleSums.of(probs)).item() == pytest.approx(math.log(n_classes))
+        assert expected_entropy(SampleSums.of(probs)).item() == pytest.approx(math.log(n_classes))
+        assert mutual_information(SampleSums.of(probs)).item() == pytest.approx(0, abs=1e-12)
+        assert variation_ratio(SampleSums.of(probs)).item() == pytest.approx(1 - 1 / n_classes)
+        assert margin(SampleSums.of(probs)).item() == 0
 
     @each_function
     def test_one_hot_samples_that_agree_score_exactly_zero(self, name):
         probs = torch.zeros(5, 3, 2)
         probs[:, 1] = 1
-        assert torch.equal(FUNCTIONS[name](probs), torch.zeros(2))
+        assert torch.equal(score(name, probs), torch.zeros(2))
 
     @pytest.mark.parametrize("n", [2, 4])
     def test_confident_samples_that_all_disagree_reach_every_bound(self, n):
         probs = torch.eye(n, dtype=torch.float64)[:, :, None]  # sample s is sure of class s
-        assert mutual_information(probs).item() == pytest.approx(math.log(n))
-        assert expected_entropy(probs).item() == 0
-        assert vote_variation_ratio(probs).item() == pytest.approx(1 - 1 / n)
+        assert mutual_information(SampleSums.of(probs)).item() == pytest.approx(math.log(n))
+        assert expected_entropy(SampleSums.of(probs)).item() == 0
+        assert vote_variation_ratio(SampleSums.of(probs)).item() == pytest.approx(1 - 1 / n)
 
     def test_a_vote_between_equal_classes_goes_to_the_lowest_index(self):
         sums = SampleSums.of(torch.full((3, 4, 2), 0.25))
@@ -139,10 +140,10 @@ class TestProperties:
     @given(probs=sample_probs())
     @settings(max_examples=40, deadline=None)
     def test_score_equals_plain_loops_and_stays_in_its_range(self, name, probs):
-        score = FUNCTIONS[name](probs)
-        torch.testing.assert_close(score, reference(name, probs), atol=1e-10, rtol=0)
-        assert (score >= -1e-12).all()
-        assert (score <= upper_bound(name, *probs.shape[:2]) + 1e-12).all()
+        found = score(name, probs)
+        torch.testing.assert_close(found, reference(name, probs), atol=1e-10, rtol=0)
+        assert (found >= -1e-12).all()
+        assert (found <= upper_bound(name, *probs.shape[:2]) + 1e-12).all()
 
     @each_function
     @given(probs=sample_probs(), seed=st.integers(0, 2**32))
@@ -151,14 +152,15 @@ class TestProperties:
         generator = torch.Generator().manual_seed(seed)
         samples = torch.randperm(probs.shape[0], generator=generator)
         pixels = torch.randperm(probs.shape[2], generator=generator)
-        expected = FUNCTIONS[name](probs)[pixels]
-        shuffled = FUNCTIONS[name](probs[samples][:, :, pixels])
+        expected = score(name, probs)[pixels]
+        shuffled = score(name, probs[samples][:, :, pixels])
         torch.testing.assert_close(shuffled, expected, atol=1e-12, rtol=0)
 
     @given(probs=sample_probs())
     @settings(max_examples=40, deadline=None)
     def test_mutual_information_is_at_most_the_predictive_entropy(self, probs):
-        assert (mutual_information(probs) <= predictive_entropy(probs) + 1e-12).all()
+        sums = SampleSums.of(probs)
+        assert (mutual_information(sums) <= predictive_entropy(sums) + 1e-12).all()
 
     @each_function
     @given(probs=sample_probs(), cut=st.integers(1, 5))
@@ -169,20 +171,18 @@ class TestProperties:
         sums = SampleSums.zeros(n_classes, 1, n_pixels)
         for chunk in chunks:
             sums = sums + SampleSums.of(chunk)
-        whole = FUNCTIONS[name](probs)[None]
-        torch.testing.assert_close(
-            score_map(name, sums), whole, atol=1e-6, rtol=0, check_dtype=False
-        )
+        whole = score(name, probs)[None]
+        torch.testing.assert_close(SCORES[name](sums), whole, atol=1e-6, rtol=0, check_dtype=False)
 
 
 class TestSampleSums:
     def test_float32_scores_of_thirty_samples_agree_with_float64_to_1e_6(self):
         generator = torch.Generator().manual_seed(0)
         exact = torch.randn(30, 2, 40, 40, generator=generator, dtype=torch.float64).softmax(1)
-        for name in ACQUISITIONS:
-            single = score_map(name, SampleSums.of(exact.float()))
+        for score_of in SCORES.values():
+            single = score_of(SampleSums.of(exact.float()))
             assert single.dtype == torch.float32
-            assert (single - score_map(name, SampleSums.of(exact))).abs().max() < 1e-6
+            assert (single - score_of(SampleSums.of(exact))).abs().max() < 1e-6
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_half_precision_samples_are_summed_in_float32(self, dtype):
@@ -196,8 +196,8 @@ class TestSampleSums:
         probs = torch.rand(3, 2, 4, 5).softmax(1)
         sums = SampleSums.of(probs)
         kept = probs.clone(), sums.sum_probs.clone(), sums.sum_entropy.clone(), sums.votes.clone()
-        FUNCTIONS[name](probs)
-        score_map(name, sums).add_(1)
+        score(name, probs)
+        SCORES[name](sums).add_(1)
         sums.mean_probs.add_(1)
         SampleSums.zeros(2, 4, 5) + sums
         for before, after in zip(
@@ -220,68 +220,34 @@ class TestRefusals:
         probs = torch.full((3, 2, 4, 5), 0.5)
         probs[1, 0, 2, 3] = torch.nan
         with pytest.raises(AskmaskError, match=r"pixel \(2, 3\), one of 1 such pixels"):
-            FUNCTIONS[name](probs)
+            score(name, probs)
         with pytest.raises(AskmaskError, match="not finite"):
-            score_map(name, SampleSums.of(probs))
+            SCORES[name](SampleSums.of(probs))
 
     @each_function
     def test_logits_are_refused(self, name):
         with pytest.raises(AskmaskError, match="not logits"):
-            FUNCTIONS[name](torch.tensor([[[3.0], [-2.0]], [[3.0], [-2.0]]]))
+            score(name, torch.tensor([[[3.0], [-2.0]], [[3.0], [-2.0]]]))
 
     @each_function
     def test_no_sample_is_refused(self, name):
         with pytest.raises(ShapeError, match=r"at least \d MC samples, got 0"):
-            score_map(name, SampleSums.zeros(2, 3, 3))
+            SCORES[name](SampleSums.zeros(2, 3, 3))
 
     @each_function
-    def test_registered_number_of_samples_is_what_the_function_needs(self, name):
-        needed = ACQUISITIONS[name].min_samples
-        assert torch.isfinite(score_map(name, SampleSums.of(torch.full((needed, 2, 1), 0.5)))).all()
+    def test_strategys_number_of_samples_is_what_its_score_needs(self, name):
+        needed = STRATEGIES[name].min_samples
+        assert torch.isfinite(score(name, torch.full((needed, 2, 1), 0.5))).all()
         with pytest.raises(ShapeError, match=f"got {needed - 1}"):
-            score_map(name, SampleSums.of(torch.full((needed - 1, 2, 1), 0.5)))
+            score(name, torch.full((needed - 1, 2, 1), 0.5))
 
     def test_margin_of_one_class_is_refused(self):
         with pytest.raises(ShapeError, match="C >= 2"):
-            margin(torch.ones(2, 1, 3))
-
-
-class TestRegistry:
-    def test_every_function_is_registered_under_its_own_name(self):
-        assert set(ACQUISITIONS) == set(FUNCTIONS)
-        assert acquisition_names() == tuple(sorted([*FUNCTIONS, RANDOM]))
-
-    @each_function
-    def test_score_map_is_the_function_of_that_name(self, name):
-        probs = torch.rand(3, 4, 5, 6, generator=torch.Generator().manual_seed(1)).softmax(1)
-        assert torch.equal(score_map(name, SampleSums.of(probs)), FUNCTIONS[name](probs))
-
-    @pytest.mark.parametrize("name", acquisition_names())
-    def test_registered_names_are_accepted(self, name):
-        check_acquisition(name)
-
-    @pytest.mark.parametrize(
-        ("name", "meant"),
-        [
-            ("bald", "mutual_information"),
-            ("Entropy", "predictive_entropy"),
-            ("VarRatio", "variation_ratio"),
-            ("predictve_entropy", "predictive_entropy"),
-        ],
-    )
-    def test_other_words_are_refused_with_the_name_that_is_meant(self, name, meant):
-        with pytest.raises(UnknownName, match=f"Did you mean '{meant}'.*Choose from: expected_"):
-            check_acquisition(name)
-        with pytest.raises(UnknownName, match=name):
-            score_map(name, SampleSums.of(torch.full((2, 2, 1), 0.5)))
-
-    def test_random_has_no_score_map_and_says_where_to_go(self):
-        with pytest.raises(UnknownName, match="random_region_candidates"):
-            score_map(RANDOM, SampleSums.of(torch.full((2, 2, 1), 0.5)))
+            margin(SampleSums.of(torch.ones(2, 1, 3)))
 
 
 def test_every_public_name_with_an_example_runs_it():
-    names = [*FUNCTIONS, "SampleSums", "check_acquisition", "score_map"]
+    names = [*SCORES, "SampleSums"]
     found = [doctest.DocTestFinder().find(getattr(acquisition, n), n, module=False) for n in names]
     globs = vars(acquisition)
     runner = doctest.DocTestRunner()

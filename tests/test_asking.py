@@ -12,10 +12,11 @@ from askmask.loop.ask import propose, shown_score
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
-from askmask.query.regions import random_region_candidates, region_candidates, select
+from askmask.query.regions import select
 from askmask.query.score_histograms import BINS
 from askmask.query.strategies import strategy_names
 from askmask.records import QueryItem
+from plain_candidates import random_candidates, scored_candidates
 
 Build = Callable[..., Config]
 CPU = torch.device("cpu")
@@ -84,18 +85,18 @@ def test_plain_score_is_asked_as_region_candidates_say(project: Project) -> None
     with with_query(project, "predictive_entropy") as own:
         rule, loop = own.config.query.region, Loop(own)
         lists = [
-            region_candidates(image_id, loop.score_map(image_id, 1), available, rule)
+            scored_candidates(image_id, loop.score_map(image_id, 1), available, rule)
             for image_id in own.pool_ids
             if (available := ~own.store.asked(image_id)).any()
         ]
         assert propose(own, 1).items == select(lists, rule)
 
 
-def test_random_is_asked_as_random_region_candidates_say(project: Project) -> None:
+def test_random_is_asked_in_the_order_of_its_keys(project: Project) -> None:
     with with_query(project, "random") as own:
         rule = own.config.query.region
         lists = [
-            random_region_candidates(image_id, ~own.store.asked(image_id), rule, own.config.seed, 1)
+            random_candidates(image_id, ~own.store.asked(image_id), rule, own.config.seed, 1)
             for image_id in own.pool_ids
         ]
         assert propose(own, 1).items == select(lists, rule)

@@ -11,7 +11,7 @@ from askmask.models.frozen.plain import PlainFrozen
 from askmask.models.frozen.resnet import FrozenEncoder
 from askmask.models.frozen.workspace import Workspace
 from askmask.models.resnet_v2 import ResNetV2
-from askmask.query.scores import SampleSums, score_map
+from askmask.query.scores import SampleSums, mutual_information
 from askmask.sampling.predictors import Deterministic, MonteCarloDropout
 from small_models import small_two_decoder, small_unet
 
@@ -184,5 +184,5 @@ def test_running_sums_are_the_sums_of_the_softmax(n_classes: int) -> None:
     torch.testing.assert_close(sums.sum_probs, expected.sum_probs, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(sums.sum_entropy, expected.sum_entropy, atol=1e-6, rtol=1e-5)
     assert torch.equal(sums.votes, expected.votes)
-    score = score_map("mutual_information", sums)
-    torch.testing.assert_close(score, score_map("mutual_information", expected), atol=1e-6, rtol=0)
+    score = mutual_information(sums)
+    torch.testing.assert_close(score, mutual_information(expected), atol=1e-6, rtol=0)

@@ -15,10 +15,6 @@ from askmask.errors import AskmaskError, ShapeError
 from askmask.query.regions import (
     Candidate,
     candidates,
-    image_candidates,
-    random_image_candidate,
-    random_region_candidates,
-    region_candidates,
     select,
     selection,
     window_origins,
@@ -26,6 +22,7 @@ from askmask.query.regions import (
     windows,
 )
 from askmask.records import Region
+from plain_candidates import random_candidates, scored_candidates
 from plain_regions import all_origins, everywhere
 
 
@@ -51,12 +48,12 @@ class TestWindowOrigins:
     )
     def test_the_grid_of_the_paper_has_as_many_windows_as_its_code(self, shape, windows):
         config = RegionConfig(grid="paper", overlap="allow", budget_regions=10_000)
-        found = region_candidates("a", np.ones(shape), everywhere(*shape), config)
+        found = scored_candidates("a", np.ones(shape), everywhere(*shape), config)
         assert len(found) == windows
 
     def test_the_regular_grid_has_one_line_more_each_way_where_the_last_step_is_short(self):
         config = RegionConfig(overlap="allow", budget_regions=10_000)
-        found = region_candidates("a", np.ones((522, 775)), everywhere(522, 775), config)
+        found = scored_candidates("a", np.ones((522, 775)), everywhere(522, 775), config)
         assert len(found) == 308  # 14 x 22
 
     @given(length=st.integers(1, 60), size=st.integers(1, 70), stride=st.integers(2, 70))
@@ -127,7 +124,7 @@ class TestRegionCandidates:
 
     def test_windows_worked_by_hand(self):
         # Sums at columns 0, 1, 2: 10, 6, 9. Column 1 overlaps both others.
-        found = region_candidates("a", self.SCORE, everywhere(2, 4), self.CONFIG)
+        found = scored_candidates("a", self.SCORE, everywhere(2, 4), self.CONFIG)
         assert [(c.region, c.score, c.new_pixels) for c in found] == [
             (Region("a", 0, 0, 2, 2), 10.0, 4),
             (Region("a", 0, 2, 2, 2), 9.0, 4),
@@ -138,42 +135,42 @@ class TestRegionCandidates:
         score[0, 0], score[1, 3] = np.nan, np.inf
         available[0, 0] = available[1, 3] = False
         # Sums at columns 0, 1, 2: 9, 6, 0.
-        found = region_candidates("a", score, available, self.CONFIG)
+        found = scored_candidates("a", score, available, self.CONFIG)
         assert [(c.region.col, c.score, c.new_pixels) for c in found] == [(0, 9.0, 3), (2, 0.0, 3)]
 
     def test_windows_without_a_new_pixel_are_dropped(self):
         available = everywhere(2, 4)
         available[:, :2] = False
-        found = region_candidates("a", self.SCORE, available, self.CONFIG)
+        found = scored_candidates("a", self.SCORE, available, self.CONFIG)
         assert [c.region.col for c in found] == [2]
-        assert region_candidates("a", self.SCORE, ~everywhere(2, 4), self.CONFIG) == []
+        assert scored_candidates("a", self.SCORE, ~everywhere(2, 4), self.CONFIG) == []
 
     def test_equal_scores_are_ordered_by_row_then_column(self):
         config = RegionConfig(size=(1, 1), stride=1, overlap="allow")
-        found = region_candidates("a", np.zeros((2, 3)), everywhere(2, 3), config)
+        found = scored_candidates("a", np.zeros((2, 3)), everywhere(2, 3), config)
         assert [(c.region.row, c.region.col) for c in found] == [
             (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2),
         ]  # fmt: skip
 
     def test_a_window_larger_than_the_image_is_the_image(self):
-        (only,) = region_candidates("a", self.SCORE, everywhere(2, 4), RegionConfig())
+        (only,) = scored_candidates("a", self.SCORE, everywhere(2, 4), RegionConfig())
         assert only.region == Region("a", 0, 0, 2, 4)
         assert only.score == 19
 
     def test_overlap_allowed_keeps_every_window(self):
         config = RegionConfig(size=(2, 2), stride=1, overlap="allow")
-        found = region_candidates("a", self.SCORE, everywhere(2, 4), config)
+        found = scored_candidates("a", self.SCORE, everywhere(2, 4), config)
         assert [c.score for c in found] == [10.0, 9.0, 6.0]
 
     def test_nan_where_available_raises_and_names_the_image(self):
         score = self.SCORE.copy()
         score[1, 2] = np.nan
         with pytest.raises(AskmaskError, match="1 that are NaN or infinite in image 'slide'"):
-            region_candidates("slide", score, everywhere(2, 4), self.CONFIG)
+            scored_candidates("slide", score, everywhere(2, 4), self.CONFIG)
 
     def test_shapes_that_differ_are_refused(self):
         with pytest.raises(ShapeError, match=r"\(2, 4\) and \(4, 2\) for image 'a'"):
-            region_candidates("a", self.SCORE, everywhere(4, 2), self.CONFIG)
+            scored_candidates("a", self.SCORE, everywhere(4, 2), self.CONFIG)
 
     @pytest.mark.parametrize(("score", "new_pixels"), [(math.nan, 1), (math.inf, 1), (1.0, 0)])
     def test_a_candidate_that_cannot_be_ranked_is_refused(self, score, new_pixels):
@@ -184,7 +181,7 @@ class TestRegionCandidates:
     def test_inputs_are_not_modified_or_kept(self, overlap):
         score, available = self.SCORE.copy(), everywhere(2, 4)
         config = RegionConfig(size=(2, 2), stride=1, overlap=overlap, budget_regions=3)
-        found = [region_candidates("a", score, available, config)]
+        found = [scored_candidates("a", score, available, config)]
         expected = select(found, config)
         assert np.array_equal(score, self.SCORE)
         assert available.all()
@@ -197,24 +194,24 @@ class TestRandomRegions:
 
     def test_same_key_gives_the_same_draw_and_another_key_another(self):
         def draw(image_id="a", seed=0, round=1):
-            found = random_region_candidates(image_id, everywhere(16, 16), self.CONFIG, seed, round)
+            found = random_candidates(image_id, everywhere(16, 16), self.CONFIG, seed, round)
             return [(c.region.row, c.region.col, c.score) for c in found]
 
         assert draw() == draw()
         assert len({tuple(d) for d in (draw(), draw("b"), draw(seed=1), draw(round=2))}) == 4
 
     def test_labelling_elsewhere_does_not_change_a_windows_draw(self):
-        before = random_region_candidates("a", everywhere(16, 16), self.CONFIG, 0, 1)
+        before = random_candidates("a", everywhere(16, 16), self.CONFIG, 0, 1)
         available = everywhere(16, 16)
         available[:4, :4] = False
-        after = random_region_candidates("a", available, self.CONFIG, 0, 1)
+        after = random_candidates("a", available, self.CONFIG, 0, 1)
         assert after == [c for c in before if c.region != Region("a", 0, 0, 4, 4)]
 
     def test_a_window_is_first_in_proportion_to_its_available_pixels(self):
         available = everywhere(4, 8)
         available[:2, 4:] = False  # weights 1 and 1/2: the first window leads in 2/3 of the draws
         first = [
-            random_region_candidates("a", available, self.CONFIG, seed, 1)[0].region.col == 0
+            random_candidates("a", available, self.CONFIG, seed, 1)[0].region.col == 0
             for seed in range(300)
         ]
         assert np.mean(first) == pytest.approx(2 / 3, abs=0.09)  # 3 standard errors of 0.027
@@ -222,13 +219,13 @@ class TestRandomRegions:
     def test_windows_do_not_overlap_and_hold_new_pixels(self):
         available = np.random.default_rng(0).random((40, 30)) < 0.02
         config = RegionConfig(size=(7, 5), stride=2)
-        found = random_region_candidates("a", available, config, 0, 1)
+        found = random_candidates("a", available, config, 0, 1)
         regions = [c.region for c in found]
         assert not any(a.overlaps(b) for a, b in itertools.combinations(regions, 2))
         assert [c.new_pixels for c in found] == [available[r.slices].sum() for r in regions]
 
     def test_nothing_available_gives_no_candidate(self):
-        assert random_region_candidates("a", ~everywhere(8, 8), self.CONFIG, 0, 1) == []
+        assert random_candidates("a", ~everywhere(8, 8), self.CONFIG, 0, 1) == []
 
 
 class TestImageCandidates:
@@ -247,20 +244,20 @@ class TestImageCandidates:
         self, score, quantile, expected
     ):
         config = ImageConfig(score=score, quantile=quantile)
-        (found,) = image_candidates("a", self.SCORE, self.AVAILABLE, config)
+        (found,) = scored_candidates("a", self.SCORE, self.AVAILABLE, config)
         assert found == Candidate(Region("a", 0, 0, 2, 2), expected, 3)
 
     def test_an_image_without_available_pixels_is_no_candidate(self):
-        assert image_candidates("a", self.SCORE, ~everywhere(2, 2), ImageConfig()) == []
-        assert random_image_candidate("a", ~everywhere(2, 2), 0, 1) == []
+        assert scored_candidates("a", self.SCORE, ~everywhere(2, 2), ImageConfig()) == []
+        assert random_candidates("a", ~everywhere(2, 2), ImageConfig(), 0, 1) == []
 
     def test_nan_where_available_raises(self):
         with pytest.raises(AskmaskError, match="image 'a'"):
-            image_candidates("a", self.SCORE * np.float32(np.nan), self.AVAILABLE, ImageConfig())
+            scored_candidates("a", self.SCORE * np.float32(np.nan), self.AVAILABLE, ImageConfig())
 
     def test_random_images_are_keyed_and_uniform(self):
         def first(seed):
-            pool = [random_image_candidate(n, self.AVAILABLE, seed, 1) for n in "abcd"]
+            pool = [random_candidates(n, self.AVAILABLE, ImageConfig(), seed, 1) for n in "abcd"]
             return select(pool, ImageConfig(budget_images=1))[0].region.image_id
 
         drawn = [first(seed) for seed in range(160)]

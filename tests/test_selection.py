@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from askmask.config import ImageConfig, RegionConfig
 from askmask.errors import ShapeError
-from askmask.query.regions import Candidate, image_candidates, region_candidates, select, selection
+from askmask.query.regions import Candidate, select, selection
 from askmask.records import Region
+from plain_candidates import scored_candidates
 from plain_regions import all_windows, chosen_of, covered, everywhere, global_greedy, pools
 
 
@@ -83,7 +84,7 @@ class TestSelect:
 
     def test_images_fill_a_budget_of_pixels(self):
         pool = [
-            image_candidates(name, np.full(shape, 1.0), everywhere(*shape), ImageConfig())
+            scored_candidates(name, np.full(shape, 1.0), everywhere(*shape), ImageConfig())
             for name, shape in [("a", (3, 3)), ("b", (2, 3)), ("c", (2, 2))]
         ]
         chosen = select(pool, ImageConfig(budget_pixels=13))
@@ -127,7 +128,7 @@ class TestOverlapAllowed:
         rows, cols = np.mgrid[:528, :784]
         score = np.exp(-((rows - 264) ** 2 + (cols - 392) ** 2) / 2e4)
         config = RegionConfig(overlap="allow", budget_regions=20)
-        items = select([region_candidates("a", score, everywhere(528, 784), config)], config)
+        items = select([scored_candidates("a", score, everywhere(528, 784), config)], config)
         assert len(items) == 20
         assert sum(item.new_pixels for item in items) < 20 * 150 * 150 / 4
 
@@ -195,6 +196,6 @@ class TestStreaming:
         rng = np.random.default_rng(0)
         pool = {f"{n:02d}": (rng.random((12, 12)), everywhere(12, 12)) for n in range(30)}
         streamed = chosen_of(pool, config)  # 30 x 81 windows: pruned several times
-        held = [c for name, maps in pool.items() for c in region_candidates(name, *maps, config)]
+        held = [c for name, maps in pool.items() for c in scored_candidates(name, *maps, config)]
         whole = selection._fitting_union(selection._start_of_union(held, 60), 60)
         assert [region for region, _, _ in streamed] == [c.region for c in whole]

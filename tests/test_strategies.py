@@ -31,6 +31,7 @@ from askmask.query.strategies import (
     by_name as registry,
 )
 from askmask.records import Region
+from askmask.testing import StrategyContract
 
 PAIRS = RegionConfig(size=(1, 2), stride=2, budget_regions=2)
 
@@ -391,3 +392,10 @@ def test_functions_written_in_the_docs_are_those_of_the_test() -> None:
 @pytest.mark.parametrize("module", [noisy, stratified, diverse, registry])
 def test_examples_run(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
+
+
+class TestContract(StrategyContract):
+    # One of each kind: what is done with entropy is done with mutual information, too.
+    @pytest.fixture(params=[n for n in STRATEGIES if not n.endswith("_mutual_information")])
+    def strategy(self, request: pytest.FixtureRequest) -> Strategy:
+        return STRATEGIES[request.param]

@@ -1,32 +1,27 @@
-"""Acquisition functions: MC sample probabilities in, one score per pixel out, larger = ask sooner.
+"""Acquisition functions: sums over MC samples in, one score per pixel out.
 
 Pure functions on tensors. No files, no state, no randomness, no regions (`askmask.query.regions`
-adds the scores up); `RANDOM` is a name here so that every strategy is listed in one place.
+adds the scores up), no names: a strategy says what an acquisition function is called.
 
 Every score depends on the samples through three sums only (`SampleSums`), so samples can be
-streamed and thrown away. Every registered score is >= 0 up to rounding, because pixels that are
-already labelled count 0 and must never look better than pixels that are not.
+streamed and thrown away. Every score but `margin` is large where a pixel should be asked sooner,
+and >= 0 up to rounding, because pixels that are already labelled count 0 and must never look
+better than pixels that are not.
 
-Said once for the six functions of ``probs``: it is an (S, C, *space) float tensor of MC sample
-probabilities, which sum to 1 over C, and is not modified; S >= 2 for `mutual_information` and
-`vote_variation_ratio`, else S >= 1; float32 at least inside, on the device of ``probs``. They
-raise `ShapeError` for too few samples or classes and `AskmaskError` for values that are no
-probabilities: NaN raises, it never ranks.
+Said once for the six functions of ``sums``: they are those of one image's samples, S >= 2 for
+`mutual_information` and `vote_variation_ratio`, else S >= 1, and are not modified; the result is
+float32 at least, on their device. They raise `ShapeError` for too few samples or classes and
+`AskmaskError` for sums of values that are no probabilities: NaN raises, it never ranks.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from askmask.errors import AskmaskError, ShapeError, UnknownName, unknown_name
-
-RANDOM: Final = "random"
-"""Name of the strategy without a score map: uniform and seeded, see `askmask.query.regions`."""
+from askmask.errors import AskmaskError, ShapeError
 
 _TOLERANCE: Final = 1e-2  # of a sum of probabilities; bfloat16 probabilities reach half of it
 
@@ -104,7 +99,7 @@ class SampleSums:
         return self.sum_probs / self.n_samples
 
 
-def predictive_entropy(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
+def predictive_entropy(sums: SampleSums) -> Float[Tensor, "*space"]:
     """Entropy of the mean probabilities: how unsure the averaged model is.
 
     Returns
@@ -121,13 +116,15 @@ def predictive_entropy(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*sp
     --------
     Mean (0.5, 0.5): log 2 = 0.6931.
 
-    >>> predictive_entropy(torch.tensor([[[0.75], [0.25]], [[0.25], [0.75]]]))
+    >>> sums = SampleSums.of(torch.tensor([[[0.75], [0.25]], [[0.25], [0.75]]]))
+    >>> predictive_entropy(sums)
     tensor([0.6931])
     """
-    return _predictive_entropy(SampleSums.of(probs))
+    entropy: Tensor = torch.special.entr(sums.mean_probs).sum(0)  # (*space)
+    return entropy
 
 
-def expected_entropy(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
+def expected_entropy(sums: SampleSums) -> Float[Tensor, "*space"]:
     """Mean entropy of the samples: doubt that every sample shares (aleatoric).
 
     Returns
@@ -143,13 +140,15 @@ def expected_entropy(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*spac
     --------
     Both samples: -0.75 log 0.75 - 0.25 log 0.25 = 0.2158 + 0.3466.
 
-    >>> expected_entropy(torch.tensor([[[0.75], [0.25]], [[0.25], [0.75]]]))
+    >>> sums = SampleSums.of(torch.tensor([[[0.75], [0.25]], [[0.25], [0.75]]]))
+    >>> expected_entropy(sums)
     tensor([0.5623])
     """
-    return _expected_entropy(SampleSums.of(probs))
+    _check_samples(sums, 1)
+    return sums.sum_entropy / sums.n_samples
 
 
-def mutual_information(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
+def mutual_information(sums: SampleSums) -> Float[Tensor, "*space"]:
     """Mutual information between a pixel's label and the model's weights (BALD).
 
     Large where each sample is confident but the samples disagree.
@@ -168,16 +167,18 @@ def mutual_information(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*sp
     --------
     0.6931 - 0.5623, and nothing where the samples agree.
 
-    >>> mutual_information(torch.tensor([[[0.75], [0.25]], [[0.25], [0.75]]]))
+    >>> sums = SampleSums.of(torch.tensor([[[0.75], [0.25]], [[0.25], [0.75]]]))
+    >>> mutual_information(sums)
     tensor([0.1308])
     >>> agree = torch.tensor([[[0.5], [0.5]], [[0.5], [0.5]]])
-    >>> mutual_information(agree)
+    >>> mutual_information(SampleSums.of(agree))
     tensor([0.])
     """
-    return _mutual_information(SampleSums.of(probs))
+    _check_samples(sums, 2)
+    return predictive_entropy(sums) - sums.sum_entropy / sums.n_samples
 
 
-def variation_ratio(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
+def variation_ratio(sums: SampleSums) -> Float[Tensor, "*space"]:
     """One minus the largest mean probability (the paper's form of the variation ratio).
 
     Returns
@@ -193,13 +194,14 @@ def variation_ratio(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space
     --------
     Mean (0.625, 0.375).
 
-    >>> variation_ratio(torch.tensor([[[0.75], [0.25]], [[0.5], [0.5]]]))
+    >>> sums = SampleSums.of(torch.tensor([[[0.75], [0.25]], [[0.5], [0.5]]]))
+    >>> variation_ratio(sums)
     tensor([0.3750])
     """
-    return _variation_ratio(SampleSums.of(probs))
+    return 1 - sums.mean_probs.amax(0)
 
 
-def vote_variation_ratio(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
+def vote_variation_ratio(sums: SampleSums) -> Float[Tensor, "*space"]:
     """Share of the samples that do not vote for the modal class.
 
     A sample votes for its most probable class, the lowest index of several equal ones.
@@ -218,16 +220,17 @@ def vote_variation_ratio(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*
     Two of three samples vote for class 0.
 
     >>> probs = torch.tensor([[[0.9], [0.1]], [[0.6], [0.4]], [[0.2], [0.8]]])
-    >>> vote_variation_ratio(probs)
+    >>> vote_variation_ratio(SampleSums.of(probs))
     tensor([0.3333])
     """
-    return _vote_variation_ratio(SampleSums.of(probs))
+    _check_samples(sums, 2)
+    return 1 - sums.votes.amax(0) / sums.n_samples
 
 
-def margin(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
+def margin(sums: SampleSums) -> Float[Tensor, "*space"]:
     """Largest minus second largest mean probability; small = unsure.
 
-    The score named ``"margin"`` is 1 - margin: large means ask sooner, and none is negative.
+    The strategy ``"margin"`` scores 1 - margin: large means ask sooner, and none is negative.
 
     Returns
     -------
@@ -242,37 +245,10 @@ def margin(probs: Float[Tensor, "S C *space"]) -> Float[Tensor, "*space"]:
     --------
     Mean (0.625, 0.375).
 
-    >>> margin(torch.tensor([[[0.75], [0.25]], [[0.5], [0.5]]]))
+    >>> sums = SampleSums.of(torch.tensor([[[0.75], [0.25]], [[0.5], [0.5]]]))
+    >>> margin(sums)
     tensor([0.2500])
     """
-    return _margin(SampleSums.of(probs))
-
-
-def _predictive_entropy(sums: SampleSums) -> Tensor:
-    entropy: Tensor = torch.special.entr(sums.mean_probs).sum(0)  # (*space)
-    return entropy
-
-
-def _expected_entropy(sums: SampleSums) -> Tensor:
-    _check_samples(sums, 1)
-    return sums.sum_entropy / sums.n_samples
-
-
-def _mutual_information(sums: SampleSums) -> Tensor:
-    _check_samples(sums, 2)
-    return _predictive_entropy(sums) - sums.sum_entropy / sums.n_samples
-
-
-def _variation_ratio(sums: SampleSums) -> Tensor:
-    return 1 - sums.mean_probs.amax(0)
-
-
-def _vote_variation_ratio(sums: SampleSums) -> Tensor:
-    _check_samples(sums, 2)
-    return 1 - sums.votes.amax(0) / sums.n_samples
-
-
-def _margin(sums: SampleSums) -> Tensor:
     if sums.sum_probs.shape[0] < 2:
         shape = tuple(sums.sum_probs.shape)
         raise ShapeError(f"expected (C, *space) with C >= 2 classes for a margin, got {shape}.")
@@ -298,103 +274,3 @@ def _check_samples(sums: SampleSums, needed: int) -> None:
             f"{place!r}, one of {int((~is_probability).sum())} such pixels. Pass probabilities, "
             f"not logits; NaN means that the network's weights or its input are not finite."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Acquisition:
-    """An acquisition function by name: score per pixel (*space) from at least `min_samples`."""
-
-    name: str
-    description: str
-    score: Callable[[SampleSums], Tensor]
-    min_samples: int = 1
-
-
-_REGISTERED = (
-    Acquisition("predictive_entropy", "entropy of the mean probabilities", _predictive_entropy),
-    Acquisition("expected_entropy", "mean entropy of the samples", _expected_entropy),
-    Acquisition("mutual_information", "disagreement of the samples (BALD)", _mutual_information, 2),
-    Acquisition("variation_ratio", "1 - largest mean probability", _variation_ratio),
-    Acquisition("vote_variation_ratio", "votes against the mode", _vote_variation_ratio, 2),
-    Acquisition("margin", "1 - margin of the mean probabilities", lambda sums: 1 - _margin(sums)),
-)
-
-ACQUISITIONS: Final[Mapping[str, Acquisition]] = MappingProxyType({a.name: a for a in _REGISTERED})
-"""Every acquisition function that has a score map."""
-
-_OTHER_NAMES: Final[Mapping[str, str]] = {  # people's words, for the hint
-    "bald": "mutual_information",
-    "entropy": "predictive_entropy",
-    "least_confidence": "variation_ratio",
-    "varratio": "variation_ratio",
-}
-
-
-def acquisition_names() -> tuple[str, ...]:
-    """Every name that a config may give, sorted; `RANDOM` is one of them."""
-    return tuple(sorted([*ACQUISITIONS, RANDOM]))
-
-
-def check_acquisition(name: str) -> None:
-    """Refuse a name that is no acquisition function.
-
-    Raises
-    ------
-    UnknownName
-        With the name that is probably meant.
-
-    Examples
-    --------
-    >>> check_acquisition("mutual_information")
-    >>> check_acquisition("BALD")
-    Traceback (most recent call last):
-    askmask.errors.UnknownName: no acquisition function 'BALD'. Did you mean 'mutual_information'? \
-Choose from: expected_entropy, margin, mutual_information, predictive_entropy, random, \
-variation_ratio, vote_variation_ratio.
-    """
-    if name in ACQUISITIONS or name == RANDOM:
-        return
-    meant = _OTHER_NAMES.get(name.lower())
-    if meant is None:
-        raise unknown_name("acquisition function", name, acquisition_names())
-    raise UnknownName(
-        f"no acquisition function {name!r}. Did you mean {meant!r}? "
-        f"Choose from: {', '.join(acquisition_names())}."
-    )
-
-
-def score_map(name: str, sums: SampleSums) -> Float[Tensor, "*space"]:
-    """Score per pixel of a registered acquisition function.
-
-    Parameters
-    ----------
-    name : str
-        One of `ACQUISITIONS`.
-    sums : SampleSums
-        Of one image's samples; not modified.
-
-    Returns
-    -------
-    (*space) tensor
-        Larger = ask sooner; range and unit as the function of that name ("margin": 1 - margin).
-
-    Raises
-    ------
-    UnknownName
-        If `name` is not registered, or is `RANDOM`, which has no score map.
-    ShapeError, AskmaskError
-        If there are fewer samples than the function needs, or they were no probabilities.
-
-    Examples
-    --------
-    >>> probs = torch.tensor([[[0.75], [0.25]], [[0.5], [0.5]]])
-    >>> score_map("margin", SampleSums.of(probs))
-    tensor([0.7500])
-    """
-    check_acquisition(name)
-    if name == RANDOM:
-        raise UnknownName(
-            f"acquisition function {RANDOM!r} has no score map: it is drawn per region or image. "
-            f"Use random_region_candidates or random_image_candidate of askmask.query.regions."
-        )
-    return ACQUISITIONS[name].score(sums)

@@ -11,7 +11,7 @@ from askmask.errors import ConfigError
 from askmask.loop.evaluate import evaluation_parts
 from askmask.loop.round_model import RoundModel
 from askmask.metrics.evaluation import Evaluation
-from askmask.query.scores import ACQUISITIONS, score_map
+from askmask.query.strategies import Turn, find_strategy
 
 METRICS = ("mean_dice", "nll", "brier", "ece")
 
@@ -48,17 +48,25 @@ def study_sample_counts(
     counts : sequence of int
         The numbers of samples T, each >= 1.
     acquisition : str
-        Whose scores are compared with those at the largest T.
+        Whose scores are compared with those at the largest T; a strategy with score maps.
 
     Raises
     ------
     ConfigError
-        If there is no T, one is below 1, or no image to judge on.
+        If there is no T, one is below 1, no image to judge on, or the strategy has no maps.
+    UnknownName
+        If there is no such strategy.
     """
     ordered = sorted(set(counts))
     if not ordered or ordered[0] < 1:
         raise ConfigError(f"expected numbers of samples >= 1, got {list(counts)!r}.")
+    strategy = find_strategy(acquisition)
+    if strategy.maps is None:
+        raise ConfigError(f"expected a strategy with score maps, got {acquisition!r}.")
     project = model.project
+    config = project.config
+    options = strategy.options()
+    turn = Turn(seed=config.seed, round=1, rounds=1, rule=config.query.region, options=options)
     parts = evaluation_parts(project)
     if not parts:
         raise ConfigError(
@@ -86,8 +94,9 @@ def study_sample_counts(
                     seconds[sums.n_samples] += time.perf_counter() - started
                     probs = sums.mean_probs.cpu().numpy()
                     judges[sums.n_samples].update(None, probs, None, mask)
-                    if sums.n_samples >= ACQUISITIONS[acquisition].min_samples:
-                        score = float(score_map(acquisition, sums).mean())
+                    if sums.n_samples >= strategy.min_samples:
+                        maps = strategy.maps(sums, turn)
+                        score = float((maps if maps.ndim == 2 else maps[0]).mean())
                         scores[sums.n_samples].append(score)
         for count in ordered:
             own = (scores[count], scores[ordered[-1]])

@@ -1,9 +1,8 @@
 """From score maps to a query: window sums, no overlap, budget.
 
 Pure functions on arrays. One image at a time becomes `Places`, and with a utility for each of them
-a short list of candidates (`ranked`, and for a plain score map `region_candidates`,
-`image_candidates` and their random counterparts); `select` merges the lists
-of a whole pool, which it reads once and does not hold. Nothing here knows a model or a file.
+a short list of candidates (`ranked`); `select` merges the lists of a whole pool, which it reads
+once and does not hold. Nothing here knows a model or a file.
 
 The rules:
 
@@ -21,11 +20,7 @@ The rules:
 
 from askmask.query.regions.candidates import (
     Candidate,
-    image_candidates,
-    random_image_candidate,
-    random_region_candidates,
     ranked,
-    region_candidates,
 )
 from askmask.query.regions.places import Places, Rule, places_of
 from askmask.query.regions.selection import select
@@ -35,12 +30,8 @@ __all__ = [
     "Candidate",
     "Places",
     "Rule",
-    "image_candidates",
     "places_of",
-    "random_image_candidate",
-    "random_region_candidates",
     "ranked",
-    "region_candidates",
     "select",
     "window_origins",
     "window_sums",

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float64, Int
 
 from askmask.config import ImageConfig, RegionConfig
 from askmask.errors import AskmaskError
@@ -15,8 +15,6 @@ from askmask.query.regions.places import (
     Places,
     Rule,
     WholeImage,
-    counted,
-    places_of,
     region_at,
 )
 from askmask.records import Region
@@ -70,150 +68,6 @@ def budget_count(config: RegionConfig | ImageConfig) -> int:
     return config.budget_images or _DEFAULT_IMAGES
 
 
-def region_candidates(
-    image_id: str,
-    score: Float[np.ndarray, "H W"],
-    available: Available,
-    config: RegionConfig,
-) -> list[Candidate]:
-    """Windows of one image, best first, by the sum of the score over their available pixels.
-
-    Parameters
-    ----------
-    image_id : str
-        Stable id of the image.
-    score : (H, W) float array
-        Score map, larger = ask sooner; finite where available. Not modified.
-    available : (H, W) bool array
-        Pixels that are valid, not labelled and not pending. Not modified.
-    config : RegionConfig
-        Size, stride, overlap and budget.
-
-    Returns
-    -------
-    list of Candidate
-        Without windows that hold no available pixel; with overlap ``forbid``, without those that
-        overlap a better one of the list; at most as many as the budget has regions, since no
-        further one can be chosen. Empty if nothing is available.
-
-    Raises
-    ------
-    ShapeError
-        If score and available differ in shape.
-    AskmaskError
-        If the score of an available pixel is not finite.
-
-    Examples
-    --------
-    >>> score = np.array([[1.0, 4.0, 2.0, 3.0]])
-    >>> available = np.array([[True, True, True, False]])
-    >>> windows = region_candidates("a", score, available, RegionConfig(size=(1, 2), stride=1))
-    >>> [(window.region.col, window.score, window.new_pixels) for window in windows]
-    [(1, 6.0, 2)]
-    """
-    places = places_of(image_id, available, config)
-    return ranked(places, places.scores(counted(image_id, score, available)), limit_of(config))
-
-
-def random_region_candidates(
-    image_id: str, available: Available, config: RegionConfig, seed: int, round: int
-) -> list[Candidate]:
-    """Windows of one image in random order, weighted by the share of available pixels.
-
-    A window's score is log(u) / weight with u uniform, which orders the windows of the pool as
-    drawing them one by one with probabilities proportional to the weight. So available pixels
-    are about equally likely to be asked (those near a border less: fewer windows hold them).
-
-    Parameters
-    ----------
-    image_id, available, config
-        As for `region_candidates`.
-    seed, round : int
-        With the image id and the window's place they determine u, whatever else is in the pool.
-
-    Returns
-    -------
-    list of Candidate
-        As `region_candidates`; scores <= 0.
-
-    References
-    ----------
-    Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003 (keys u ** (1 / weight); their
-    logarithm keeps small weights from underflowing to ties).
-
-    Examples
-    --------
-    >>> available = np.ones((4, 4), dtype=bool)
-    >>> config = RegionConfig(size=(2, 2), stride=2)
-    >>> len(random_region_candidates("a", available, config, seed=0, round=1))
-    4
-    """
-    places = places_of(image_id, available, config)
-    return ranked(places, random_keys(places, seed, round), limit_of(config))
-
-
-def image_candidates(
-    image_id: str,
-    score: Float[np.ndarray, "H W"],
-    available: Available,
-    config: ImageConfig,
-) -> list[Candidate]:
-    """Turn the whole image into one candidate, by its score over the available pixels.
-
-    Parameters
-    ----------
-    image_id, score, available
-        As for `region_candidates`.
-    config : ImageConfig
-        ``score``: sum, mean, or the sum of the pixels whose score is at least the quantile
-        (linear interpolation); all in float64.
-
-    Returns
-    -------
-    list of Candidate
-        One, over the whole image; none if nothing is available.
-
-    Raises
-    ------
-    ShapeError, AskmaskError
-        As `region_candidates`.
-
-    Examples
-    --------
-    >>> score, available = np.array([[1.0, 4.0, 3.0]]), np.array([[True, True, False]])
-    >>> image_candidates("a", score, available, ImageConfig(score="mean"))[0].score
-    2.5
-    """
-    places = places_of(image_id, available, config)
-    return ranked(places, places.scores(counted(image_id, score, available)))
-
-
-def random_image_candidate(
-    image_id: str, available: Available, seed: int, round: int
-) -> list[Candidate]:
-    """Turn the whole image into one candidate with a uniform random score in [0, 1).
-
-    Parameters
-    ----------
-    image_id, available
-        As for `region_candidates`.
-    seed, round : int
-        With the image id they determine the score, whatever else is in the pool.
-
-    Returns
-    -------
-    list of Candidate
-        One, over the whole image; none if nothing is available. Every image is equally likely.
-
-    Examples
-    --------
-    >>> random_image_candidate("a", np.zeros((2, 2), dtype=bool), seed=0, round=1)
-    []
-    """
-    places = places_of(image_id, available, ImageConfig())
-    return ranked(places, random_keys(places, seed, round))
-
-
 def ranked(
     places: Places, utilities: Float64[np.ndarray, " n"], limit: int | None = None
 ) -> list[Candidate]:
@@ -236,6 +90,7 @@ def ranked(
 
     Examples
     --------
+    >>> from askmask.query.regions import places_of
     >>> places = places_of("a", np.ones((2, 4), bool), RegionConfig(size=(2, 2), stride=1))
     >>> [(c.region.col, c.score) for c in ranked(places, np.array([2.0, 1.0, 3.0]))]
     [(2, 3.0), (0, 2.0)]
@@ -262,6 +117,7 @@ def order_of(
 
     Examples
     --------
+    >>> from askmask.query.regions import places_of
     >>> places = places_of("a", np.ones((2, 4), bool), RegionConfig(size=(2, 2), stride=1))
     >>> order_of(places, np.array([2.0, 1.0, 3.0]))
     array([2, 0])
@@ -276,6 +132,7 @@ def candidate_at(places: Places, index: int, score: float) -> Candidate:
 
     Examples
     --------
+    >>> from askmask.query.regions import places_of
     >>> candidate_at(places_of("a", np.ones((2, 4), bool), ImageConfig()), 0, 0.5).new_pixels
     8
     """
@@ -286,11 +143,26 @@ def candidate_at(places: Places, index: int, score: float) -> Candidate:
 def random_keys(places: Places, seed: int, round: int) -> Float64[np.ndarray, " n"]:
     """Keys that order the places of a pool, largest first, as drawing them one by one does.
 
-    Windows by their share of new pixels, see `random_region_candidates` (-inf without one), whole
-    images uniformly, see `random_image_candidate`.
+    A window's key is log(u) / weight, with u uniform and its share of new pixels as the weight:
+    drawing with probabilities proportional to the weights, so that available pixels are about
+    equally likely to be asked (those near a border less: fewer windows hold them). A window
+    without a new pixel has -inf. The key of a whole image is uniform in [0, 1).
+
+    Parameters
+    ----------
+    places : Places
+        Of one image.
+    seed, round : int
+        With the image id and the place they determine u, whatever else is in the pool.
+
+    References
+    ----------
+    Efraimidis & Spirakis 2006, doi:10.1016/j.ipl.2005.11.003 (keys u ** (1 / weight); their
+    logarithm keeps small weights from underflowing to ties).
 
     Examples
     --------
+    >>> from askmask.query.regions import places_of
     >>> available = np.array([[True, True, False, False]])
     >>> places = places_of("a", available, RegionConfig(size=(1, 2), stride=2))
     >>> random_keys(places, seed=0, round=1).tolist()[1]

@@ -20,33 +20,75 @@ from askmask.errors import ConfigError, UnknownName, unknown_name
 from askmask.options import read_options
 from askmask.parts import import_part
 from askmask.query.regions import Places
-from askmask.query.scores import ACQUISITIONS, RANDOM, SampleSums, score_map
+from askmask.query.scores import (
+    SampleSums,
+    expected_entropy,
+    margin,
+    mutual_information,
+    predictive_entropy,
+    variation_ratio,
+    vote_variation_ratio,
+)
 from askmask.query.strategies import diverse, noisy, stratified, typical
 from askmask.query.strategies.strategy import Maps, Strategy, Turn
 from askmask.records import Unit
 
+Score = Callable[[SampleSums], Tensor]
+"""Score per pixel (H, W) from an image's samples; larger = ask sooner."""
+
+RANDOM: Final = "random"
+"""Name of the strategy without a score map: uniform and seeded."""
+
 _KIRSCH = "Kirsch et al. 2023, arXiv:2106.12059"
-_SOURCES = {
-    "predictive_entropy": "Shannon 1948; Gal et al. 2017, arXiv:1703.02910",
-    "expected_entropy": "Smith & Gal 2018, arXiv:1803.08533",
-    "mutual_information": "Houlsby et al. 2011, arXiv:1112.5745",
-    "variation_ratio": "Li & Alstrøm 2020, arXiv:2007.06364",
-    "vote_variation_ratio": "Freeman 1965; Gal et al. 2017, arXiv:1703.02910",
-    "margin": "Scheffer et al. 2001; Settles 2009",
-}
-_BASES = {"entropy": "predictive_entropy", "mutual_information": "mutual_information"}
+_GAL = "Gal et al. 2017, arXiv:1703.02910"
 
 
-def maps_of(acquisition: str) -> Maps:
-    """Return the maps of a strategy that needs one acquisition function's score map."""
-    return lambda sums, _turn: score_map(acquisition, sums)
+def _plain(
+    score: Score, description: str, source: str, *, name: str = "", min_samples: int = 1
+) -> Strategy:
+    """Return the strategy that asks where a score is large, under the score's name."""
+    return Strategy(
+        name=name or score.__name__,
+        description=description,
+        source=source,
+        maps=lambda sums, _turn: score(sums),
+        min_samples=min_samples,
+    )
+
+
+def one_minus_margin(sums: SampleSums) -> Tensor:
+    """1 - `margin`: large where the two best classes are close; (H, W)."""
+    return 1 - margin(sums)
+
+
+_ENTROPY = _plain(predictive_entropy, "entropy of the mean probabilities", f"Shannon 1948; {_GAL}")
+_MUTUAL_INFORMATION = _plain(
+    mutual_information,
+    "disagreement of the samples (BALD)",
+    "Houlsby et al. 2011, arXiv:1112.5745",
+    min_samples=2,
+)
+_PLAIN = (
+    _ENTROPY,
+    _plain(expected_entropy, "mean entropy of the samples", "Smith & Gal 2018, arXiv:1803.08533"),
+    _MUTUAL_INFORMATION,
+    _plain(variation_ratio, "1 - largest mean probability", "Li & Alstrøm 2020, arXiv:2007.06364"),
+    _plain(vote_variation_ratio, "votes against the mode", f"Freeman 1965; {_GAL}", min_samples=2),
+    _plain(
+        one_minus_margin,
+        "1 - margin of the mean probabilities",
+        "Scheffer et al. 2001; Settles 2009",
+        name="margin",
+    ),
+)
+_BASES = {"entropy": _ENTROPY, "mutual_information": _MUTUAL_INFORMATION}
 
 
 def entropy_and_predicted_classes(sums: SampleSums, turn: Turn) -> Tensor:  # noqa: ARG001
     """Entropy H(p), then 1 where a class is predicted, for every class; (1 + C, H, W)."""
     probs = sums.mean_probs
     predicted = functional.one_hot(probs.argmax(0), probs.shape[0]).permute(2, 0, 1)
-    return torch.cat([score_map("predictive_entropy", sums)[None], predicted.to(probs.dtype)])
+    return torch.cat([predictive_entropy(sums)[None], predicted.to(probs.dtype)])
 
 
 def region_impurity(
@@ -63,19 +105,6 @@ def region_impurity(
     impurity = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(0)
     utilities: Float64[np.ndarray, "1 n"] = (impurity * places.means(maps[0]))[None]
     return utilities
-
-
-def _plain() -> list[Strategy]:
-    return [
-        Strategy(
-            name=a.name,
-            description=a.description,
-            source=_SOURCES[a.name],
-            maps=maps_of(a.name),
-            min_samples=a.min_samples,
-        )
-        for a in ACQUISITIONS.values()
-    ]
 
 
 _ON_A_SCORE = (
@@ -126,15 +155,15 @@ _ON_A_SCORE = (
 """What is done with a score; `_of_base` gives each the score and the rest of its name."""
 
 
-def _of_base(short: str, base: str) -> list[Strategy]:
-    """Return the strategies that do something with the score of one acquisition function."""
+def _of_base(short: str, base: Strategy) -> list[Strategy]:
+    """Return the strategies that do something with the score of a plain one."""
     return [
         replace(
             kind,
             name=f"{kind.name}_{short}",
-            description=kind.description.format(base),
-            maps=maps_of(base),
-            min_samples=ACQUISITIONS[base].min_samples,
+            description=kind.description.format(base.name),
+            maps=base.maps,
+            min_samples=base.min_samples,
         )
         for kind in _ON_A_SCORE
     ]
@@ -199,7 +228,7 @@ _OTHERS = (
 STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType(
     {
         strategy.name: strategy
-        for group in (_OTHERS, _plain(), *(_of_base(*base) for base in _BASES.items()))
+        for group in (_OTHERS, _PLAIN, *(_of_base(*base) for base in _BASES.items()))
         for strategy in group
     }
 )

@@ -16,7 +16,7 @@ from torch import Tensor
 from askmask.options import Options
 from askmask.query.regions import Places
 from askmask.query.regions.candidates import random_keys
-from askmask.query.scores import SampleSums, score_map
+from askmask.query.scores import SampleSums, predictive_entropy
 from askmask.query.strategies.noisy import log_of
 from askmask.query.strategies.strategy import ScoredImage, Turn
 from askmask.records import QueryItem, Region
@@ -86,7 +86,7 @@ def mostly_random(images: Iterable[ScoredImage], turn: Turn) -> tuple[QueryItem,
 def entropy_by_class(sums: SampleSums, turn: Turn) -> Tensor:
     """Entropy H(p), then H(p) p_c for every foreground class c; (1 + classes, H, W)."""
     probs = sums.mean_probs
-    entropy = score_map("predictive_entropy", sums)
+    entropy = predictive_entropy(sums)
     return torch.cat([entropy[None], entropy * probs[int(turn.has_background) :]])
 
 
