@@ -5,6 +5,8 @@ import pytest
 from annotator import POLL_MS, Annotator, Come, OpenRegion, decode_runs
 from playwright.sync_api import expect
 
+from people import KEY
+
 
 def prefill(person: Annotator, region: OpenRegion) -> np.ndarray:
     item = person.api(f"/items/{region.round}/{region.rank}")
@@ -103,7 +105,7 @@ def test_patches_follow_the_image_and_are_painted_whole(ada: Annotator) -> None:
 
 def test_keys_alone_answer_a_region(come: Come) -> None:
     person = come("Grace")
-    person.page.goto(person.address)
+    person.page.goto(f"{person.address}#key={KEY}")
     person.page.wait_for_selector("#login-field:focus")
     person.page.keyboard.type("Grace")
     person.press("Enter")

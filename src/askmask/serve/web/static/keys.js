@@ -1,5 +1,8 @@
 /** Every key of the page, in one table: the help sheet shows what the dispatcher does. */
 
+import { nameOf } from "./key-names.js";
+
+/** @type {{group: string, show: string[], match: string[], action: string, text: string, isFixed?: boolean}[]} */
 export const KEYS = [
   { group: "Answer", show: ["Space"], match: [" "], action: "accept", text: "accept and go to the next region" },
   { group: "Answer", show: ["Backspace"], match: ["backspace"], action: "back", text: "back to the region before" },
@@ -13,6 +16,14 @@ export const KEYS = [
   { group: "Draw", show: ["P"], match: ["p"], action: "polygon", text: "polygon: click corners or drag; double click closes" },
   { group: "Draw", show: ["F"], match: ["f"], action: "fill", text: "fill a connected area" },
   { group: "Draw", show: ["S"], match: ["s"], action: "superpixel", text: "superpixels: patches that follow edges" },
+  { group: "Draw", show: ["L"], match: ["l"], action: "lasso", text: "lasso: drag around what you want" },
+  { group: "Draw", show: ["W"], match: ["w"], action: "line", text: "straight line as wide as the brush" },
+  { group: "Draw", show: ["Q"], match: ["q"], action: "ellipse", text: "ellipse: drag from corner to corner" },
+  { group: "Draw", show: ["X"], match: ["x"], action: "cut", text: "cut: a line that keeps touching objects apart" },
+  { group: "Draw", show: ["Y"], match: ["y"], action: "again", text: "the last shape once more, at the pointer" },
+  { group: "Draw", show: ["I"], match: ["i"], action: "grow", text: "grow the class by a pixel" },
+  { group: "Draw", show: ["J"], match: ["j"], action: "shrink", text: "shrink the class by a pixel" },
+  { group: "Draw", show: ["Z"], match: ["z"], action: "tidy", text: "remove specks and holes below the size set" },
   { group: "Draw", show: ["M"], match: ["m"], action: "move", text: "move the picture" },
   { group: "Draw", show: ["["], match: ["["], action: "smaller", text: "smaller brush or superpixels" },
   { group: "Draw", show: ["]"], match: ["]"], action: "larger", text: "larger brush or superpixels" },
@@ -20,11 +31,11 @@ export const KEYS = [
   { group: "Draw", show: ["R"], match: ["r"], action: "reset", text: "reset to the prediction" },
   { group: "Draw", show: ["Ctrl", "Z"], match: ["ctrl+z"], action: "undo", text: "undo" },
   { group: "Draw", show: ["Ctrl", "Y"], match: ["ctrl+y", "ctrl+shift+z"], action: "redo", text: "redo" },
-  { group: "Draw", show: ["Esc"], match: ["escape"], action: "cancel", text: "drop a half drawn stroke or polygon" },
+  { group: "Draw", show: ["Esc"], match: ["escape"], action: "cancel", isFixed: true, text: "drop a half drawn stroke or polygon" },
   { group: "Look", show: ["+"], match: ["+", "="], action: "zoomIn", text: "zoom in (or turn the wheel)" },
   { group: "Look", show: ["−"], match: ["-"], action: "zoomOut", text: "zoom out" },
   { group: "Look", show: ["Home"], match: ["home"], action: "fitRegion", text: "fit the region; again: the whole image" },
-  { group: "Look", show: ["← ↑ ↓ →"], match: ["arrowleft", "arrowup", "arrowdown", "arrowright"], action: "arrow", text: "move the picture, or the keyboard cursor" },
+  { group: "Look", show: ["← ↑ ↓ →"], match: ["arrowleft", "arrowup", "arrowdown", "arrowright"], action: "arrow", isFixed: true, text: "move the picture, or the keyboard cursor" },
   { group: "Look", show: ["O"], match: ["o"], action: "scores", text: "uncertainty overlay" },
   { group: "Look", show: ["V"], match: ["v"], action: "labels", text: "labels on or off" },
   { group: "Look", show: ["T"], match: ["t"], action: "texture", text: "dots where no label is, on or off" },
@@ -34,24 +45,14 @@ export const KEYS = [
   { group: "Look", show: ["."], match: ["."], action: "stronger", text: "overlay stronger" },
   { group: "Keyboard cursor", show: ["K"], match: ["k"], action: "keyboard", text: "keyboard cursor on or off" },
   { group: "Keyboard cursor", show: ["Shift", "arrow"], match: ["shift+arrowleft", "shift+arrowup", "shift+arrowdown", "shift+arrowright"], action: "arrow", text: "ten pixels at once" },
-  { group: "Keyboard cursor", show: ["Enter"], match: ["enter"], action: "act", text: "brush down or up, set a corner, fill" },
+  { group: "Keyboard cursor", show: ["Enter"], match: ["enter"], action: "act", isFixed: true, text: "brush down or up, set a corner, fill" },
   { group: "Keyboard cursor", show: ["Shift", "Enter"], match: ["shift+enter"], action: "closePolygon", text: "close the polygon" },
   { group: "Page", show: ["H"], match: ["h", "?"], action: "help", text: "this sheet" },
   { group: "Page", show: ["Alt", "1 2 3"], match: ["alt+1", "alt+2", "alt+3"], action: "view", text: "label, review, status" },
 ];
 
-const BY_KEY = new Map(KEYS.flatMap((entry) => entry.match.map((key) => [key, entry.action])));
 const NATIVE = { " ": "button, summary, [role=option]", enter: "button, summary, a, [role=option]" };
 const ROVING = "[role=listbox]";
-
-/** Name of a key event: "ctrl+z", "shift+enter", "u"; letters without shift. */
-export function nameOf(event) {
-  const key = event.key.toLowerCase();
-  const isText = key.length === 1;
-  const shift = event.shiftKey && (!isText || event.ctrlKey || event.metaKey) ? "shift+" : "";
-  const ctrl = event.ctrlKey || event.metaKey ? "ctrl+" : "";
-  return `${ctrl}${event.altKey ? "alt+" : ""}${shift}${key}`;
-}
 
 /** Whether a key belongs to the element that has the focus: typing, pressing a button. */
 function isTaken(event, key) {
@@ -66,12 +67,17 @@ function isTaken(event, key) {
   return key in NATIVE && target.closest(NATIVE[key]) !== null;
 }
 
-/** Send every key to the action it stands for: `find(action)` gives the function, if there is one. */
-export function bindKeys(find) {
+/**
+ * Send every key to the action it stands for: `find(action)` gives the function, if there is one.
+ *
+ * @param {{actionOf: (key: string) => string | undefined}} map
+ * @param {(action: string) => ((key: string) => unknown) | undefined} find
+ */
+export function bindKeys(map, find) {
   document.addEventListener("keydown", (event) => {
     const key = nameOf(event);
-    const action = BY_KEY.get(key);
-    if (!action || isTaken(event, key)) return;
+    const action = map.actionOf(key);
+    if (!action || event.isComposing || isTaken(event, key)) return;
     const act = find(action);
     if (!act) return;
     event.preventDefault();

@@ -3,8 +3,9 @@
 import { connection, get, watchForReturn } from "./api.js";
 import { byId, detailOf } from "./dom.js";
 import { listen, news } from "./events.js";
-import { toggleHelp } from "./help.js";
+import { Help } from "./help.js";
 import { Items } from "./items.js";
+import { KeyMap } from "./key-map.js";
 import { bindKeys } from "./keys.js";
 import { Colours } from "./colours.js";
 import { banner } from "./notices.js";
@@ -63,11 +64,13 @@ export class App extends EventTarget {
     byId("person").textContent = this.me.name;
     byId("person").hidden = false;
     byId("person").addEventListener("click", () => this.changePerson());
-    byId("help").addEventListener("click", toggleHelp);
+    const keys = new KeyMap(new Preferences("every project")); // hands do not change with the project
+    const help = new Help(keys);
+    byId("help").addEventListener("click", () => help.toggle());
     window.addEventListener("hashchange", () => this.route());
     connection.addEventListener("unauthorised", (event) => this.logInAgain(detailOf(event)));
-    const own = { help: toggleHelp, view: (key) => this.go(VIEWS[Number(key.at(-1)) - 1]) };
-    bindKeys((action) => own[action] ?? this.view.actions?.[action]);
+    const own = { help: () => help.toggle(), view: (key) => this.go(VIEWS[Number(key.at(-1)) - 1]) };
+    bindKeys(keys, (action) => own[action] ?? this.view.actions?.[action]);
   }
 
   /** @returns {any} the view in front */

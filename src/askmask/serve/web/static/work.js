@@ -163,7 +163,7 @@ export class Work extends EventTarget {
       id: freshId(),
       kind,
       seconds: Math.round(this.timer.seconds * 100) / 100,
-      tool: [...editor.used].sort().join("+") || (kind === "labels" ? "accept" : "mark"),
+      tool: toolsText(editor.used) || (kind === "labels" ? "accept" : "mark"),
       base: draft.record.base ?? null,
     };
     if (kind === "labels") body.runs = Array.from(encodeRuns(editor.raster.data));
@@ -205,6 +205,14 @@ export class Work extends EventTarget {
     this.editor.close();
     this.dispatchEvent(new Event("close"));
   }
+}
+
+/** Tools as the server takes them: at most 64 characters, the last word "more" if some are left out. */
+export function toolsText(used) {
+  const names = [...used].sort();
+  let text = names.join("+");
+  for (let n = names.length - 1; text.length > 64; n--) text = [...names.slice(0, n), "more"].join("+");
+  return text;
 }
 
 /** Give the lease of a region back; if that fails, it runs out. */

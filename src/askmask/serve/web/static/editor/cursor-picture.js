@@ -2,11 +2,12 @@
 
 export function drawTool(context, { viewer, editor, pointer, keyboard, colour }) {
   const at = keyboard.isOn ? keyboard.at : pointer.at;
+  if (editor.shape.length > 1) drawShape(context, viewer, editor, colour);
   if (editor.tool === "polygon") drawPolygon(context, viewer, editor.polygon, at, colour);
   if (!at || !editor.raster) return;
   const { x, y } = viewer.place(at.row, at.col);
   if (editor.tool === "superpixel") drawPatch(context, viewer, editor, at);
-  else if (editor.tool === "brush" || editor.tool === "eraser") {
+  else if (["brush", "eraser", "line"].includes(editor.tool)) {
     ring(context, x, y, (editor.size / 2) * viewer.viewport.scale, colour);
   }
   if (keyboard.isOn) cross(context, x, y);
@@ -57,6 +58,28 @@ function drawPolygon(context, viewer, corners, at, colour) {
   context.stroke();
   const first = places[0];
   ring(context, first.x, first.y, 5, "#fff");
+}
+
+/** The shape that is being drawn: its outline, or its line as wide as it will be. */
+function drawShape(context, viewer, { tool, shape, size }, colour) {
+  const places = shape.map(({ row, col }) => viewer.place(row, col));
+  const [a, b] = [places[0], places[places.length - 1]];
+  context.beginPath();
+  if (tool === "ellipse") {
+    context.ellipse((a.x + b.x) / 2, (a.y + b.y) / 2, Math.abs(a.x - b.x) / 2, Math.abs(a.y - b.y) / 2, 0, 0, 2 * Math.PI);
+  } else {
+    places.forEach(({ x, y }) => context.lineTo(x, y));
+  }
+  if (tool === "lasso") context.closePath();
+  const widths = { line: size * viewer.viewport.scale, cut: 2 * viewer.viewport.scale };
+  for (const [style, width] of [["#000", 3], [tool === "cut" ? "#fff" : colour, 1.5]]) {
+    context.strokeStyle = style;
+    context.lineWidth = widths[tool] ?? width;
+    context.lineCap = "round";
+    context.globalAlpha = tool === "line" ? 0.6 : 1;
+    context.stroke();
+  }
+  context.globalAlpha = 1;
 }
 
 /** Fill the superpixel under the cursor, pixel by pixel. */

@@ -8,6 +8,8 @@
  */
 
 import { difference } from "./history.js";
+import { extended, movedTo, paintShape, SHAPES } from "./shapes.js";
+import { grow, removeSmall, shrink } from "./tidy.js";
 import {
   floodFill,
   paintPolygon,
@@ -17,7 +19,7 @@ import {
   UNLABELLED,
 } from "./raster.js";
 
-export const TOOLS = ["brush", "eraser", "polygon", "fill", "superpixel", "move"];
+export const TOOLS = ["brush", "eraser", "polygon", "lasso", "line", "ellipse", "fill", "superpixel", "cut", "move"];
 const SIZES = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 26, 34, 44, 56, 72, 96, 128, 192, 256];
 const LARGEST = 256;
 const SMALLEST_PATCH = 4;
@@ -49,6 +51,11 @@ export class Editor extends EventTarget {
     this.polygon = [];
     /** @type {Stroke | null} */
     this.stroke = null;
+    /** @type {import("../types.js").At[]} of the shape that is being drawn */
+    this.shape = [];
+    /** @type {{tool: string, points: import("../types.js").At[], size: number} | null} */
+    this.lastShape = null;
+    this.cutValue = 0; // what a cut leaves: background where there is one
     this.isFrozen = false;
     /** @type {Set<string>} tools that drew on this region */
     this.used = new Set();
@@ -56,13 +63,13 @@ export class Editor extends EventTarget {
   }
 
   open({ raster, history, first, tools = [] }) {
-    Object.assign(this, { raster, history, first, superpixels: null, polygon: [], stroke: null, isFrozen: false });
+    Object.assign(this, { raster, history, first, superpixels: null, polygon: [], shape: [], stroke: null, isFrozen: false });
     this.used = new Set(tools);
     this.emit("tool");
   }
 
   close() {
-    Object.assign(this, { raster: null, history: null, polygon: [], stroke: null, isFrozen: false });
+    Object.assign(this, { raster: null, history: null, polygon: [], shape: [], stroke: null, isFrozen: false });
   }
 
   /** @param {string} type @param {unknown} [detail] */
@@ -113,7 +120,12 @@ export class Editor extends EventTarget {
   }
 
   get isDrawing() {
-    return this.stroke !== null;
+    return this.stroke !== null || this.shape.length > 0;
+  }
+
+  /** Whether the tool in hand draws from one press to one release. */
+  get hasShape() {
+    return SHAPES.includes(this.tool);
   }
 
   get isEdited() {
@@ -123,12 +135,17 @@ export class Editor extends EventTarget {
   /** Begin a stroke of a brush, the eraser, or superpixels; `radius` may follow a pen's pressure. */
   beginStroke(at, radius = this.size / 2) {
     if (!this.isOpen) return;
+    if (this.hasShape) {
+      this.shape = [at];
+      return;
+    }
     this.stroke = { before: this.raster.clone(), box: null, last: at, ids: new Set() };
     this.extendStroke(at, radius);
   }
 
   extendStroke(to, radius = this.size / 2) {
     const { stroke } = this;
+    if (this.shape.length > 0) this.shape = extended(this.tool, this.shape, to);
     if (!stroke) return;
     const box =
       this.tool === "superpixel"
@@ -151,17 +168,50 @@ export class Editor extends EventTarget {
   endStroke() {
     const { stroke } = this;
     this.stroke = null;
+    if (this.shape.length > 0) this.endShape();
     if (stroke) this.keep(stroke.before, stroke.box, this.tool);
+  }
+
+  endShape() {
+    const shape = { tool: this.tool, points: this.shape, size: this.size };
+    this.shape = [];
+    if (shape.points.length > 1) this.paintShape(shape);
+  }
+
+  paintShape(shape) {
+    this.lastShape = shape;
+    this.change(shape.tool, (raster) => paintShape(raster, shape, shape.tool === "cut" ? this.cutValue : this.value));
+  }
+
+  /** Paint the last shape about another place, in the class in hand; false if there was none. */
+  again(at) {
+    if (!this.lastShape) return false;
+    this.paintShape(movedTo(this.lastShape, at));
+    return true;
+  }
+
+  grow() {
+    this.change("grow", (raster) => grow(raster, this.value));
+  }
+
+  shrink() {
+    this.change("shrink", (raster) => shrink(raster, this.value));
+  }
+
+  /** Remove specks and holes of fewer pixels than `smallest`. */
+  tidy(smallest) {
+    this.change("tidy", (raster) => removeSmall(raster, smallest));
   }
 
   /** Take back what is half done: a stroke, or a polygon's corners. */
   cancel() {
-    const had = this.stroke !== null || this.polygon.length > 0;
+    const had = this.isDrawing || this.polygon.length > 0;
     if (this.stroke) {
       this.raster.data.set(this.stroke.before.data);
       if (this.stroke.box) this.emit("paint", this.stroke.box);
     }
     this.stroke = null;
+    this.shape = [];
     this.polygon = [];
     if (had) this.emit("tool");
     return had;
@@ -183,6 +233,7 @@ export class Editor extends EventTarget {
     this.polygon = [];
     this.emit("tool");
     if (corners.length < 3) return false;
+    this.lastShape = { tool: "lasso", points: corners, size: this.size };
     this.change("polygon", (raster) => paintPolygon(raster, corners, this.value));
     return true;
   }

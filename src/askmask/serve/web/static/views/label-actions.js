@@ -1,5 +1,6 @@
 /** What the keys and buttons of the label view do. */
 
+import { controlOf } from "../dom.js";
 import { TOOLS } from "../editor/editor.js";
 import { say, toast } from "../notices.js";
 
@@ -69,6 +70,10 @@ function drawing(view, busy) {
     undo: busy(() => say(editor.undo() ? "Undone." : "Nothing to undo.")),
     redo: busy(() => say(editor.redo() ? "Redone." : "Nothing to redo.")),
     reset: busy(() => editor.reset()),
+    grow: busy(() => editor.grow()),
+    shrink: busy(() => editor.shrink()),
+    tidy: busy(() => editor.tidy(Math.max(2, Number(controlOf("speck-size").value) || 2))),
+    again: busy(() => repeatShape(view)),
     fillRest: busy(() => editor.fillUnlabelled()),
     cancel: busy(() => cancel(view)),
   };
@@ -76,6 +81,13 @@ function drawing(view, busy) {
 
 function cancel({ editor, keyboard }) {
   if (!editor.cancel() && keyboard.isOn) keyboard.toggle();
+}
+
+/** The last shape once more, at the pointer or the keyboard cursor, else in the middle. */
+function repeatShape({ editor, pointer, keyboard }) {
+  const { width, height } = editor.raster;
+  const at = (keyboard.isOn ? keyboard.at : pointer.at) ?? { row: height / 2, col: width / 2 };
+  if (!editor.again(at)) toast("No shape has been drawn yet: polygon, lasso, line, ellipse or cut.");
 }
 
 function setTool(editor, tool) {

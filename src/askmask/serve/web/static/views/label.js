@@ -9,7 +9,7 @@ import { Pointer } from "../editor/pointer.js";
 import { UNLABELLED } from "../editor/raster.js";
 import { banner, say, toast } from "../notices.js";
 import { Upcoming } from "../upcoming.js";
-import { heatCanvas } from "../viewer/layers.js";
+import { heatCanvas, isClear } from "../viewer/layers.js";
 import { Display } from "../viewer/display.js";
 import { Tiles } from "../viewer/tiles.js";
 import { fit, visibleTiles } from "../viewer/viewport.js";
@@ -39,6 +39,7 @@ export class LabelView {
     this.display = new Display(app.preferences);
     this.viewer = new Viewer(canvasOf("picture"), canvasOf("canvas"), this.tiles, this.display);
     this.viewer.isPainting = () => this.editor.isDrawing;
+    this.editor.cutValue = app.project.classes[0] && isClear(app.project.classes[0]) ? 0 : UNLABELLED;
     this.pointer = new Pointer(this.viewer, this.editor);
     this.keyboard = new KeyboardCursor(this.viewer, this.editor, say);
     this.work = new Work(app, this.editor);

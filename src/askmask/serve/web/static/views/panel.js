@@ -7,9 +7,9 @@ import { ClassList } from "./class-list.js";
 import { icon } from "./icons.js";
 import { percent } from "./numbers.js";
 
-const LETTERS = { brush: "B", eraser: "E", polygon: "P", fill: "F", superpixel: "S", move: "M" };
+const LETTERS = { brush: "B", eraser: "E", polygon: "P", lasso: "L", line: "W", ellipse: "Q", fill: "F", superpixel: "S", cut: "X", move: "M" };
 const ANSWERS = ["accept", "unsure", "artefact", "skip"];
-const NAMES = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", fill: "Fill", superpixel: "Patches", move: "Move" };
+const NAMES = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", lasso: "Lasso", line: "Line", ellipse: "Ellipse", fill: "Fill", superpixel: "Patches", cut: "Cut", move: "Move" };
 
 export class Panel {
   /**
@@ -30,6 +30,9 @@ export class Panel {
     this.bindSliders(actions);
     byId("undo").addEventListener("click", actions.undo);
     byId("redo").addEventListener("click", actions.redo);
+    for (const [id, action] of [["grow", "grow"], ["shrink", "shrink"], ["tidy-specks", "tidy"], ["again", "again"]]) {
+      byId(id).addEventListener("click", () => actions[action]());
+    }
     byId("fill-rest").addEventListener("click", actions.fillRest);
     for (const kind of ["tool", "step"]) editor.addEventListener(kind, () => this.update());
     this.update();
@@ -41,7 +44,7 @@ export class Panel {
       { type: "button", "data-tool": tool, "aria-label": NAMES[tool], "aria-keyshortcuts": LETTERS[tool], title: `${NAMES[tool]} (${LETTERS[tool]})`, onclick: () => actions[tool]() },
       icon(tool),
       h("span", {}, NAMES[tool]),
-      h("kbd", {}, LETTERS[tool]),
+      h("kbd", { "data-key": tool }, LETTERS[tool]),
     );
   }
 
@@ -76,7 +79,14 @@ export class Panel {
     controlOf("undo").disabled = !editor.history?.canUndo && editor.polygon.length === 0;
     controlOf("redo").disabled = !editor.history?.canRedo;
     for (const id of ANSWERS) controlOf(id).disabled = !editor.raster;
+    for (const id of ["grow", "shrink", "tidy-specks"]) controlOf(id).disabled = !editor.raster;
+    controlOf("again").disabled = !editor.raster || !editor.lastShape;
     this.updateShares();
+  }
+
+  /** Key that fills the rest, as it is now. */
+  get fillKey() {
+    return document.querySelector("#fill-rest kbd")?.textContent ?? "G";
   }
 
   updateShares() {
@@ -85,7 +95,7 @@ export class Panel {
     const rest = counts?.[UNLABELLED] ?? 0;
     const name = this.app.project.classes[value]?.name ?? "";
     byId("fill-rest").hidden = rest === 0;
-    show(byId("fill-rest"), `Rest (${percent(rest / (raster?.data.length ?? 1))}): ${name} `, h("kbd", {}, "G"));
+    show(byId("fill-rest"), `Rest (${percent(rest / (raster?.data.length ?? 1))}): ${name} `, h("kbd", { "data-key": "fillRest" }, this.fillKey));
     byId("fill-rest").title = `Make every pixel without a label ${name}`;
   }
 }
