@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from askmask.data.class_colours import colour_table
 from askmask.data.pictures.picture import AS_SHOWN, Reading
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.data.prepared import PreparedSource, check_out
@@ -140,7 +139,6 @@ class _Engine:
         own_scale = 1.0 if prepared is None else prepared.scale
         self._scale = own_scale if scale is None else scale
         self._reading = reading
-        self._colours = colour_table(len(source.classes))
         smallest = np.zeros((_SMALLEST, _SMALLEST, 3), np.uint8)
         probe = model.sums(model.judge, smallest, name="", boundary=True)
         evaluation = project.config.evaluation
@@ -194,7 +192,7 @@ class _Engine:
         pixels = small.shape[0] * small.shape[1]
         objects = self._objects(canvas)
         target = f"{file.stem}.png"
-        _write(out / "masks" / target, encode_mask(_enlarged(canvas.labels, size), self._colours))
+        _write(out / "masks" / target, encode_mask(_enlarged(canvas.labels, size)))
         confidence = _enlarged(canvas.confidence, size).astype(np.int32)
         _write(out / "confidence" / target, encode_instances(confidence))
         if objects is not None:
