@@ -18,6 +18,7 @@ from askmask.data.pictures.picture import Orientation
 from askmask.data.prepare.stored_files import list_folder, list_images
 from askmask.data.prepared import check_out
 from askmask.errors import ConfigError, unknown_name
+from askmask.loop.alone import alone
 from askmask.loop.predictions import Predictions
 from askmask.loop.project import Project
 from askmask.records import MetricRow
@@ -83,7 +84,11 @@ def calibrate(
     from askmask.metrics.coverage import coverage_notes
 
     screen = progress_console(as_json=as_json)
-    with Project.open(project) as opened, progress_bars(screen) as bars:
+    with (
+        Project.open(project) as opened,
+        alone(opened, screen.say),
+        progress_bars(screen) as bars,
+    ):
         show = clock.listening(bars)
         loop = Loop(opened, on_progress=show)
         model = opened.model()

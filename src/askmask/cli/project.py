@@ -33,6 +33,7 @@ from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
 from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import MASK_SUFFIX, read_answers, write_query
+from askmask.loop.alone import alone
 from askmask.loop.project import CONFIG_NAME, Project
 from askmask.records import UNLABELLED, Answer, Query
 from askmask.runtime.staging import staged_folder
@@ -84,7 +85,11 @@ def train(project: ProjectPath) -> None:
     clock = Clock()
     from askmask.loop.loop import Loop
 
-    with Project.open(project) as opened, progress_bars(console) as show:
+    with (
+        Project.open(project) as opened,
+        alone(opened, console.say),
+        progress_bars(console) as show,
+    ):
         loop = Loop(opened, on_progress=clock.listening(show))
         clock.lap("loading")
         record = loop.train()
@@ -102,7 +107,11 @@ def ask(project: ProjectPath, as_json: AsJson = False) -> None:
     from askmask.loop.loop import Loop
 
     screen = progress_console(as_json=as_json)
-    with Project.open(project) as opened, progress_bars(screen) as show:
+    with (
+        Project.open(project) as opened,
+        alone(opened, screen.say),
+        progress_bars(screen) as show,
+    ):
         loop = Loop(opened, on_progress=clock.listening(show))
         clock.lap("loading")
         query = loop.ask()
