@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askmask.data.prepare.folder import download as module
+from askmask.data.prepare import download as module
 from askmask.errors import DownloadError
 from file_server import Served, serving
 
