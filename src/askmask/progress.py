@@ -1,4 +1,4 @@
-"""How far a phase of the loop has come, as whoever watches is told."""
+"""Progress of a phase of the loop, as listeners receive it."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Settings that earlier versions had, and what becomes of a config that still holds them.
 
-A setting that changed nothing is dropped without a word, so that projects and runs of before open.
+A setting that changed nothing is dropped silently, so that older projects and runs open.
 One that did change something is refused: no other behaviour takes its place in silence.
 """
 

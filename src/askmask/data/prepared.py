@@ -100,7 +100,7 @@ class PreparedSource:
         )
 
     def image_path(self, image_id: str) -> Path:
-        """File of an image, for who reads parts of it."""
+        """File of an image, for readers of parts of it."""
         return self._root / self._entry(image_id).image
 
     def read_image(self, image_id: str) -> Pixels:

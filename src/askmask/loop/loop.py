@@ -170,7 +170,7 @@ class Loop:
             model=model.name,
             elapsed_seconds=time.perf_counter() - started,
         )
-        if proposal.scores is not None:  # before the query: whoever finds that, finds them too
+        if proposal.scores is not None:  # so that no query is without them
             write_counts(self.project.scores_path(number), proposal.scores)
         store.add_query(query)
         return query

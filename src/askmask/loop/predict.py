@@ -1,4 +1,4 @@
-"""Masks, confidence maps and a table for images that nobody labels: what the labelling was for.
+"""Masks, confidence maps and a table for images outside the project.
 
 Images larger than a tile are predicted in tiles with a margin, so memory holds a tile's network
 activations and, per pixel of the image, its colours (3 bytes) and results (5 bytes), and for a
@@ -82,7 +82,7 @@ def predict_files(
         What becomes black and white; by default as in the project's data set, in which images of
         8 bits stay as they are. Percentiles are those of each image.
     report : callable
-        Told after each image.
+        Called after each image.
 
     Raises
     ------

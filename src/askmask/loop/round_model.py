@@ -352,7 +352,7 @@ def open_model(project: Project, round: int) -> RoundModel:
 
 
 def _signature(paths: Sequence[Path]) -> Signature:
-    """Tell whether files are those of before, without reading them."""
+    """What tells changed files from unchanged ones, without reading them."""
     found: list[tuple[int, int, int] | None] = []
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Where the arithmetic runs: threads and device, set once by whoever owns the process."""
+"""Where the arithmetic runs: threads and device, set once in each process."""
 
 import ctypes
 import sys

@@ -13,7 +13,7 @@ LOCK_NAME: Final = "worker.lock"
 
 @contextmanager
 def only_worker(root: Path, *, patience_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the right to work on a project; whoever dies gives it back.
+    """Hold the right to work on a project; a process that dies gives it back.
 
     Parameters
     ----------

@@ -141,7 +141,7 @@ class MonteCarloDropout:
         """Sums of some of the samples of an image, to be added to those of others.
 
         ``sums(image, range(0, a)) + sums(image, range(a, b))`` is ``sums(image, range(0, b))`` up
-        to rounding: sample s is the same whoever asks for it, and may lie beyond `n_samples`.
+        to rounding: sample s is the same in every call, and may lie beyond `n_samples`.
 
         Parameters
         ----------

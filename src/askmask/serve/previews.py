@@ -1,6 +1,6 @@
 """What people are shown of asked regions: score map, prediction and confidence around each.
 
-Drawn once by whoever has the model, kept in the store, and read by whoever shows it.
+The worker draws them once and keeps them in the store, where the page reads them.
 """
 
 import io

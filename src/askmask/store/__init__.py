@@ -1,1 +1,1 @@
-"""The SQLite database of a project: images, queries, answers, rounds, people at work."""
+"""The SQLite database of a project: images, queries, answers, rounds, leases, tokens."""

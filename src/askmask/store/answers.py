@@ -58,9 +58,9 @@ def write_answer(
     answer : Answer
         For any region of a known image.
     client_id : str, optional
-        Made by whoever answers, a new one for each answer; a repetition adds nothing. None for a
-        script or a file: then the author has seen the newest answer to this very region if it is
-        his own, made with the same tool.
+        Made by the page that answers, a new one for each answer; a repetition adds nothing. None
+        for a script or a file: then the author has seen the newest answer to this very region if
+        it is his own, made with the same tool.
     base : int, optional
         Number of the newest answer to this very region that the author had seen.
 

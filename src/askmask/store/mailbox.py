@@ -1,4 +1,4 @@
-"""What people ask of the worker, what it tells them, and what changed: the talk of the processes.
+"""Messages between server and worker: commands of people, the state of the worker, and changes.
 
 The worker and the server share nothing but the database, so either may die and come back.
 """

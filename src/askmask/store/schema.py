@@ -283,7 +283,7 @@ _PEOPLE = Migration(
         """
         CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT
         """,
-        # What changed, for whoever watches: a page that missed some fetches them anew.
+        # What changed, for open pages: a page that missed some fetches them again.
         """
         CREATE TABLE events (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -299,7 +299,7 @@ _IDENTITY = Migration(
     4,
     "a database has an id, and the asked region of an answer is found without a search",
     (
-        # Made once: whoever keeps work for a project elsewhere (a browser) knows it again by this.
+        # Made once: a browser that keeps work for a project recognises the project by this.
         """
         CREATE TABLE identity (
             only_one INTEGER PRIMARY KEY CHECK (only_one = 1),

@@ -14,8 +14,8 @@ What a store guarantees, tested by ``StoreContract``:
 
 The labelled set is a query, never stored: ``labelled`` composes it from the answers. Because
 answers are only appended, `until`, the number of an answer, tells the labelled set as it was when
-that answer had just come; a training that reads with one `until` sees one set, whoever answers
-meanwhile.
+that answer had just come; a training that reads with one `until` sees one set, even if people
+answer meanwhile.
 """
 
 import hashlib

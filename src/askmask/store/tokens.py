@@ -1,6 +1,6 @@
 """Who may do what: tokens for people who come over the network, and sessions of the page.
 
-Only digests of secrets are kept: who reads the database cannot log in with what he finds.
+Only digests of secrets are kept: a reader of the database cannot log in with what it holds.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Access:
         self._database = database
 
     def make_token(self, name: str, role: Role) -> str:
-        """Make a token; it is told once, and kept only as a digest.
+        """Make a token; it is returned once, and only its digest is kept.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The words of people at work: what an asked region went through, as frozen records."""
+"""Frozen records of labelling: leases, drafts and what became of an asked region."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,9 +1,9 @@
-"""Asked regions as people work on them: who holds which, what came of it, what the page shows.
+"""Asked regions while people label them: who holds which, how each ended, what the page shows.
 
 What a worklist guarantees, tested by ``StoreContract``:
 
-- **Nothing is lost.** `give` keeps an answer whoever holds the region, whenever it comes, and
-  whatever came before; what it returns from is durable. A repeated `give` changes nothing.
+- **Nothing is lost.** `give` keeps an answer no matter who holds the region, when it comes, and
+  what came before; what it returns from is durable. A repeated `give` changes nothing.
 - **Nothing is hidden.** An answer whose author had not seen the newest one is a conflict, and
   stays one until somebody answers who has.
 - **A lease is courtesy.** It keeps two people from the same region; it runs out by itself.
@@ -136,7 +136,7 @@ class Worklist:
         return tuple(GivenAnswer(*row[:-1], bool(row[-1])) for row in rows)  # type: ignore[call-arg]
 
     def answer(self, number: int) -> Answer | None:
-        """Answer of a number with its labels, whoever asked; None if there is none."""
+        """Answer of a number with its labels, from any round; None if there is none."""
         return answers.answer(self._database, number)
 
     def give(
@@ -151,7 +151,7 @@ class Worklist:
         answer : Answer
             For exactly that region.
         client_id : str
-            Made by whoever answers, a new one for each answer.
+            Made by the page or script that answers, a new one for each answer.
         base : int or None
             Number of the newest answer to this region that the author had seen.
 

@@ -118,7 +118,7 @@ def train(  # noqa: PLR0913 - all that a training is a function of
         there is taken up if it is of the same arguments and starting weights, else ignored with a
         warning in the log.
     on_step : callable, optional
-        Told after every step. What it raises ends the training and reaches the caller.
+        Called after every step. An exception that it raises ends the training and is passed on.
     labelled_digest : str
         Names the labels, such that a checkpoint of other answers is not taken up.
     validate : callable, optional
@@ -162,7 +162,7 @@ def training_steps(  # noqa: PLR0913 - all that a training is a function of
     labelled_digest: str = "",
     validate: Callable[[Model], float] | None = None,
 ) -> Generator[StepReport, None, TrainingResult]:
-    """Train as `train` does, step by step: whoever takes the steps decides what comes between.
+    """Train as `train` does, step by step; the caller decides what happens between two steps.
 
     Between two steps the model must not be changed. To stop for good, close the generator: what
     follows from the last checkpoint is then done again. Time that passes between the steps does

@@ -66,7 +66,7 @@ def masked_cross_entropy(
     -----
     A comparison picks the true class rather than `torch.nn.functional.cross_entropy` or a gather,
     whose CUDA kernels add up in no fixed order; it is also faster on CPUs. A label that is no
-    class picks nothing, so whoever builds the batch checks the labels.
+    class picks nothing, so the code that builds the batch checks the labels.
 
     Examples
     --------

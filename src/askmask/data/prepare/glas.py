@@ -1,6 +1,6 @@
 """GlaS (Warwick-QU), the gland data set of the MICCAI 2015 challenge, as its publisher ships it.
 
-The licence allows research only, so the archive is fetched by whoever uses it and never shipped.
+The licence allows research only, so every user fetches the archive; it is never shipped.
 """
 
 import zipfile

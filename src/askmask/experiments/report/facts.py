@@ -16,7 +16,7 @@ def data_facts(config: Config, metrics: Iterable[str] = ()) -> DataFacts:
     """Terms and texts: classes, sizes, and how many images have which role.
 
     `metrics` names those of the table, which tell how objects were matched.
-    A data set that has moved away since the run is told as such: the report stands without it.
+    If the data set is gone since the run, the facts say so; the report does without it.
     """
     try:
         source = open_source(config.data)

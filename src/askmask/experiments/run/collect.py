@@ -84,7 +84,7 @@ def failure_row(trial: Trial, config: Config, round: int, reason: str) -> Result
 def _efforts(project: Project) -> dict[int, Effort]:
     """Work for the answers of each round; kept in a file, since tracing every answer takes time.
 
-    Answers are only appended, so the number of the newest one tells whether the file still holds.
+    Answers are only appended, so the number of the newest one says whether the file is still valid.
     """
     path, newest = project.root / "reports" / EFFORT_NAME, project.store.newest_answer()
     if path.is_file():

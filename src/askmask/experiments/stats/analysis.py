@@ -23,7 +23,7 @@ from askmask.experiments.stats.measures import Metric
 from askmask.experiments.stats.ranking import RankSpread, bootstrap_ranks, penalty_matrix
 
 REACH_SHARE: Final = 0.95
-"""Share of the all-data score whose cost is told."""
+"""Share of the all-data score whose cost is reported."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -302,7 +302,7 @@ def order(strategy: Arm) -> tuple[object, ...]:
 
 
 def _names(row: ResultRow) -> tuple[str, str, str, str, str]:
-    """What a strategy is told apart by."""
+    """What distinguishes one strategy from another."""
     return (row.acquisition, row.unit, row.model, row.budget, row.dataset)
 
 

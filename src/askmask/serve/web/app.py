@@ -40,7 +40,7 @@ def create_app(
     Parameters
     ----------
     project : Project
-        Stays open as long as the server runs; whoever opened it closes it.
+        Stays open as long as the server runs; the caller closes it.
     host : str
         The address that it will be bound to. On any but a loopback address a token is needed.
     allowed_hosts : tuple of str

@@ -1,7 +1,7 @@
 """Server-sent events: what changed in the store, told to every open page as it happens.
 
-One watcher looks into the store a few times a second, however many pages listen. Whoever missed
-events gets them again; whoever missed too many is told to fetch everything.
+One watcher looks into the store a few times a second, however many pages listen. A page
+that missed events gets them again; one that missed too many is told to fetch everything.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Looks into a store and wakes whoever listens; lives as long as the server.
+    """Watches a store and wakes its listeners; lives as long as the server.
 
     Attributes
     ----------

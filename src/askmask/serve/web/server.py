@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """A server whose event streams end first when it does: it would wait for them in vain."""
+    """A server that ends its event streams before itself; else it would wait for them forever."""
 
     async def serve_app(self, app: FastAPI, sockets: list[socket.socket]) -> None:
         """Serve until a signal ends it."""
