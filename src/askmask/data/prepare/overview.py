@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from askmask.data.pictures.opening import open_picture
 from askmask.data.pictures.picture import UPRIGHT, Picture
@@ -238,6 +237,8 @@ def _see(item: Item, plan: Plan) -> tuple[SeenItem, bool]:
 
 def object_sizes(mask: Mask, n_classes: int) -> list[int]:
     """Pixels of each object: of its id, or of what touches in one class other than the first."""
+    from scipy import ndimage  # slow to import, and `--help` needs none of it
+
     if mask.instances is not None:
         sizes = np.bincount(mask.instances.ravel())[1:]
         return [int(size) for size in sizes if size]

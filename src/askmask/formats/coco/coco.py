@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from askmask.data.rasters import encode_image
 from askmask.errors import ConfigError
@@ -124,6 +123,8 @@ class Coco:
 
     def _objects(self, pixels: Bits) -> Iterator[tuple[int, list[int], object]]:
         """Area, box (x, y, width, height) and segmentation of each connected object."""
+        from scipy import ndimage  # slow to import, and `--help` needs none of it
+
         neighbours = _EIGHT_NEIGHBOURS if self.tolerance is None else None
         components, _ = ndimage.label(pixels, neighbours)
         for number, place in enumerate(ndimage.find_objects(components), start=1):
