@@ -1,5 +1,6 @@
 """A person at the page: what a test does with mouse, pen, fingers and keys, in a real Chromium."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,12 @@ class OpenRegion:
     width: int
 
 
+def seen_welcome(name: str) -> str:
+    """Script of a browser in which a person has taken the first steps."""
+    key, seen = json.dumps(f"askmask-welcome-{name}|every project"), json.dumps('"seen"')
+    return f"if (location.protocol === 'http:') localStorage.setItem({key}, {seen})"
+
+
 class Annotator:
     """One tab, one person.
 
@@ -72,6 +79,7 @@ class Annotator:
         self.problems: list[str] = []
         page.set_default_timeout(PATIENCE_MS)  # a busy machine is no failure
         page.add_init_script(KEEP_TOASTS)
+        page.add_init_script(seen_welcome(name))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda message: self._hear(message.type, message.text))
 

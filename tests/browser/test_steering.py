@@ -111,7 +111,8 @@ def test_asking_again_by_another_strategy_withdraws_and_asks(
     expect(page.locator(f"#card-{answered.replace('/', '-')} .state")).to_have_text("labelled")
     expect(page.locator(f"#card-{in_hand.replace('/', '-')} .state")).to_have_text("open")
     assert ada.accept().startswith("2/")  # the one in her hands was not taken from her
-    expect(page.locator("#region-info")).to_contain_text("margin")
+    expect(page.locator("#region-info")).to_contain_text("the model is unsure here")
+    expect(page.locator("#region-info .why")).to_have_attribute("title", re.compile("^margin "))
 
 
 def test_refused_command_is_told(ada: Annotator, served: Served) -> None:

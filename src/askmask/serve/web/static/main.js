@@ -10,6 +10,7 @@ import { bindKeys } from "./keys.js";
 import { Colours } from "./colours.js";
 import { banner } from "./notices.js";
 import { Outbox } from "./outbox.js";
+import { Welcome } from "./welcome.js";
 import { Preferences } from "./preferences.js";
 import { askPerson, logIn, logOut } from "./session.js";
 import { bindThemeButton } from "./theme.js";
@@ -53,6 +54,8 @@ export class App extends EventTarget {
     this.bind();
     listen();
     this.route();
+    document.documentElement.dataset.started = "yes";
+    new Welcome(new Preferences("every project"), this.me.name).begin();
   }
 
   setWorker(worker) {
@@ -129,4 +132,4 @@ async function begin() {
   await new App(me, await get("/project")).start();
 }
 
-begin().catch((error) => banner("start", `The page could not start: ${error.message}`, { bad: true }));
+begin().catch((error) => banner("start", `The page could not start: ${error.message} Load it again; if it stays so, look at what askmask serve prints.`, { bad: true }));

@@ -3,6 +3,7 @@
 import { get, post } from "../api.js";
 import { choice, decimal, h, show, words } from "../dom.js";
 import { toast } from "../notices.js";
+import { trainingText } from "../reasons.js";
 
 const STATES = {
   off: "The worker is off",
@@ -63,7 +64,7 @@ export class ControlPanel {
     this.updateWorker();
     this.offer(acquisitions);
     const next = { ready: "the next query is ready", asking: "the next query is being chosen", waiting: "the next query waits for more answers" }[queue.next_query];
-    this.queue.textContent = `${queue.open} open, ${queue.leased} in hand · ${queue.answers_since_training} of ${queue.train_after} answers until the next training${next ? ` · ${next}` : ""}`;
+    this.queue.textContent = `${queue.open} open, ${queue.leased} in hand · ${trainingText(queue)}${next ? ` · ${next}` : ""}`;
   }
 
   updateWorker() {
@@ -78,6 +79,7 @@ export class ControlPanel {
       parts.push(h("progress", { max: worker.total, value: worker.done, "aria-label": text }));
       parts.push(h("p", { class: "muted" }, `${worker.done} of ${worker.total}${loss}`));
     }
+    if (worker.state === "failed") parts.push(h("p", {}, "Answers go on being kept. Mend what the message says, then press Start."));
     if (worker.message) parts.push(h("p", { class: worker.state === "failed" ? "error" : "muted" }, worker.message));
     show(this.worker, parts);
     const inHand = Object.values(this.buttons).find((button) => button === document.activeElement);

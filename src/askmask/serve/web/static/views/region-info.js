@@ -3,7 +3,7 @@
 import { byId, controlOf, detailOf, duration, h, penOf, place, show, words } from "../dom.js";
 import { heat } from "../viewer/layers.js";
 import { percent } from "./numbers.js";
-import { scoreText } from "./strip.js";
+import { reason, term } from "../reasons.js";
 
 export class RegionInfo {
   /**
@@ -39,10 +39,10 @@ export class RegionInfo {
       h("strong", {}, `Region ${item.rank + 1}${round ? ` of ${round.asked}` : ""}`),
       h("span", {}, `round ${item.round}`),
       h("span", {}, `image ${item.image_id}`),
-      h("span", { title: "Why it was asked: the score of the region" }, scoreText(item)),
+      h("span", { class: "why", title: `${term(item)}: the score it was asked for. O shows where.` }, reason(item)),
     ];
     const sure = item.piece?.confidence;
-    if (sure !== null && sure !== undefined) parts.push(h("span", { title: "Mean probability of the predicted class" }, `confidence ${percent(sure)}`));
+    if (sure !== null && sure !== undefined) parts.push(h("span", { title: "Mean probability of the predicted class over the region" }, `${percent(sure)} sure on average`));
     parts.push(h("span", {}, this.origin(item)));
     return parts;
   }

@@ -31,7 +31,7 @@ export class ReviewView {
     this.author = choice("Who", [["", "everybody"]], { id: "review-author", onchange: reload });
     this.body = h("tbody");
     this.more = h("button", { type: "button", hidden: true, onclick: () => this.loadMore() }, "Show older answers");
-    this.empty = h("p", { class: "muted" }, "No answer yet.");
+    this.empty = h("p", { class: "muted" }, "No answer yet. What is answered under Label appears here, to be looked at and changed.");
     this.build();
     app.items.addEventListener("change", () => {
       if (app.view === this) this.reload();
@@ -132,6 +132,8 @@ function head() {
 
 function setOptions(select, values, all) {
   const wanted = ["", ...values];
+  const label = select.closest("label");
+  if (label) label.hidden = wanted.length < 3; // a choice among one is none
   if (wanted.join("\n") === Array.from(select.options, (option) => option.value).join("\n")) return;
   const chosen = select.value;
   show(select, wanted.map((value) => h("option", { value }, value || all)));

@@ -92,12 +92,23 @@ export class StatusView {
     this.parts.notes.hidden = status.notes.length === 0;
     show(this.parts.notes, status.notes.map((note) => h("p", { class: "notice" }, note)));
     this.control.update(status);
+    this.hideEmpty(status);
     this.drawCurve(status.curve);
     this.drawCalibration(status.calibration);
     this.drawChanged(status.changed);
     this.drawCost(status);
     show(this.parts.people, status.people.length > 0 ? peopleTable(status.people) : none("Nobody has answered yet."));
     show(this.parts.rounds, status.rounds.length > 0 ? roundsTable(status.rounds) : none("No model has been trained yet."));
+  }
+
+  /** A card that has nothing to show yet is not shown; what is missing says so where the curve will be. */
+  hideEmpty({ changed, calibration, people, rounds, curve: { points } }) {
+    const isEmpty = { changed: !changed, calibration: !calibration, people: people.length === 0, rounds: rounds.length === 0 };
+    for (const [name, hidden] of Object.entries(isEmpty)) {
+      const card = this.parts[name].closest("section");
+      if (card) card.hidden = hidden;
+    }
+    for (const { label } of [this.metric, this.axis]) label.hidden = points.length === 0;
   }
 
   drawCurve({ split, metrics, points }) {
@@ -112,8 +123,8 @@ export class StatusView {
       .filter((point) => isNumber(point.values[select.value]) && isNumber(point[axis] ?? (point.round === 0 ? 0 : null)))
       .map((point) => ({ x: point[axis] ?? 0, y: point.values[select.value], name: `Round ${point.round}` }));
     const names = { x: this.axis.select.selectedOptions[0].text + (axis === "seconds" ? " (s)" : ""), y: nameOf(select.value) };
-    if (!split) show(this.parts.curve, none("No image is kept apart for validation, so there is no curve."));
-    else if (shown.length === 0) show(this.parts.curve, none("It begins with the first evaluated model."));
+    if (!split) show(this.parts.curve, none("No image is kept apart to measure the model, so nobody can say how good it is. Give two or more images with whole masks the role validation."));
+    else if (shown.length === 0) show(this.parts.curve, none("The curve begins when the first model has been measured."));
     else show(this.parts.curve, curve(shown, names), h("p", { class: "muted" }, `On the ${split} images, which are never asked.`));
   }
 

@@ -1,8 +1,9 @@
 /** The film strip: every asked region in order, with its reason and state; filter, and jump. */
 
 import { scoresUrl, thumbnailUrl } from "../api.js";
-import { byId, choice, h, keyOf, place, score, show, words } from "../dom.js";
+import { byId, choice, h, keyOf, place, show } from "../dom.js";
 import { stateOf } from "../items.js";
+import { reason, term } from "../reasons.js";
 import { heatCanvas } from "../viewer/layers.js";
 
 const SIDE = 64;
@@ -37,6 +38,7 @@ export class Strip {
     this.jump = h("input", { id: "strip-jump", type: "search", placeholder: "3.12, or image", "aria-label": "Go to a region by its number or image", onchange: () => this.jumpTo(this.jump.value) });
     this.state = state.select;
     this.round = round.select;
+    this.hideNarrow();
     show(byId("strip-controls"), round.label, state.label, h("label", { class: "field" }, h("span", {}, "Go to"), this.jump));
   }
 
@@ -66,6 +68,13 @@ export class Strip {
     const chosen = this.round.value;
     show(this.round, names.map((name) => h("option", { value: name }, name)));
     this.round.value = names.includes(chosen) ? chosen : "all";
+    this.hideNarrow();
+  }
+
+  /** A choice among one is none. */
+  hideNarrow() {
+    const label = this.round.closest("label");
+    if (label) label.hidden = this.round.options.length < 3;
   }
 
   passes(item) {
@@ -76,17 +85,17 @@ export class Strip {
   }
 
   newCard(item) {
-    const reason = h("canvas", { class: "reason", width: SIDE, height: SIDE, "aria-hidden": "true" });
+    const map = h("canvas", { class: "reason", width: SIDE, height: SIDE, "aria-hidden": "true" });
     const caption = h("span", {});
     const state = h("span", {});
     const element = h(
       "div",
       { class: "card", role: "option", id: `card-${item.round}-${item.rank}`, "aria-selected": "false", onclick: () => this.onChoose(item) },
       h("img", { src: thumbnailUrl(item, 128), alt: "", width: SIDE, height: SIDE, loading: "lazy", decoding: "async" }),
-      reason,
+      map,
       h("span", { class: "caption" }, caption, state),
     );
-    const card = { element, reason, caption, state, item, isFilled: false };
+    const card = { element, map, caption, state, item, isFilled: false };
     element.askmaskCard = card;
     this.cards.set(keyOf(item), card);
     this.seen.observe(element);
@@ -100,8 +109,8 @@ export class Strip {
     card.caption.textContent = place(item);
     card.state.textContent = text;
     card.state.className = `state ${state}`;
-    card.element.title = `${item.image_id}: ${scoreText(item)}`;
-    card.element.setAttribute("aria-label", `Region ${place(item)}, image ${item.image_id}, ${scoreText(item)}, ${text}`);
+    card.element.title = `${item.image_id}: ${reason(item)} (${term(item)})`;
+    card.element.setAttribute("aria-label", `Region ${place(item)}, image ${item.image_id}, ${reason(item)}, ${text}`);
     if (gotPiece && !card.isFilled) {
       this.seen.unobserve(card.element);
       this.seen.observe(card.element);
@@ -113,9 +122,9 @@ export class Strip {
       const card = target.askmaskCard;
       if (!isIntersecting || card.isFilled || !card.item.piece?.scores) continue;
       card.isFilled = true;
-      card.reason.dataset.drawn = "no";
-      drawReason(card.reason, card.item).finally(() => {
-        card.reason.dataset.drawn = "yes";
+      card.map.dataset.drawn = "no";
+      drawReason(card.map, card.item).finally(() => {
+        card.map.dataset.drawn = "yes";
       });
     }
   }
@@ -165,10 +174,6 @@ export class Strip {
     this.jump.setCustomValidity(found ? "" : "No asked region has this number or image.");
     this.jump.reportValidity();
   }
-}
-
-export function scoreText(item) {
-  return `${words(item.acquisition)} ${score(item.score)}`;
 }
 
 /** The part of the score map inside the region, as large as fits. */

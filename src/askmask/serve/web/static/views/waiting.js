@@ -56,7 +56,7 @@ export class Waiting {
       off: "No worker runs, so nothing is trained or asked: start it under Status.",
       stopped: "Training is stopped: start it under Status.",
       paused: "Training is paused: let it go on under Status.",
-      failed: `The worker failed: ${worker?.message ?? ""}`,
+      failed: `The training failed: ${worker?.message ?? ""} Your answers are safe. Mend that, then press Start under Status.`,
     }[state];
     return {
       title: items.list.length > 0 ? "All done for now" : "The first regions are being chosen",

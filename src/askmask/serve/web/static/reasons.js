@@ -1,0 +1,34 @@
+/** Why a region was asked, in words; the field's term and its number stand behind them. */
+
+import { score, words } from "./dom.js";
+
+const UNSURE = "the model is unsure here";
+const REASONS = [
+  [/^random$/, "picked at random"],
+  [/mutual_information|bald/, "the model contradicts itself here"],
+  [/predictive_entropy|expected_entropy|margin|variation|least_confiden/, UNSURE],
+  [/impurity/, "classes meet here, and the model is unsure"],
+  [/typical/, "typical of what has no label yet"],
+  [/divers|core_?set|k_?means/, "unlike what is labelled so far"],
+];
+
+/** @param {Pick<import("./types.js").Item, "acquisition" | "model">} item */
+export function reason({ acquisition, model }) {
+  const found = REASONS.find(([pattern]) => /** @type {RegExp} */ (pattern).test(acquisition));
+  if (model === null && !found) return "one of the first, before there is a model";
+  return found ? String(found[1]) : `asked by ${words(acquisition)}`;
+}
+
+/** The term and its number; a random number says nothing, so none is told. */
+export function term({ acquisition, score: value }) {
+  return acquisition === "random" ? "random" : `${words(acquisition)} ${score(value)}`;
+}
+
+/** How many more answers a training waits for. */
+export function trainingText({ answers_since_training: given, train_after: needed }) {
+  const left = needed - given;
+  if (left <= 0) return `${count(given, "new answer")} to learn from: the next training is due`;
+  return `${count(left, "more answer")} until the next training`;
+}
+
+const count = (number, name) => `${number} ${name}${number === 1 ? "" : "s"}`;
