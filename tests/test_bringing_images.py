@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from askmask.cli.folders import ImageFolders
 from askmask.cli.project import init_project
 from askmask.data.masks import Overlaps
 from askmask.data.pictures.picture import Orientation, Reading
@@ -20,6 +19,7 @@ from askmask.data.prepare.writing import PrepareSummary
 from askmask.data.prepared import PreparedSource
 from askmask.data.ranges import Percentiles
 from askmask.errors import ConfigError, PrepareError, ProjectError, SourceError
+from askmask.loop.begin.create import ImageFolders
 from askmask.loop.project import Project
 from discs import draw_discs
 from picture_files import photograph, save, stored, turned_file

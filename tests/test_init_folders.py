@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from askmask.cli.folders import ImageFolders
 from askmask.cli.project import init_project
 from askmask.config import load_config
 from askmask.data.prepare.folder import PrepareOptions
-from askmask.errors import ConfigError, PrepareError, ProjectError
+from askmask.errors import AskmaskError, ConfigError, PrepareError, ProjectError
+from askmask.loop.begin.create import ImageFolders, create_project
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
 from discs import draw_discs
@@ -152,3 +152,33 @@ def test_tiny_image_and_thumbnail_beside_others_never_stop_the_loop(tmp_path: Pa
         asked = {item.region.image_id for item in loop.ask().items}
         assert asked <= set(project.pool_ids)
         assert "thumbnail" in project.pool_ids
+
+
+def test_project_is_made_from_python_and_tells_what_it_holds(tmp_path: Path) -> None:
+    write_images(tmp_path, 4, masks=1)
+    options = PrepareOptions(classes=("background", "disc"))
+    folders = ImageFolders(tmp_path / "images", tmp_path / "masks", options)
+    prepared: list[int] = []
+
+    begun = create_project(
+        tmp_path / "p",
+        folders=folders,
+        overrides=TINY,
+        on_prepared=lambda summary: prepared.append(summary.images),
+    )
+
+    assert (begun.labelled, begun.validation, begun.pool, prepared) == (1, 0, 3, [4])
+    with Project.open(tmp_path / "p") as project:
+        assert len(project.store.labelled_images()) == 1
+
+
+def test_project_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
+    write_images(tmp_path, 4)
+    options = PrepareOptions(classes=("background", "disc"))
+    folders = ImageFolders(tmp_path / "images", None, options)
+    before = sorted(path.name for path in tmp_path.iterdir())
+
+    with pytest.raises(AskmaskError, match="99"):
+        create_project(tmp_path / "deep" / "p", folders=folders, overrides=[*TINY, "data.start=99"])
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -1,5 +1,6 @@
 """Commands of a project's loop: init, train, ask, tell, status."""
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,18 +26,18 @@ from askmask.cli.file_options import (
     painted_options,
     reading,
 )
-from askmask.cli.folders import ImageFolders, prepare_images
 from askmask.cli.output import print_json, progress_bars
+from askmask.cli.prepare import counting, print_summary
 from askmask.cli.screen import Clock, command
-from askmask.config import load_config, load_written_config
+from askmask.config import load_written_config
 from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
 from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import MASK_SUFFIX, read_answers, write_query
 from askmask.loop.alone import alone
+from askmask.loop.begin.create import ImageFolders, create_project
 from askmask.loop.project import CONFIG_NAME, Project
 from askmask.records import UNLABELLED, Answer, Query
-from askmask.runtime.staging import staged_folder
 
 
 def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
@@ -219,44 +220,17 @@ def init_project(
     folders: ImageFolders | None = None,
     source: str | None = None,
 ) -> None:
-    """Make a project and take in the masks of its start images.
-
-    From a prepared data set, from `folders`, which are checked and prepared inside the project, or
-    from the `source` that ``"package.module:factory"`` makes.
-
-    Raises
-    ------
-    ConfigError
-        Unless exactly one of the three is given.
-    PrepareError
-        With a line for every problem of every image; nothing is left behind then.
-    """
-    from askmask.loop.begin.begin import TEMPLATE, begin_project
-
-    given = [
-        name
-        for name, value in (("--data", dataset), ("--images", folders), ("--source", source))
-        if value is not None
-    ]
-    if len(given) != 1:
-        raise ConfigError(
-            "expected one of --data DATASET, --images FOLDER and --source PACKAGE:FACTORY, got "
-            f"{' and '.join(given) or 'none of them'}. Give the one that you have."
+    """Make a project as `create_project` does, and tell what it came to."""
+    with nullcontext() if folders is None else counting("checking images") as show:
+        begun = create_project(
+            root,
+            dataset=dataset,
+            folders=folders,
+            source=source,
+            overrides=overrides,
+            progress=show,
+            on_prepared=lambda summary: print_summary(summary, shown_as=root / "dataset"),
         )
-    if (root / CONFIG_NAME).exists():
-        raise ProjectError(
-            f"expected no project in {str(root)!r}, found {CONFIG_NAME}. "
-            "Choose another folder, or go on with that project."
-        )
-    named = "data.path=." if source is None else f"data.source={source}"
-    load_config(TEMPLATE, [named, *overrides])  # a wrong setting is told before any work
-    with staged_folder(root, last=CONFIG_NAME) as unfinished:
-        if folders is not None:
-            dataset = unfinished / "dataset"
-            prepare_images(folders, dataset, shown_as=root / "dataset")
-        path = "null" if dataset is None else str(dataset.resolve())
-        settings = [f"data.path={path}", *([] if source is None else [named]), *overrides]
-        begun = begin_project(unfinished, settings)
     for note in begun.notes:
         console.print(note)
     console.say(

@@ -1,12 +1,12 @@
 """Beginning a project: settings that fit its images, and the masks that are known taken in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from askmask.config import Config, load_config
 from askmask.data.from_config import open_source
+from askmask.loop.begin.create import Beginning
 from askmask.loop.begin.machine_speed import Speed, measure_speed
 from askmask.loop.begin.settings import fitting_settings
 from askmask.loop.begin.survey import Survey
@@ -17,24 +17,6 @@ from askmask.runtime.compute import configure
 
 TEMPLATE: Final = Path(__file__).parent / "templates" / "askmask.yaml"
 """Settings for people: what `askmask init` starts from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """How a project began.
-
-    Attributes
-    ----------
-    labelled, validation, pool : int
-        Images: with known masks, to learn from; kept apart; to be asked about.
-    notes : tuple of str
-        What a person should know of the images, a sentence or two each.
-    """
-
-    labelled: int
-    validation: int
-    pool: int
-    notes: tuple[str, ...]
 
 
 def begin_project(root: Path, overrides: Sequence[str]) -> Beginning:
