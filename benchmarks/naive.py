@@ -14,7 +14,7 @@ from torch.nn import functional
 from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, Noise, NoNoise
 from askmask.models.normalization import Normalization
-from askmask.models.two_decoder import TwoDecoder, Upsampling
+from askmask.models.two_decoder import Upsampling
 from askmask.query.scores import SampleSums
 
 
@@ -39,15 +39,15 @@ def plain(model: Model) -> Model:
 
 
 class NaiveSampler:
-    """S whole passes of a two-decoder network.
+    """S whole passes of a network.
 
     Parameters
     ----------
-    model : TwoDecoder
+    model : Model
         Copied; the copy keeps its layers, but in torch's plain form.
     """
 
-    def __init__(self, model: TwoDecoder) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = plain(model).eval()
 
     @torch.no_grad()
