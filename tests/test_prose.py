@@ -156,3 +156,10 @@ def test_dotted_names_in_code_are_modules_or_settings() -> None:
     ]
 
     assert missing == []
+
+
+def test_index_names_every_page_of_the_documentation() -> None:
+    linked = set(LINK.findall((ROOT / "docs" / "README.md").read_text(encoding="utf-8")))
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+    assert sorted(pages - linked) == []
