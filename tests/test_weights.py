@@ -1,5 +1,6 @@
 """Weights files: written whole or not at all, and refused unless they fit."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from torch import Tensor
 
 from askmask.config import ModelConfig
 from askmask.errors import WeightsError
-from askmask.models import weights
 from askmask.models.build import build_model
 from askmask.models.dropout import NoNoise
 from askmask.models.resnet_v2 import ResNetV2
@@ -115,7 +115,7 @@ def test_a_save_that_fails_keeps_the_old_file(
     def fail(_: int) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(weights.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         save_model(small_unet(seed=1), path, {})
     assert path.read_bytes() == before
