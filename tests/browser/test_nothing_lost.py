@@ -272,3 +272,41 @@ def test_conflict_of_two_people_is_kept_shown_and_settled(
     assert histories(served) == {number: ["Grace", "Ada", "Grace"]}
     labels = newest_labels(grace, key)
     assert labels[20, 20] == 2
+
+
+def test_refused_answer_is_kept_and_sent_again_when_wanted(ada: Annotator, served: Served) -> None:
+    key = ada.wait_for_region()
+    refused = {"times": 1}
+
+    def refuse(route: Route) -> None:
+        if refused["times"]:
+            refused["times"] -= 1
+            body = {"error": {"code": "invalid", "message": "the answer was not understood."}}
+            route.fulfill(status=422, json=body)
+        else:
+            route.continue_()
+
+    ada.page.route("**/answers", refuse)
+    ada.press("u")
+    banner = ada.page.locator("[data-banner=refused]")
+    expect(banner).to_contain_text("the answer was not understood")
+    ada.reload()  # it is still there
+    banner.get_by_role("button", name="Try again").click()
+    expect(banner).to_have_count(0)
+    ada.wait_until_saved()
+    assert histories(served) == {tuple(map(int, key.split("/"))): ["Ada"]}
+    ada.problems.clear()  # the browser logs the refusal
+
+
+def test_stroke_is_there_when_its_region_is_left_and_taken_at_once(ada: Annotator) -> None:
+    key = ada.wait_for_region()
+    ada.press("2", "b")
+    ada.click(ada.region, 20, 20)
+    ada.press("n")
+    after = ada.wait_for_region(other_than=key)
+    ada.press("Backspace")
+    assert ada.wait_for_region(other_than=after) == key
+    expect(ada.page.locator("#region-notice")).to_have_text("Your strokes from before are back.")
+    ada.accept()
+    ada.wait_until_saved()
+    assert newest_labels(ada, key)[20, 20] == 2

@@ -27,6 +27,7 @@ export class Tabs {
     this.held.set(name, entry);
     entry.count++;
     const free = await entry.lock;
+    if (free === null && this.held.get(name) === entry) this.held.delete(name); // next time it may be free
     let isOver = false;
     const letGo = () => {
       if (isOver) return;

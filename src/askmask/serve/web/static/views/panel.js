@@ -25,8 +25,14 @@ export class Panel {
     this.tools = new Map(TOOLS.map((tool) => [tool, this.toolButton(tool, actions)]));
     show(byId("tool-buttons"), ...this.tools.values());
     this.classes = new ClassList(app, editor, (index) => actions.chooseClass(index));
-    const look = /** @type {HTMLDetailsElement} */ (byId("look"));
-    look.open = !matchMedia("(max-width: 900px)").matches; // there it would cover the picture
+    const narrow = matchMedia("(max-width: 900px)"); // there open settings would cover the picture
+    const fold = () => {
+      for (const id of ["tidy", "look", "picture-panel"]) {
+        /** @type {HTMLDetailsElement} */ (byId(id)).open = id === "look" && !narrow.matches;
+      }
+    };
+    narrow.addEventListener("change", fold);
+    fold();
     this.bindSliders(actions);
     byId("undo").addEventListener("click", actions.undo);
     byId("redo").addEventListener("click", actions.redo);
