@@ -28,12 +28,12 @@ class Client:
         self._name = name
         self._port = port
         self._connection: http.client.HTTPConnection | None = None
-        self._cookie = ""
+        self.cookie = ""
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict]:
         """Status and reply; status 0 if the server is not there, or was gone before it replied."""
         try:
-            if not self._cookie:
+            if not self.cookie:
                 status, reply = self._once("POST", "/session", {"name": self._name, "key": KEY})
                 if status != 200:
                     return status, reply
@@ -51,13 +51,13 @@ class Client:
     def _once(self, method: str, path: str, body: object) -> tuple[int, dict]:
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        headers = {"Content-Type": "application/json", "Cookie": self._cookie}
+        headers = {"Content-Type": "application/json", "Cookie": self.cookie}
         self._connection.request(method, API + path, json.dumps(body), headers)
         reply = self._connection.getresponse()
         content = reply.read()
         cookie = reply.getheader("Set-Cookie")
         if cookie is not None:
-            self._cookie = cookie.partition(";")[0]
+            self.cookie = cookie.partition(";")[0]
         return reply.status, json.loads(content) if content else {}
 
 

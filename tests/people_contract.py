@@ -330,7 +330,7 @@ class PeopleContract:
         for sql in ("UPDATE receipts SET base = NULL", "DELETE FROM receipts"):
             with (
                 pytest.raises(StoreError, match="only appended"),
-                store._database.writing() as connection,
+                store.database.writing() as connection,
             ):
                 connection.execute(sql)
 

@@ -134,7 +134,7 @@ class TestProcesses(ExecutorContract):
         self, workers, threads, monkeypatch
     ):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
-        assert Processes(workers)._threads == threads
+        assert Processes(workers).threads == threads
 
     @pytest.mark.parametrize(("workers", "threads"), [(0, None), (1, 0)])
     def test_numbers_below_one_are_refused(self, workers, threads):
@@ -254,36 +254,36 @@ class TestWorker:
     def test_a_job_is_answered_with_its_outcome(self, pipe, function, item, expected):
         here, there = pipe
         here.send((function, item))
-        executors._answer_one(there, 7)
+        executors.answer_one(there, 7)
         outcome = here.recv()
         assert outcome == expected or outcome.error.startswith(expected)
 
     def test_a_parent_that_has_gone_before_the_job_came_is_no_error(self, pipe):
         here, there = pipe
         here.close()
-        executors._answer_one(there, 0)
+        executors.answer_one(there, 0)
         assert there.poll()
 
     def test_a_parent_that_has_gone_during_the_job_is_no_error(self, pipe):
         here, there = pipe
         here.send((shut_down, here.fileno()))
-        executors._answer_one(there, 0)
+        executors.answer_one(there, 0)
         assert there.poll()
 
     def test_threads_bound_libraries_to_come_and_a_torch_that_is_loaded(self, monkeypatch):
         asked = []
         torch = types.SimpleNamespace(set_num_threads=asked.append)
         monkeypatch.setitem(sys.modules, "torch", torch)
-        for name in executors._THREAD_VARIABLES:
+        for name in executors.THREAD_VARIABLES:
             monkeypatch.setenv(name, "9")
-        executors._limit_threads(3)
+        executors.limit_threads(3)
         assert asked == [3]
-        assert {os.environ[name] for name in executors._THREAD_VARIABLES} == {"3"}
+        assert {os.environ[name] for name in executors.THREAD_VARIABLES} == {"3"}
 
     def test_threads_bound_libraries_to_come_without_loading_torch(self, monkeypatch):
         monkeypatch.delitem(sys.modules, "torch", raising=False)
         monkeypatch.setattr(os, "environ", {})
-        executors._limit_threads(2)
+        executors.limit_threads(2)
         assert os.environ["OMP_NUM_THREADS"] == "2"
         assert "torch" not in sys.modules
 
@@ -297,11 +297,11 @@ class TestWorker:
         ],
     )
     def test_a_death_is_said_in_words(self, exit_code, said):
-        assert said in executors._cause_of_death(exit_code)
+        assert said in executors.cause_of_death(exit_code)
 
     def test_an_error_is_one_line_even_if_its_message_is_not(self):
-        assert executors._one_line(ValueError("two\n  lines")) == "ValueError: two lines"
-        assert executors._one_line(MemoryError()) == "MemoryError"
+        assert executors.one_line(ValueError("two\n  lines")) == "ValueError: two lines"
+        assert executors.one_line(MemoryError()) == "MemoryError"
 
 
 def test_importing_executors_loads_no_torch():

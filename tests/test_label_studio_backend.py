@@ -453,7 +453,7 @@ def test_comments_choices_and_relations_are_no_reason_to_refuse_an_annotation(
 def test_task_of_an_older_export_keeps_its_name(project: Project, studio: TestClient) -> None:
     item = QueryItem(0, Region("图 1", 0, 0, 2, 2), 1.0, 4)
     work = project.store.worklist.item(1, 0)
-    assert label_studio._older_name(replace(work, item=item)) == "r001_001___1"
+    assert label_studio.older_name(replace(work, item=item)) == "r001_001___1"
 
 
 def test_others_are_answered_while_label_studio_waits_for_its_turn(

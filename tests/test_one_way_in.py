@@ -65,7 +65,7 @@ def told(project: Project, change: Callable[[], None]) -> list[tuple[str, object
     async def listen() -> None:
         watcher = Watcher(project.store)
         watching = asyncio.create_task(watcher.watch())
-        async for text in events_module._stream(watcher, None):
+        async for text in events_module.stream(watcher, None):
             fields = dict(line.split(": ", 1) for line in text.strip().splitlines())
             seen.append((fields["event"], json.loads(fields["data"])))
             if fields["event"] == "worker" and len(seen) == 2:

@@ -18,10 +18,6 @@ def test_public_name_can_be_imported_and_is_documented(name: str) -> None:
     assert name == "UNLABELLED" or thing.__doc__
 
 
-def test_every_public_name_has_a_home_and_no_home_is_hidden() -> None:
-    assert sorted(askmask._HOMES) == sorted(askmask.__all__)
-
-
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Lop'"):
         askmask.Lop  # noqa: B018

@@ -56,12 +56,12 @@ class TestSelect:
         ]
         held, left, expected = [], budget, []
         for candidate in pool:  # pruned after every single candidate
-            held = selection._still_possible([*held, candidate], budget)
+            held = selection.still_possible([*held, candidate], budget)
         for candidate in sorted(pool, key=lambda c: (-c.score, c.region)):
             if candidate.new_pixels <= left:
                 expected.append(candidate)
                 left -= candidate.new_pixels
-        assert selection._fitting(held, budget) == expected
+        assert selection.fitting(held, budget) == expected
 
     def test_a_candidate_that_does_not_fit_is_passed_over(self):
         # Costs 4, 6, 1 in this order, 5 pixels: the second does not fit, the third does.
@@ -197,5 +197,5 @@ class TestStreaming:
         pool = {f"{n:02d}": (rng.random((12, 12)), everywhere(12, 12)) for n in range(30)}
         streamed = chosen_of(pool, config)  # 30 x 81 windows: pruned several times
         held = [c for name, maps in pool.items() for c in scored_candidates(name, *maps, config)]
-        whole = selection._fitting_union(selection._start_of_union(held, 60), 60)
+        whole = selection.fitting_union(selection.start_of_union(held, 60), 60)
         assert [region for region, _, _ in streamed] == [c.region for c in whole]

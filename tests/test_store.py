@@ -268,7 +268,7 @@ def test_copied_database_is_whole(store: Store, tmp_path: Path) -> None:
 
 
 def test_answer_is_flushed_to_the_disk_before_it_is_acknowledged(store: Store) -> None:
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         (foreign_keys,) = connection.execute("PRAGMA foreign_keys").fetchone()
@@ -277,7 +277,7 @@ def test_answer_is_flushed_to_the_disk_before_it_is_acknowledged(store: Store) -
 
 
 def test_counts_of_hundred_images_read_no_raster(store: Store) -> None:
-    plan = store._database.rows(
+    plan = store.database.rows(
         "EXPLAIN QUERY PLAN SELECT sum(new_pixels) FROM answers WHERE id <= ifnull(?, id)", None
     )
 
@@ -306,7 +306,7 @@ def work_on_one_region(path: Path, asked: int) -> int:
         regions = [Region(f"image_{number}", 0, 0, 2, 2) for number in range(asked)]
         items = tuple(QueryItem(rank, region, 1.0, 4) for rank, region in enumerate(regions))
         store.add_query(Query(1, "random", Unit.REGION, items))
-        with store._database.writing() as connection:  # one wait for the disk instead of many
+        with store.database.writing() as connection:  # one wait for the disk instead of many
             for region in regions[:-1]:
                 store.add_answer(filled(region, 1))
         connection.set_progress_handler(lambda: instructions.append(1), 100)

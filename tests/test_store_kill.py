@@ -81,7 +81,7 @@ def assert_sound(path: Path) -> None:
 
 
 def kept_answers(store: Store) -> dict[int, int]:
-    rows = store._database.rows("SELECT id FROM answers ORDER BY id")
+    rows = store.database.rows("SELECT id FROM answers ORDER BY id")
     sums = [int(answer.mask.labels.sum()) for answer in store.answers()]
     return {number: total for (number,), total in zip(rows, sums, strict=True)}
 
@@ -187,6 +187,6 @@ def test_processes_that_make_one_database_at_once_make_one(tmp_path: Path) -> No
     assert all(output.endswith("done\n") for output in outputs)
     with Store(path) as store:
         assert len(kept_answers(store)) == 72
-        rows = store._database.rows("SELECT version FROM migrations ORDER BY version")
+        rows = store.database.rows("SELECT version FROM migrations ORDER BY version")
         assert [version for (version,) in rows] == [1, 2, 3, 4]
     assert_sound(path)

@@ -89,7 +89,7 @@ def test_database_held_from_outside_stops_no_reader(server: Server) -> None:
     ada = Client("Ada", server.port)
     assert ada.ask("GET", "/items")[0] == 200
     grace = Client("Ada", server.port)
-    grace._cookie = ada._cookie
+    grace.cookie = ada.cookie
     outside = sqlite3.connect(server.root / "askmask.db", isolation_level=None)
     outside.execute("BEGIN IMMEDIATE")
     try:

@@ -216,7 +216,7 @@ def messages(project: Project, changes: list[object], after: int | None = None) 
     async def listen() -> None:
         watcher = Watcher(project.store)
         watching = asyncio.create_task(watcher.watch())
-        stream = events_module._stream(watcher, after)
+        stream = events_module.stream(watcher, after)
         left = list(changes)
         async for text in stream:
             fields = dict(line.split(": ", 1) for line in text.strip().splitlines())

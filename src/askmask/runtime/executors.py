@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 _WAKE_SECONDS: Final = 1.0  # a dead worker whose pipe a grandchild holds open is noticed this late
 _GRACE_SECONDS: Final = 5.0  # between asking a worker to end and killing it
 
-_THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Processes:
                 f"expected workers >= 1 and threads >= 1 or None, got {workers!r}, {threads!r}."
             )
         self._workers = workers
-        self._threads = threads if threads is not None else max(1, _core_count() // workers)
+        self.threads = threads if threads is not None else max(1, _core_count() // workers)
 
     def map(
         self, function: Callable[[Item], Value], items: Iterable[Item]
@@ -150,7 +150,7 @@ class Processes:
             while True:
                 while len(running) < self._workers and (job := next(waiting, None)) is not None:
                     index, item = job
-                    running.append(_Worker(index, self._threads))
+                    running.append(_Worker(index, self.threads))
                     running[-1].send(function, item)
                 if not running:
                     return
@@ -194,10 +194,10 @@ class _Worker:
         except (EOFError, OSError):
             pass  # the worker died before or while it wrote
         except Exception as error:
-            outcome = _failure(self.index, f"result cannot be read: {_one_line(error)}")
+            outcome = _failure(self.index, f"result cannot be read: {one_line(error)}")
         self.process.join(_GRACE_SECONDS)
         if outcome is None:
-            outcome = _failure(self.index, _cause_of_death(self.process.exitcode))
+            outcome = _failure(self.index, cause_of_death(self.process.exitcode))
         _end([self])
         return outcome
 
@@ -222,7 +222,7 @@ def _end(workers: Sequence[_Worker]) -> None:
             worker.process.join()
 
 
-def _cause_of_death(exit_code: int | None) -> str:
+def cause_of_death(exit_code: int | None) -> str:
     """Say how a process ended that left no result."""
     if exit_code is None:
         return "the process closed its pipe without a result and did not end"
@@ -238,14 +238,15 @@ def _attempt(index: int, function: Callable[[Item], Value], item: Item) -> Outco
     try:
         return Outcome(index, function(item))
     except (Exception, SystemExit) as error:
-        return Outcome(index, error=_one_line(error), details=traceback.format_exc())
+        return Outcome(index, error=one_line(error), details=traceback.format_exc())
 
 
 def _failure(index: int, error: str) -> Outcome[Any]:  # Any: no value, so of any type
     return Outcome(index, error=error)
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Type and message of an exception, without line breaks."""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
@@ -263,8 +264,8 @@ def _work(
     """Run a worker's one job; this is the first thing that the new process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches everyone: the parent ends us
     threading.Thread(target=_follow_parent, daemon=True).start()
-    _limit_threads(threads)
-    _answer_one(pipe, index)
+    limit_threads(threads)
+    answer_one(pipe, index)
 
 
 def _follow_parent() -> None:  # pragma: no cover - runs in the worker
@@ -275,7 +276,7 @@ def _follow_parent() -> None:  # pragma: no cover - runs in the worker
     os._exit(1)
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
     """Bound the threads of arithmetic libraries in this process.
 
     Parameters
@@ -284,13 +285,13 @@ def _limit_threads(threads: int) -> None:
         Takes effect on libraries that are loaded from now on, and on torch in any case. A worker
         receives its job only afterwards, and with it whatever that imports.
     """
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
 
 
-def _answer_one(pipe: Connection, index: int) -> None:
+def answer_one(pipe: Connection, index: int) -> None:
     """Receive a (function, item), run it, and send its outcome.
 
     Parameters
@@ -305,7 +306,7 @@ def _answer_one(pipe: Connection, index: int) -> None:
     except EOFError:
         return
     except Exception as error:
-        pipe.send(_failure(index, f"job cannot be loaded: {_one_line(error)}"))
+        pipe.send(_failure(index, f"job cannot be loaded: {one_line(error)}"))
         return
     outcome = _attempt(index, function, item)
     try:
@@ -313,4 +314,4 @@ def _answer_one(pipe: Connection, index: int) -> None:
     except OSError:
         return
     except Exception as error:
-        pipe.send(_failure(index, f"result cannot be sent: {_one_line(error)}"))
+        pipe.send(_failure(index, f"result cannot be sent: {one_line(error)}"))

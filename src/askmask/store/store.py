@@ -63,6 +63,8 @@ class Store:
 
     Attributes
     ----------
+    database : Database
+        The file behind it, for reading what no method tells.
     worklist : Worklist
         The asked regions as people work on them.
     access : Access
@@ -78,15 +80,15 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._database = Database(path)
-        self.worklist = Worklist(self._database)
-        self.access = Access(self._database)
-        self.control = Control(self._database)
+        self.database = Database(path)
+        self.worklist = Worklist(self.database)
+        self.access = Access(self.database)
+        self.control = Control(self.database)
         self._digests: dict[str, tuple[int, bytes]] = {}  # newest answer's number, digest
 
     def identity(self) -> str:
         """32 hex digits, made with the database; no other has them, but for copies of it."""
-        return str(self._database.rows("SELECT id FROM identity")[0][0])
+        return str(self.database.rows("SELECT id FROM identity")[0][0])
 
     def add_images(self, infos: Iterable[ImageInfo]) -> None:
         """Make images known; those that are known already are brought up to date.
@@ -96,7 +98,7 @@ class Store:
         StoreError
             If a known image has another size now: its labels would not fit. Nothing is added.
         """
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             known = {info.image_id: info for info in self.images()}
             for info in infos:
                 old = known.get(info.image_id, info)
@@ -116,7 +118,7 @@ class Store:
 
     def images(self) -> tuple[ImageInfo, ...]:
         """Every known image."""
-        rows = self._database.rows(
+        rows = self.database.rows(
             "SELECT image_id, height, width, split, stratum, role, has_mask"
             " FROM images ORDER BY position"
         )
@@ -137,7 +139,7 @@ class Store:
                 f"expected a query of a round >= 1 with at least one region, got round "
                 f"{query.round} with {len(query.items)}. The start set needs no query."
             )
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             kept = self.query(query.round)
             if kept is not None:
                 _refuse_other_query(kept, query)
@@ -149,7 +151,7 @@ class Store:
                 (query.round, query.acquisition, unit, query.model, seconds, utc_now()),
             )
             for item in query.items:
-                answers.check_inside(self._database, item.region)
+                answers.check_inside(self.database, item.region)
                 connection.execute(
                     "INSERT INTO query_items (round, rank, image_id, row, col, height, width,"
                     " score, new_pixels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -158,18 +160,18 @@ class Store:
 
     def query(self, round: int) -> Query | None:
         """Query of a round; None if nothing was asked in it."""
-        rows = self._database.rows(
+        rows = self.database.rows(
             "SELECT acquisition, unit, model, elapsed_seconds FROM queries WHERE round = ?", round
         )
         if not rows:
             return None
         acquisition, unit, model, elapsed_seconds = rows[0]
-        items = answers.items(self._database, round=round)
+        items = answers.items(self.database, round=round)
         return Query(round, acquisition, Unit(unit), items, model, elapsed_seconds)
 
     def newest_query(self) -> Query | None:
         """Query of the last round that has one; None before the first."""
-        ((newest,),) = self._database.rows("SELECT max(round) FROM queries")
+        ((newest,),) = self.database.rows("SELECT max(round) FROM queries")
         return None if newest is None else self.query(newest)
 
     def unanswered(self, round: int) -> tuple[QueryItem, ...]:
@@ -177,11 +179,11 @@ class Store:
 
         Withdrawn ones are left out.
         """
-        return answers.items(self._database, round=round, open_only=True)
+        return answers.items(self.database, round=round, open_only=True)
 
     def pending(self, image_id: str) -> tuple[Region, ...]:
         """Regions of an image that were asked in any round, not answered in it, not withdrawn."""
-        open_items = answers.items(self._database, image_id=image_id, open_only=True)
+        open_items = answers.items(self.database, image_id=image_id, open_only=True)
         return tuple(item.region for item in open_items)
 
     def asked(self, image_id: str) -> npt.NDArray[np.bool_]:
@@ -195,7 +197,7 @@ class Store:
         (H, W) bool array
         """
         asked = self._compose(image_id, with_instances=False).labelled
-        for item in answers.items(self._database, image_id=image_id, standing_only=True):
+        for item in answers.items(self.database, image_id=image_id, standing_only=True):
             asked[item.region.slices] = True
         return asked
 
@@ -209,7 +211,7 @@ class Store:
         ShapeError
             If the region reaches beyond its image, or a label or object id is out of range.
         """
-        return answers.write_answer(self._database, answer).number
+        return answers.write_answer(self.database, answer).number
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -217,7 +219,7 @@ class Store:
 
         Other writers wait until the block ends.
         """
-        with self._database.writing():
+        with self.database.writing():
             yield
 
     def answers(
@@ -227,19 +229,19 @@ class Store:
 
         Those without labels (kinds "unsure" and "artefact") come only with `all_kinds`.
         """
-        numbers = self._database.rows(
+        numbers = self.database.rows(
             "SELECT id FROM answers WHERE (? OR kind = 'labels') AND ifnull(image_id = ?, 1)"
             " AND ifnull(round = ?, 1) ORDER BY id",
             *(all_kinds, image_id, round),
         )
         for (number,) in numbers:
-            answer = answers.answer(self._database, number)
+            answer = answers.answer(self.database, number)
             assert answer is not None, "answers are never deleted"
             yield answer
 
     def newest_answer(self) -> int:
         """Return the number of the newest answer; 0 before the first."""
-        return int(self._database.rows("SELECT ifnull(max(id), 0) FROM answers")[0][0])
+        return int(self.database.rows("SELECT ifnull(max(id), 0) FROM answers")[0][0])
 
     def labelled(self, image_id: str, until: int | None = None) -> Mask:
         """Newest label of every pixel of an image; composed as ``askmask.store.compose`` says.
@@ -261,12 +263,12 @@ class Store:
         ShapeError
             If the region reaches beyond it.
         """
-        answers.check_inside(self._database, region)
-        return compose(region, answers.pieces(self._database, region))
+        answers.check_inside(self.database, region)
+        return compose(region, answers.pieces(self.database, region))
 
     def labelled_images(self, until: int | None = None) -> tuple[str, ...]:
         """Ids of the images with at least one label."""
-        rows = self._database.rows(
+        rows = self.database.rows(
             "SELECT image_id FROM images WHERE image_id IN (SELECT image_id FROM answers"
             " WHERE new_pixels > 0 AND id <= ifnull(?, id)) ORDER BY position",
             until,
@@ -276,19 +278,19 @@ class Store:
     def labelled_pixels(self, until: int | None = None) -> int:
         """Count the pixels that have a label, each once."""
         sql = "SELECT ifnull(sum(new_pixels), 0) FROM answers WHERE id <= ifnull(?, id)"
-        return int(self._database.rows(sql, until)[0][0])
+        return int(self.database.rows(sql, until)[0][0])
 
     def labelled_pixels_of_images(self) -> dict[str, int]:
         """Count the pixels that have a label, by the id of their image."""
         sql = "SELECT image_id, sum(new_pixels) FROM answers GROUP BY image_id"
-        return dict(self._database.rows(sql))
+        return dict(self.database.rows(sql))
 
     def labelled_digest(self, until: int | None = None) -> str:
         """32 hex digits that are equal where the labelled sets are.
 
         When, by whom and in how many answers the labels came does not matter.
         """
-        rows = self._database.rows(
+        rows = self.database.rows(
             "SELECT image_id, max(id) FROM answers WHERE id <= ifnull(?, id)"
             " GROUP BY image_id HAVING sum(new_pixels) > 0 ORDER BY image_id",
             until,
@@ -305,28 +307,28 @@ class Store:
 
     def answered_rounds(self) -> tuple[int, ...]:
         """Rounds with at least one answer, in order."""
-        rows = self._database.rows("SELECT DISTINCT round FROM answers ORDER BY round")
+        rows = self.database.rows("SELECT DISTINCT round FROM answers ORDER BY round")
         return tuple(round for (round,) in rows)
 
     def costs(self) -> tuple[RoundCost, ...]:
         """Return the cost of each round that has answers, in order."""
-        return ledger.costs(self._database)
+        return ledger.costs(self.database)
 
     def add_training(self, record: TrainingRecord) -> None:
         """Keep a training, finished or failed."""
-        ledger.add_training(self._database, record)
+        ledger.add_training(self.database, record)
 
     def trainings(self) -> tuple[TrainingRecord, ...]:
         """Every training, oldest first."""
-        return ledger.trainings(self._database)
+        return ledger.trainings(self.database)
 
     def finished_trainings(self, round: int | None = None) -> tuple[TrainingRecord, ...]:
         """Trainings that finished, in the order they did; of one round if given."""
-        return ledger.finished_trainings(self._database, round)
+        return ledger.finished_trainings(self.database, round)
 
     def answers_since_training(self) -> int:
         """Count the answers with labels that no finished training has read."""
-        return ledger.answers_since_training(self._database)
+        return ledger.answers_since_training(self.database)
 
     def add_metrics(self, round: int, model: str, rows: Sequence[MetricRow]) -> None:
         """Keep the metrics of a round's model in one transaction; a second time does nothing.
@@ -334,15 +336,15 @@ class Store:
         They belong to the newest finished training of that model in that round: when it has been
         trained anew, `metrics` is empty until it is evaluated anew.
         """
-        ledger.add_metrics(self._database, round, model, rows)
+        ledger.add_metrics(self.database, round, model, rows)
 
     def metrics(self, round: int, model: str | None = None) -> tuple[MetricRow, ...]:
         """Metrics of a round's model, by default the one evaluated last; may be empty."""
-        return ledger.metrics(self._database, round, model)
+        return ledger.metrics(self.database, round, model)
 
     def close(self) -> None:
         """Close the database; may be called again."""
-        self._database.close()
+        self.database.close()
 
     def __enter__(self) -> "Store":  # noqa: PYI034 (beartype refuses Self in a method)
         return self
@@ -358,9 +360,9 @@ class Store:
     def _compose(
         self, image_id: str, *, until: int | None = None, with_instances: bool = True
     ) -> Mask:
-        whole = answers.whole_image(self._database, image_id)
+        whole = answers.whole_image(self.database, image_id)
         newest_first = answers.pieces(
-            self._database, whole, until=until, with_instances=with_instances
+            self.database, whole, until=until, with_instances=with_instances
         )
         return compose(whole, newest_first)
 

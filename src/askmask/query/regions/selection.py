@@ -55,11 +55,11 @@ def select(
     if config.budget_pixels is None:
         chosen = heapq.nsmallest(budget_count(config), merged, key=_order)
     elif union:
-        possible = _stream(merged, config.budget_pixels, _start_of_union)
-        chosen = _fitting_union(possible, config.budget_pixels)
+        possible = _stream(merged, config.budget_pixels, start_of_union)
+        chosen = fitting_union(possible, config.budget_pixels)
     else:
-        possible = _stream(merged, config.budget_pixels, _still_possible)
-        chosen = _fitting(possible, config.budget_pixels)
+        possible = _stream(merged, config.budget_pixels, still_possible)
+        chosen = fitting(possible, config.budget_pixels)
     if not union:
         _check_disjoint(chosen)
     costs = _unique_costs(chosen) if union else [candidate.new_pixels for candidate in chosen]
@@ -90,7 +90,7 @@ def _stream(
     return keep(held, budget)
 
 
-def _still_possible(held: list[Candidate], budget: int) -> list[Candidate]:
+def still_possible(held: list[Candidate], budget: int) -> list[Candidate]:
     """Sort, and drop what is passed over whatever candidates may still come.
 
     A candidate of cost w is passed over for good if w and the costs <= w of better candidates add
@@ -108,7 +108,7 @@ def _still_possible(held: list[Candidate], budget: int) -> list[Candidate]:
     return possible
 
 
-def _fitting(ordered: list[Candidate], budget: int) -> list[Candidate]:
+def fitting(ordered: list[Candidate], budget: int) -> list[Candidate]:
     """Fill the budget best first, passing over what does not fit."""
     chosen = []
     left = budget
@@ -119,7 +119,7 @@ def _fitting(ordered: list[Candidate], budget: int) -> list[Candidate]:
     return chosen
 
 
-def _start_of_union(held: list[Candidate], budget: int) -> list[Candidate]:
+def start_of_union(held: list[Candidate], budget: int) -> list[Candidate]:
     """Sort, and keep the start whose union fits, with the window that ends it.
 
     More windows before that one only make the union larger, so whatever may still come, the query
@@ -137,7 +137,7 @@ def _start_of_union(held: list[Candidate], budget: int) -> list[Candidate]:
     return kept
 
 
-def _fitting_union(ordered: list[Candidate], budget: int) -> list[Candidate]:
+def fitting_union(ordered: list[Candidate], budget: int) -> list[Candidate]:
     """Fill the budget best first, until a window does not fit."""
     spent = itertools.accumulate(_unique_costs(ordered))
     return [candidate for candidate, so_far in zip(ordered, spent, strict=True) if so_far <= budget]

@@ -103,10 +103,11 @@ async def stream_events(
         raise Problem(503, "busy", f"expected at most {MOST_LISTENERS} open pages, got more.")
     told = last_event_id or ""
     after = int(told) if told.isascii() and told.isdigit() else None
-    return StreamingResponse(_stream(watcher, after), media_type="text/event-stream")
+    return StreamingResponse(stream(watcher, after), media_type="text/event-stream")
 
 
-async def _stream(watcher: Watcher, after: int | None) -> AsyncIterator[str]:
+async def stream(watcher: Watcher, after: int | None) -> AsyncIterator[str]:
+    """Events of a store as server-sent text, from the one after a number; ends with the watcher."""
     watcher.listeners += 1
     try:
         position = watcher.newest if after is None else min(after, watcher.newest)

@@ -219,10 +219,10 @@ def _item(desk: Desk, name: str) -> WorkItem | None:
         item = desk.project.store.worklist.item(int(match[1]), int(match[2]) - 1)
     except UnknownItem:
         return None
-    return item if name in {_name(item), _older_name(item)} else None
+    return item if name in {_name(item), older_name(item)} else None
 
 
-def _older_name(item: WorkItem) -> str:
+def older_name(item: WorkItem) -> str:
     """Name that askmask 0.1 gave: tasks may stand in Label Studio for long."""
     image_id = item.item.region.image_id
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in image_id)
