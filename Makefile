@@ -10,6 +10,7 @@ CONSTRAINTS ?= -c constraints-cpu.txt
 
 .PHONY: demo test test-all bench check check-page clean
 
+QUERY := demo/run/trials/predictive_entropy-region-seed0/gallery
 BENCHMARKS := $(wildcard $(patsubst %,benchmarks/%.py,pool_scoring regions calibration training end_to_end))
 
 .venv/.installed: pyproject.toml constraints-cpu.txt
@@ -22,6 +23,7 @@ demo: .venv/.installed
 	$(BIN)/askmask prepare demo demo/data
 	$(BIN)/askmask simulate examples/demo.yaml --out demo/run
 	cp demo/run/report.html demo/run/results.csv demo/run/summary.json demo/
+	cp $(QUERY)/round_002_0_*.png demo/query.png  # the first picture of README.md
 	@echo "Open demo/report.html"
 
 test: .venv/.installed

@@ -95,10 +95,13 @@ def train(project: ProjectPath) -> None:
         clock.lap("loading")
         record = loop.train()
     clock.lap("saving and recalibrating")
-    console.print(
-        f"Round {record.round}: trained {record.steps} steps in {record.elapsed_seconds:.0f} s, "
-        f"last loss {record.loss:.3f}. {clock.words()}"
-    )
+    told = f"{record.reason}."
+    if record.steps > 0:  # else the model before stays in use
+        told = f"trained {record.steps} steps in {record.elapsed_seconds:.0f} s, "
+        told += f"last loss {record.loss:.3f}."
+        if record.reason is not None:
+            told += f" But {record.reason}: label more, and train again."
+    console.print(f"Round {record.round}: {told} {clock.words()}")
     console.say(f"Next: {command('evaluate', project)}, {command('ask', project)}")
 
 

@@ -1,12 +1,15 @@
 """One round's training, from the labelled set to model files."""
 
+import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from askmask.errors import TrainingFailed
+from askmask.loop.in_use.standing import validation_loss
+from askmask.loop.in_use.taking_up import take_up
 from askmask.loop.labelled_images import LabelledSet
 from askmask.loop.project import Project
 from askmask.loop.round_model import build_network
@@ -17,6 +20,7 @@ from askmask.runtime.cache import Cache
 from askmask.seeds import derive_key
 from askmask.store.store import TrainingRecord
 from askmask.training.fit import StepReport, TrainingResult, training_steps
+from askmask.training.plan import of_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,33 @@ class _Fit:
     member: int
     digest: str
     until: int | None
+    steps: int | None
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether the weights wait beside their place until it is clear what they become.
+
+        A round may be fitted again from its own weights, or lose against them: what a repetition
+        starts from must stay as it was until the training is recorded.
+        """
+        training = self.project.config.training
+        return training.start_from == "previous" or training.keep_better
+
+    @property
+    def target(self) -> Path:
+        """Where the weights are written."""
+        path = self.project.model_path(self.round, self.member)
+        return path.with_suffix(".candidate.safetensors") if self.is_staged else path
+
+    @property
+    def before(self) -> int | None:
+        """Round whose model is in use while this one is fitted; None before the first."""
+        for record in reversed(self.project.store.finished_trainings()):
+            is_this = (record.round, record.labelled_digest) == (self.round, self.digest)
+            is_earlier = record.round <= self.round and not is_this
+            if is_earlier and self.project.has_model(record.round):
+                return record.round
+        return None
 
 
 def fitting_steps(
@@ -37,7 +68,11 @@ def fitting_steps(
     """Fit the model (or the members) of a round to every answer so far, step by step.
 
     A model already fitted to these answers is kept; attempts that failed before are not repeated.
+    A training by time that is repeated, because its files are gone, does the steps it did.
     Whoever takes the steps may close the generator: repeated, it goes on from a checkpoint.
+
+    With `keep_better` a model that is worse than the one before is put aside, as a failed training
+    with its reason, and the record returned is of the model before, which stays in use.
 
     Parameters
     ----------
@@ -68,31 +103,20 @@ def fitting_steps(
     finished = [r for r in past if r.status == "finished"]
     if finished and project.has_model(round):
         return finished[-1]
+    steps = next((r.steps for r in reversed(finished) if r.steps), None)
+    name = project.model_path(round).name  # what was put aside has another
+    first = sum((r.status, r.model) == ("failed", name) for r in past)
     allowed = project.config.training.restart.attempts
-    for attempt in range(sum(r.status == "failed" for r in past), allowed):
-        started_at = utc_now()
-        results = []
-        for member in range(len(project.model_paths(round))):
-            fit = _Fit(project, round, attempt, member, digest, until)
-            results.append((yield from _fit_member(fit, cache, report)))
-        failed = [result for result in results if result.status == "failed"]
-        worst = failed[0] if failed else results[0]
-        record = TrainingRecord(
-            round=round,
-            attempt=attempt,
-            status=worst.status,
-            reason=worst.reason,
-            steps=worst.steps,
-            loss=worst.loss,
-            elapsed_seconds=sum(result.elapsed_seconds for result in results),
-            model=project.model_path(round).name,
-            labelled_digest=digest,
-            started_at=started_at,
-            newest_answer=until,
-        )
-        project.store.add_training(record)
+    for attempt in range(first, allowed):
+        fits = [
+            _Fit(project, round, attempt, member, digest, until, steps)
+            for member in range(len(project.model_paths(round)))
+        ]
+        record = yield from _fit_members(fits, cache, report)
         if record.status == "finished":
-            return record
+            candidates = [fit.target for fit in fits]
+            return take_up(project, record, candidates, before=fits[0].before)
+        project.store.add_training(record)
     reasons = [r.reason for r in project.store.trainings() if r.round == round and r.reason]
     raise TrainingFailed(
         f"expected a finished training in round {round} within {allowed} attempt(s), but: "
@@ -100,13 +124,40 @@ def fitting_steps(
     )
 
 
+def _fit_members(
+    fits: Sequence[_Fit], cache: Cache | None, report: Listener
+) -> Generator[Progress, None, TrainingRecord]:
+    """Fit a model, or every member of an ensemble; one failure fails all."""
+    first, started_at = fits[0], utc_now()
+    results = []
+    for fit in fits:
+        results.append((yield from _fit_member(fit, cache, report)))  # noqa: PERF401 - it yields
+    failed = [result for result in results if result.status == "failed"]
+    worst = failed[0] if failed else results[0]
+    return TrainingRecord(
+        round=first.round,
+        attempt=first.attempt,
+        status=worst.status,
+        reason=worst.reason,
+        steps=worst.steps,
+        loss=worst.loss,
+        elapsed_seconds=sum(result.elapsed_seconds for result in results),
+        model=first.project.model_path(first.round).name,
+        labelled_digest=first.digest,
+        started_at=started_at,
+        newest_answer=first.until,
+    )
+
+
 def _fit_member(
     fit: _Fit, cache: Cache | None, report: Listener
 ) -> Generator[Progress, None, TrainingResult]:
-    target = fit.project.model_path(fit.round, fit.member)
-    config = fit.project.config.training
-    shared = config.start_from == "fresh"
-    if cache is None or not shared:
+    target = fit.target
+    if fit.is_staged and target.is_file():  # killed before it was recorded
+        if read_metadata(target).get("of") == _mark(fit):
+            return _result_of(target)
+        target.unlink()
+    if cache is None or fit.is_staged:
         return (yield from _train_to(fit, target))
     failures: list[TrainingResult] = []
 
@@ -127,7 +178,8 @@ def _fit_member(
 
 def _fingerprint(fit: _Fit) -> dict[str, object]:
     """Everything that a training is a function of, within one grid."""
-    config = fit.project.config
+    config, roles = fit.project.config, fit.project.roles
+    judged = {"images": roles.validation, "by": config.evaluation.samples}
     return {
         "model": config.model.model_dump(mode="json"),
         "training": config.training.model_dump(mode="json"),
@@ -137,7 +189,13 @@ def _fingerprint(fit: _Fit) -> dict[str, object]:
         "attempt": fit.attempt,
         "member": fit.member,
         "labelled": fit.digest,
+        "judged": judged if config.training.keep == "best" else None,
     }
+
+
+def _mark(fit: _Fit) -> str:
+    """Digest of what a training is a function of; kept beside its weights."""
+    return hashlib.blake2b(json.dumps(_fingerprint(fit)).encode(), digest_size=16).hexdigest()
 
 
 def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResult]:
@@ -145,24 +203,27 @@ def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResu
     seed = config.seed if fit.member == 0 else derive_key(config.seed, "member", fit.member)
     start = derive_key(seed, "attempt", fit.attempt)
     model = build_network(project.source, config, start).to(project.device)
-    previous = _round_before(project, fit.round)
-    if config.training.start_from == "previous" and previous is not None:
-        load_model_weights(model, project.model_path(previous, fit.member))
+    training, before = config.training, fit.before
+    if training.start_from == "previous" and before is not None:
+        load_model_weights(model, project.model_path(before, fit.member))
+    if fit.steps is not None and training.seconds is not None:
+        training = of_steps(training, fit.steps)
     images = LabelledSet(
         project.source,
         project.store,
-        boundary_radius=config.training.boundary_radius if model.has_boundary else None,
+        boundary_radius=training.boundary_radius if model.has_boundary else None,
         until=fit.until,
     )
     steps = training_steps(
         model,
         images,
-        config.training,
+        training,
         seed=seed,
         round=fit.round,
         checkpoint=target.with_suffix(".checkpoint"),
         attempt=fit.attempt,
         labelled_digest=fit.digest,
+        validate=validation_loss(project, fit.round) if training.keep == "best" else None,
     )
     result = yield from _as_progress(steps, fit.round)
     if result.status == "finished":
@@ -172,6 +233,7 @@ def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResu
             {
                 "askmask": "model",
                 "round": str(fit.round),
+                "of": _mark(fit),
                 "steps": str(result.steps),
                 "loss": repr(result.loss),
                 "elapsed_seconds": repr(result.elapsed_seconds),
@@ -194,14 +256,6 @@ def _as_progress(
                 result: TrainingResult = end.value
                 return result
             yield Progress(round, "train", step.step, step.steps)
-
-
-def _round_before(project: Project, round: int) -> int | None:
-    """Last trained round before one; with queries asked ahead it need not be the one before."""
-    return max(
-        (r.round for r in project.store.finished_trainings() if r.round < round),
-        default=None,
-    )
 
 
 def _result_of(path: Path) -> TrainingResult:

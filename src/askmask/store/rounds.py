@@ -15,7 +15,8 @@ from askmask.store.database import Database, Row
 class TrainingRecord:
     """One training, finished or failed.
 
-    `status` is ``"finished"`` or ``"failed"``, then `reason` says why; `attempt` counts the
+    `status` is ``"finished"`` or ``"failed"``, then `reason` says why; a finished one may have a
+    `reason` to doubt it, or, with 0 steps, why the model before stayed in use; `attempt` counts the
     restarts that the config's rule allows, from 0; `loss` is the last one (NaN if there is none);
     `model` the file name of the weights; `labelled_digest` what it was fitted to, and
     `newest_answer` the number of the newest answer that it read (None in old databases).
@@ -66,14 +67,14 @@ class RoundCost:
     seconds: float
 
 
-def add_training(database: Database, record: TrainingRecord) -> None:
-    """Keep a training, finished or failed."""
+def add_training(database: Database, *records: TrainingRecord) -> None:
+    """Keep trainings, finished or failed: all of them or none."""
     with database.writing() as connection:
-        connection.execute(
+        connection.executemany(
             "INSERT INTO trainings (round, attempt, status, reason, steps, loss, elapsed_seconds,"
             " model, labelled_digest, started_at, newest_answer)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            astuple(record),
+            map(astuple, records),
         )
 
 

@@ -314,9 +314,9 @@ class Store:
         """Return the cost of each round that has answers, in order."""
         return ledger.costs(self.database)
 
-    def add_training(self, record: TrainingRecord) -> None:
-        """Keep a training, finished or failed."""
-        ledger.add_training(self.database, record)
+    def add_training(self, *records: TrainingRecord) -> None:
+        """Keep trainings, finished or failed: all of them or none."""
+        ledger.add_training(self.database, *records)
 
     def trainings(self) -> tuple[TrainingRecord, ...]:
         """Every training, oldest first."""

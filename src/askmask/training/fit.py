@@ -231,12 +231,12 @@ def _planned(
     validate: Callable[[Model], float] | None,
 ) -> int:
     """Steps to do; with a time to keep, some are tried on the model, which is as before then."""
-    if config.seconds is None:
+    if config.seconds is None or config.steps <= plan.TRIED_STEPS:
         return config.steps
     started = time.perf_counter()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     fit = _Fit(model, config, key)
-    tries = range(min(plan.TRIED_STEPS, config.steps))
+    tries = range(plan.TRIED_STEPS)
     with prefetched(make, tries, depth=PREFETCH, workers=fit.workers) as batches:
         each = plan.step_seconds(fit.step(step, batch) for step, batch in enumerate(batches))
     judging = time.perf_counter()

@@ -68,10 +68,10 @@ def write_demo(
     out: Path,
     *,
     seed: int = 0,
-    n_train: int = 24,
+    n_train: int = 36,
     n_validation: int = 6,
-    n_test: int = 16,
-    size: tuple[int, int] = (160, 160),
+    n_test: int = 24,
+    size: tuple[int, int] = (128, 128),
 ) -> None:
     """Write the drawn data set as a prepared data set.
 

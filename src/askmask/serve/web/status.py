@@ -209,6 +209,15 @@ def _notes(desk: Desk) -> list[str]:
             "No image is kept for validation, so nothing tells whether the model gets better. "
             "Give some images with whole masks the role validation."
         )
+    trainings = desk.project.store.trainings()
+    if trainings and trainings[-1].status == "finished" and trainings[-1].reason is not None:
+        notes.append(f"The newest training (round {trainings[-1].round}): {trainings[-1].reason}.")
+    newest = desk.project.newest_training()
+    if newest is not None and not desk.project.recalibration_path(newest.round).is_file():
+        notes.append(
+            "Confidence is the network's own and was checked against no label: it tells which "
+            "regions are surer than others, not how many pixels are right."
+        )
     worker = desk.project.store.control.worker()
     if worker is not None and worker.state == "failed":
         notes.append(f"The worker stopped: {worker.message}")

@@ -42,7 +42,7 @@ export class RegionInfo {
       h("span", { class: "why", title: `${term(item)}: the score it was asked for. O shows where.` }, reason(item)),
     ];
     const sure = item.piece?.confidence;
-    if (sure !== null && sure !== undefined) parts.push(h("span", { title: "Mean probability of the predicted class over the region" }, `${percent(sure)} sure on average`));
+    if (sure !== null && sure !== undefined) parts.push(h("span", { title: "Mean probability of the predicted class over the region. Recalibrated, it is the share of its pixels that should be right: see Calibration on the status page" }, `${percent(sure)} sure on average`));
     parts.push(h("span", {}, this.origin(item)));
     return parts;
   }

@@ -193,7 +193,7 @@ function roundsTable(rounds) {
   const names = ["Round", "Training", "Labelled pixels", "Regions", "Labelling time", "Training time", ...metrics.map(nameOf)];
   return table(names, rounds.map((row) => [
     row.round,
-    row.status === "failed" ? h("span", { class: "reason" }, `failed: ${row.reason}`) : `${count(row.steps)} steps`,
+    row.reason ? h("span", { class: "reason" }, row.status === "failed" ? `failed: ${row.reason}` : row.reason) : `${count(row.steps)} steps`,
     count(row.labelled_pixels),
     count(row.regions),
     duration(row.seconds),
