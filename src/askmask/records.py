@@ -1,4 +1,4 @@
-"""The words of the loop as frozen records; numpy only, so that every layer can use them."""
+"""Frozen records of the loop, such as queries and answers; numpy only, for every layer to use."""
 
 import unicodedata
 from collections.abc import Sequence

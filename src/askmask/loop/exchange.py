@@ -54,7 +54,7 @@ class ImportedItem:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came of a file.
+    """Result of importing a file.
 
     Attributes
     ----------

@@ -41,7 +41,7 @@ class PredictedImage:
 
 @dataclass(slots=True)
 class Predictions:
-    """What came of all files: lines of the table, and what could not be predicted and why."""
+    """Result for all files: lines of the table, and what could not be predicted and why."""
 
     images: list[PredictedImage] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

@@ -69,7 +69,7 @@ def fitting_steps(
 
     A model already fitted to these answers is kept; attempts that failed before are not repeated.
     A training by time that is repeated, because its files are gone, does the steps it did.
-    Whoever takes the steps may close the generator: repeated, it goes on from a checkpoint.
+    The caller may close the generator; a repeated training goes on from the checkpoint.
 
     With `keep_better` a model that is worse than the one before is put aside, as a failed training
     with its reason, and the record returned is of the model before, which stays in use.

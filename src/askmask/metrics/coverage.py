@@ -1,4 +1,4 @@
-"""What the scores of a table cover, in words: classes of a mean, objects, and the rule of a match.
+"""Words for what the scores of a table cover: classes of a mean, objects, and the rule of a match.
 
 A score that leaves something out says so beside itself; these are the sentences.
 """

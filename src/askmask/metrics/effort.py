@@ -1,4 +1,4 @@
-"""What it takes to draw an answer by hand: contours, clicks, and seconds by a stroke model.
+"""The work of drawing an answer by hand: contours, clicks, and seconds by a stroke model.
 
 Pure functions on masks. The model and its limits stand in docs/decisions/0014-effort.md: objects
 are outlined as polygons, side by side, and every piece of the rest is filled with one stroke.

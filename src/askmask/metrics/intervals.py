@@ -1,4 +1,4 @@
-"""Intervals of calibration scores by resampling images: their pixels are no independent draws.
+"""Intervals of calibration scores by resampling images: pixels of one image are not independent.
 
 Each image is kept as the few sums that the scores are made of, so resampling costs a product of two
 small matrices and the memory of about 100 numbers an image.

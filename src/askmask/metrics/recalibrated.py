@@ -1,4 +1,4 @@
-"""What a recalibration changes, as rows of the results table named ``recalibrated_...``."""
+"""Scores after recalibration, as rows of the results table named ``recalibrated_...``."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Risk and coverage: which errors are left when the least certain pixels go to a person."""
+"""Risk and coverage: the errors that are left when a person corrects the least certain pixels."""
 
 import math
 from typing import Final

@@ -1,1 +1,1 @@
-"""Where work runs: processes, threads, compiled code, what trials share."""
+"""How work runs: processes, threads, compiled code, and caches that trials share."""

@@ -1,4 +1,4 @@
-"""What this machine can do for askmask: measured or read off, never guessed."""
+"""What this machine can do for askmask: measured or read from the system, never guessed."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Where jobs run: one after the other in this process, or in processes of their own.
+"""Executors of jobs: one after the other in this process, or in processes of their own.
 
 An `Executor` maps a function over items and reports every item's `Outcome`. Nothing here knows
 what a job does, and nothing here imports torch.

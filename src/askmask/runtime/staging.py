@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all, whatever happens while it is made."""
+"""A folder that appears whole or not at all, even if its making is interrupted."""
 
 import secrets
 import shutil

@@ -1,4 +1,4 @@
-"""What no training changes of an image, kept on disk: computed once for all rounds.
+"""Features that no training changes, kept on disk: computed once per image for all rounds.
 
 A frozen encoder gives the same maps of an image whatever is trained behind it. A file holds those
 of one image; its name says everything that they depend on, so another image, other weights or

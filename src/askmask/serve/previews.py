@@ -1,4 +1,4 @@
-"""What people are shown of asked regions: score map, prediction and confidence around each.
+"""Previews of asked regions for the page: score map, prediction and confidence around each.
 
 The worker draws them once and keeps them in the store, where the page reads them.
 """

@@ -1,4 +1,4 @@
-"""What a worker tells of itself: its state in the store, and signs of life while it works."""
+"""What a worker reports about itself: its state in the store, and signs of life while it works."""
 
 import logging
 import os

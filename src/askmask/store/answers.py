@@ -1,4 +1,4 @@
-"""Rows of images, asked regions and answers: read, checked and appended.
+"""Rows of images, asked regions and answers: reading, checking and appending them.
 
 Functions on an open database; callers use them through ``store``, which states the contract.
 """

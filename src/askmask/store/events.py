@@ -1,4 +1,4 @@
-"""What changed in a project, one row after another, for pages that are open."""
+"""Events: one row for each change in a project, which open pages read."""
 
 from askmask.store.database import Database
 

@@ -1,4 +1,4 @@
-"""What the rounds did and cost: trainings, metrics, and the price of the answers.
+"""Rows of the rounds: trainings, metrics, and what the answers cost.
 
 Functions on an open database; callers use them through ``store``, which states the contract.
 """

@@ -1,4 +1,4 @@
-"""Who may do what: tokens for people who come over the network, and sessions of the page.
+"""Access rights: tokens for people on other machines, and sessions of the page.
 
 Only digests of secrets are kept: a reader of the database cannot log in with what it holds.
 """

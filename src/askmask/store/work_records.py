@@ -7,7 +7,7 @@ from askmask.records import QueryItem, Region
 
 
 class ItemState(StrEnum):
-    """What came of an asked region; the kind of the newest answer if there is one."""
+    """State of an asked region; the kind of the newest answer if there is one."""
 
     OPEN = "open"
     LABELS = "labels"
@@ -95,7 +95,7 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What came of `Worklist.give`; `is_new` is false for a repetition."""
+    """Result of `Worklist.give`; `is_new` is false for a repetition."""
 
     number: int
     is_new: bool

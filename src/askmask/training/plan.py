@@ -1,4 +1,4 @@
-"""How many steps a training has: as many as the config says, or as many as fit into a time.
+"""The number of steps of a training: the config's number, or as many as fit into a time.
 
 A training by time tries a few steps, puts everything back, and fixes their number. From then on it
 is the training of that many steps: the same schedule, the same draws, bit for bit. So what it did

@@ -1,4 +1,4 @@
-"""The weights that a training leaves: an average over its steps."""
+"""The weights that a training ends with: an average over its steps."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

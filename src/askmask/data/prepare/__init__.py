@@ -1,1 +1,1 @@
-"""From files as people have them to a prepared data set: everything is checked, nothing guessed."""
+"""From folders of files to a prepared data set: everything is checked, nothing guessed."""

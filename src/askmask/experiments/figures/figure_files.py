@@ -1,4 +1,4 @@
-"""Every figure of a run as SVG and PNG files: for papers, slides, and a look of one's own."""
+"""Every figure of a run as SVG and PNG files: for papers and slides."""
 
 import io
 import re

@@ -1,1 +1,1 @@
-"""One HTML file that tells what was asked and what came of it."""
+"""The report of a run as one HTML file: what was asked, and what followed from it."""

@@ -1,4 +1,4 @@
-"""What a report says of its data, read from the prepared data set."""
+"""Facts about the data for a report, read from the prepared data set."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One HTML file that tells what was asked, what came out, and what may be claimed from it.
+"""The report as one HTML file: what was asked, the results, and the claims that they allow.
 
 Everything stands inside the file: figures as SVG, pictures as data, no script, nothing fetched.
 All numbers come from the results table; the wording follows from them in ``verdict``.

@@ -1,4 +1,4 @@
-"""The reports of a run, of merged runs and of a project, with all that belongs into each."""
+"""Writing the report of a run, of merged runs or of a project, with all its parts."""
 
 import json
 import platform

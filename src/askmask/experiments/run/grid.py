@@ -1,4 +1,4 @@
-"""Which trials a benchmark has, and where each lies on disk."""
+"""The trials of a benchmark, and the folder of each."""
 
 import re
 from collections.abc import Iterator, Mapping

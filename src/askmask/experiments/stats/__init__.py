@@ -1,1 +1,1 @@
-"""What the table of results says: curves, intervals, tests, verdicts."""
+"""Statistics of the results table: curves, intervals, tests, verdicts."""

@@ -1,4 +1,4 @@
-"""What figures and report read out of the results table: strategies, curves, reliability bins.
+"""The results table as figures and reports need it: strategies, curves, reliability bins.
 
 Selection and averaging over seeds only; nothing is drawn or worded here.
 """

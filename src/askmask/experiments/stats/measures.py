@@ -1,4 +1,4 @@
-"""What metrics are called on figures and in tables, and which way is better."""
+"""Names of metrics on figures and in tables, and whether higher or lower is better."""
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""What may be claimed: strategies compared in pairs over seeds, and the sentences that follow.
+"""Claims that the results allow: strategies compared in pairs over seeds, and the sentences.
 
 Trials are paired: the same seed means the same start set and first weights. Comparisons belong to
 questions ("better than random?"), and the p-values of one question and metric are corrected

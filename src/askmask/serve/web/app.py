@@ -51,7 +51,7 @@ def create_app(
     key : str, optional
         What a person who logs in by name alone must know; see `Desk.key`.
     supervisor : Supervisor, optional
-        Whoever keeps the worker running.
+        The object that keeps the worker process running.
     """
     app = FastAPI(
         title="askmask",

@@ -1,4 +1,4 @@
-"""Connections of the server: a bounded number, and none that holds its place without asking.
+"""Connections of the server: a bounded number, and idle ones give way to new ones.
 
 A server runs out of file descriptors long before it runs out of memory. So the number of open
 connections has a bound below the bound on descriptors; a new one takes the place of the one that

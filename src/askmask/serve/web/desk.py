@@ -1,4 +1,4 @@
-"""What every route works on: the open project, who asks, and how the two are shown."""
+"""State that every route shares: the open project, the person who asks, and replies about both."""
 
 import hashlib
 import time
@@ -37,7 +37,7 @@ PROXY_HEADERS: Final = (
 
 @runtime_checkable
 class Supervisor(Protocol):
-    """Whoever keeps the worker process running."""
+    """The part of a server that keeps the worker process running."""
 
     def start(self) -> None:
         """Start it if it does not run."""

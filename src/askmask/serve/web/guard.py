@@ -1,4 +1,4 @@
-"""The gate before every route: foreign hosts and origins, too large bodies, and safe headers.
+"""Checks before every route: foreign hosts and origins, bodies that are too large, safe headers.
 
 A page of another site must reach nothing here: not by a form (Origin), not by a name that it
 points at this machine (Host), not by an image tag (Sec-Fetch-Site), not in a frame (CSP).

@@ -1,4 +1,4 @@
-"""What travels between page and server, as it is validated and documented."""
+"""Bodies of requests and replies between the page and the server, validated and documented."""
 
 from typing import Annotated, Any, Literal
 
@@ -80,7 +80,7 @@ class NewCommand(Asked):
 
 
 class SessionReply(BaseModel):
-    """Who is logged in."""
+    """The person who is logged in."""
 
     name: str
     role: Literal["annotate", "admin"]
@@ -88,7 +88,7 @@ class SessionReply(BaseModel):
 
 
 class HealthReply(BaseModel):
-    """That the server runs."""
+    """Sign that the server runs."""
 
     status: Literal["ok"]
     version: str
@@ -178,7 +178,7 @@ class PieceReply(BaseModel):
 
 
 class ItemReply(BaseModel):
-    """An asked region and what came of it."""
+    """An asked region with its state and answers."""
 
     round: int
     rank: int
@@ -216,7 +216,7 @@ class ItemWithPrefill(ItemReply):
 
 
 class RoundCount(BaseModel):
-    """What came of a round's query."""
+    """How many regions of a round's query are in each state."""
 
     round: int
     acquisition: str
@@ -309,7 +309,7 @@ class CommandReply(BaseModel):
 
 
 class CommandRecord(CommandReply):
-    """A command and what came of it."""
+    """A command and whether it was carried out."""
 
     name: str
     acquisition: str | None

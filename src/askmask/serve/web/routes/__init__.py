@@ -1,1 +1,1 @@
-"""The routes of the API, one file per thing they speak of."""
+"""The routes of the API, one file per resource."""

@@ -1,4 +1,4 @@
-"""Routes of images: which there are, their tiles, and the labels known in a window."""
+"""Routes of images: their list, their tiles, and the known labels in a window."""
 
 from typing import Final, Literal
 

@@ -1,4 +1,4 @@
-"""Label Studio's side door: what it asks of an "ML backend", answered from the project's store.
+"""Routes of a Label Studio "ML backend", answered from the project's store.
 
 Its tasks are those of ``askmask export --format label-studio``: their names say which asked
 regions they show. Predictions are what the worker drew of a region; nothing is computed here. An

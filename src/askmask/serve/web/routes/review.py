@@ -1,4 +1,4 @@
-"""Routes of review: who answered what, and agreeing to what the model is sure of."""
+"""Routes of review: the list of answers, and accepting predictions that the model is sure of."""
 
 from typing import Annotated
 

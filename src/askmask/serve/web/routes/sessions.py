@@ -1,4 +1,4 @@
-"""Routes of logging in, and of what does not change while people work."""
+"""Routes of logging in, and of facts that do not change while people work."""
 
 import hmac
 from typing import Final

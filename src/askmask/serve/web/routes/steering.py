@@ -1,4 +1,4 @@
-"""Routes of the status page: where the loop stands, and what the worker is to do."""
+"""Routes of the status page: the state of the loop, and commands for the worker."""
 
 from fastapi import APIRouter
 
@@ -47,7 +47,7 @@ def give_command(asked: NewCommand, person: Admin, desk: TheDesk) -> CommandRepl
 
 @router.get("/control")
 def list_commands(_: Somebody, desk: TheDesk) -> CommandsReply:
-    """List the newest commands and what came of them."""
+    """List the newest commands and whether they were carried out."""
     commands = desk.project.store.control.commands()
     return CommandsReply(commands=[_record(command) for command in commands])
 
