@@ -11,6 +11,9 @@ CONSTRAINTS ?= -c constraints-cpu.txt
 .PHONY: demo test test-all bench check check-page clean
 
 QUERY := demo/run/trials/predictive_entropy-region-seed0/gallery
+# A file of tests stays in one process, since its tests share servers and trained projects.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
 BENCHMARKS := $(wildcard $(patsubst %,benchmarks/%.py,pool_scoring regions calibration training end_to_end))
 
 .venv/.installed: pyproject.toml constraints-cpu.txt
@@ -27,10 +30,10 @@ demo: .venv/.installed
 	@echo "Open demo/report.html"
 
 test: .venv/.installed
-	$(BIN)/python -m pytest -m "not slow and not gpu and not network"
+	$(PYTEST) -m "not slow and not gpu and not network"
 
 test-all: .venv/.installed
-	$(BIN)/python -m pytest -m "not gpu and not network"
+	$(PYTEST) -m "not gpu and not network"
 
 bench: .venv/.installed
 	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script --small --turns 1; done

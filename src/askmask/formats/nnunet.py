@@ -12,6 +12,7 @@ written one higher and 0 is not used.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,7 @@ class _Dataset(Entry):
 _DATASET_FILE: Final = TypeAdapter(_Dataset).validate_python
 
 
+@dataclass(frozen=True, slots=True)
 class NnUNet:
     """Reader and writer of nnU-Net v2 raw data sets; see `askmask.formats.format.Format`.
 
