@@ -70,7 +70,9 @@ def ends_of_files() -> set[str]:
 def is_folder_of_ours(name: str) -> bool:
     places = {place.name for place in PACKAGE.iterdir() if place.is_dir()}
     first = name.split("/", maxsplit=1)[0]
-    return bool(FOLDER.fullmatch(name)) and first in places | {"src", "tests", "docs"}
+    if first in {"askmask", "src"} and "/" in name and " " not in name:
+        return True
+    return bool(FOLDER.fullmatch(name)) and first in places | {"tests", "docs"}
 
 
 def is_dotted_name_of_ours(name: str) -> bool:
