@@ -18,7 +18,7 @@ _RULES: dict[ObjectRule, str] = {
 
 
 def means_cover(names: Sequence[str], *, has_background: bool) -> str:
-    """Which classes a mean over classes covers.
+    """Words for the classes that a mean over classes covers.
 
     Examples
     --------

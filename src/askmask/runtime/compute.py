@@ -1,4 +1,4 @@
-"""Where the arithmetic runs: threads and device, set once in each process."""
+"""Settings of the arithmetic: threads and device, set once in each process."""
 
 import ctypes
 import sys

@@ -30,7 +30,7 @@ THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_T
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Value]):
-    """How one job ended.
+    """End of one job: its result or its failure.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictedSums:
-    """What a predictor knows of an image.
+    """Prediction of an image, as sums over samples.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What an answer adds to the labelled set of its image.
+    """Pixels and edges that an answer adds to the labelled set of its image.
 
     Attributes
     ----------

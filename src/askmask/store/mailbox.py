@@ -22,7 +22,7 @@ SILENT_SECONDS: Final = 90.0
 
 
 class CommandName(StrEnum):
-    """What a person may ask of the worker."""
+    """Commands that a person may give the worker."""
 
     START = "start"
     PAUSE = "pause"
@@ -47,7 +47,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """What the worker is doing: `done` of `total` steps or images, in process `process`."""
+    """State of the worker: `done` of `total` steps or images, in process `process`."""
 
     state: str
     round: int
@@ -60,12 +60,12 @@ class WorkerState:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it gave no sign of life for long, although it did not say that it ends."""
+        """Whether the worker gave no sign of life for long, without having reported its end."""
         return self.state != "off" and time.time() - self.heartbeat > SILENT_SECONDS
 
     @property
     def is_alive(self) -> bool:
-        """Whether it gave a sign of life lately."""
+        """Whether the worker gave a sign of life lately."""
         return self.state != "off" and time.time() - self.heartbeat < ALIVE_SECONDS
 
 
@@ -128,7 +128,7 @@ class Control:
             )
 
     def worker(self) -> WorkerState | None:
-        """What the worker told last; None if none ever worked here."""
+        """The last state that a worker reported; None if none ever worked here."""
         rows = self._database.rows(
             "SELECT state, round, done, total, message, process, started_at, heartbeat FROM worker"
         )

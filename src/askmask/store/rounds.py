@@ -37,7 +37,7 @@ class TrainingRecord:
 
 @dataclass(frozen=True, slots=True)
 class RoundCost:
-    """What the answers of one round cost, in several currencies.
+    """Cost of the answers of one round, in several units.
 
     Attributes
     ----------

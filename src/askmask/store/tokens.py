@@ -21,7 +21,7 @@ SESSION_DAYS: Final = 30
 
 
 class Role(StrEnum):
-    """What a person may do: answer and review, or steer the worker as well."""
+    """Rights of a person: to answer and review, or to steer the worker as well."""
 
     ANNOTATE = "annotate"
     ADMIN = "admin"
@@ -29,7 +29,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is at work."""
+    """A person who is logged in."""
 
     name: str
     role: Role

@@ -18,7 +18,7 @@ class ItemState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who holds a region, and until when in seconds since 1970."""
+    """The person who holds a region, and until when in seconds since 1970."""
 
     holder: str
     until: float
@@ -48,7 +48,7 @@ class GivenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PieceFacts:
-    """What is shown of a region and its surroundings, in `window`.
+    """Facts about the maps that show a region and its surroundings, in `window`.
 
     `low` and `high` are the scores that are 0 and 255 in the drawn map; `confidence` is the mean
     over the region of the probability of the predicted class.

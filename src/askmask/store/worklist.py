@@ -259,7 +259,7 @@ class Worklist:
         return dict(self._database.rows("SELECT round, asked_at FROM queries"))
 
     def people(self) -> tuple[tuple[str, int, float], ...]:
-        """Who answered asked regions, how often, and in how many measured seconds."""
+        """People who answered asked regions, how often, and in how many measured seconds."""
         rows = self._database.rows(
             "SELECT author, count(*), ifnull(sum(seconds), 0.0) FROM answers WHERE round > 0"
             " GROUP BY author ORDER BY min(id)"

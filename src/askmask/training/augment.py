@@ -97,7 +97,7 @@ class Crop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Warp:
-    """Where crop pixel (i, j) comes from: `rows[i, j]`, `cols[i, j]`, in image pixels."""
+    """Origin of each crop pixel (i, j): `rows[i, j]`, `cols[i, j]`, in image pixels."""
 
     rows: Floats
     cols: Floats

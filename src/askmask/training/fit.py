@@ -56,7 +56,7 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """How a training ended.
+    """Result of a training.
 
     Attributes
     ----------

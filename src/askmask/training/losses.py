@@ -17,7 +17,7 @@ from askmask.records import UNLABELLED
 
 @runtime_checkable
 class DecoderLogits(Protocol):
-    """What a pass gives to the loss: the logits of both decoders and of their branches."""
+    """Logits that a pass hands to the loss: those of both decoders and of their branches."""
 
     @property
     def foreground(self) -> Tensor:

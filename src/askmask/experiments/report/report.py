@@ -62,7 +62,7 @@ class GalleryItem:
 
 @dataclass(frozen=True, slots=True)
 class DataFacts:
-    """What a report says of its data: terms with texts, and the classes in order."""
+    """Facts about the data for a report: terms with texts, and the classes in order."""
 
     terms: Mapping[str, str]
     classes: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ FAILURE_NAME = "failure.json"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the process of one trial needs to know."""
+    """Everything that the process of one trial needs."""
 
     trial: Trial
     root: Path

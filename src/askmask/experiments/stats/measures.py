@@ -7,7 +7,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How a metric is called and read."""
+    """Name of a metric, and how to read its values."""
 
     name: str
     label: str

@@ -20,7 +20,7 @@ RESAMPLES: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RankSpread:
-    """Where a strategy ranks if the seeds are drawn again; 1 is the best.
+    """Ranks of a strategy if the seeds are drawn again; 1 is the best.
 
     `low` and `high` are the 2.5 % and 97.5 % quantiles of the rank over the bootstrap samples,
     `first` the share of them in which the strategy ranks first, alone or with others.

@@ -219,7 +219,7 @@ def _item_members(item: WorkItem, person: Person) -> dict[str, object]:
 
 
 def lease_reply(item: WorkItem, person: Person) -> LeaseReply | None:
-    """Who holds a region, as it is sent."""
+    """Reply that names the person who holds a region."""
     lease = item.lease
     if lease is None:
         return None

@@ -46,7 +46,7 @@ class Place(Asked):
 
 
 class NextItem(Asked):
-    """What to take next."""
+    """Request for the next region."""
 
     after: Place | None = None
 
@@ -73,7 +73,7 @@ class NewAgreement(Asked):
 
 
 class NewCommand(Asked):
-    """What the worker is to do."""
+    """Command for the worker."""
 
     command: Literal["start", "pause", "resume", "stop", "train", "ask_again"]
     acquisition: Annotated[str | None, Field(min_length=1, max_length=64)] = None
@@ -103,7 +103,7 @@ class ClassReply(BaseModel):
 
 
 class BudgetReply(BaseModel):
-    """What a query may ask; one member is set, the others null."""
+    """Budget of a query; one member is set, the others null."""
 
     regions: int | None
     pixels: int | None
@@ -111,7 +111,7 @@ class BudgetReply(BaseModel):
 
 
 class ProjectReply(BaseModel):
-    """What does not change while people work; `id` is made once with the project's database."""
+    """Facts that do not change while people work; `id` is made once with the project's database."""
 
     id: str
     name: str
@@ -132,7 +132,7 @@ class ProjectReply(BaseModel):
 
 
 class LeaseReply(BaseModel):
-    """Who holds a region."""
+    """The person who holds a region."""
 
     name: str
     mine: bool
@@ -164,7 +164,7 @@ class AnswerWithRuns(AnswerReply):
 
 
 class PieceReply(BaseModel):
-    """What can be shown of a region and around it."""
+    """Facts about the maps that show a region and its surroundings."""
 
     row: int
     col: int
@@ -325,7 +325,7 @@ class CommandsReply(BaseModel):
 
 
 class StatusReply(BaseModel):
-    """Where the loop stands, as `askmask.serve.web.status` puts it together."""
+    """State of the loop, as `askmask.serve.web.status` puts it together."""
 
     worker: dict[str, Any]  # Any: numbers, texts and nulls of a report
     queue: dict[str, Any]

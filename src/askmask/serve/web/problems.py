@@ -60,7 +60,7 @@ class Problem(Exception):
 
 
 class ErrorBody(BaseModel):
-    """What went wrong."""
+    """Description of a problem."""
 
     code: str
     message: str
