@@ -165,3 +165,18 @@ def test_index_names_every_page_of_the_documentation() -> None:
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
     assert sorted(pages - linked) == []
+
+
+def test_architecture_names_every_place() -> None:
+    named = set(names_in_code(ROOT / "docs" / "architecture.md"))
+    folders = {file.parent.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py")} - {Path()}
+    modules = {file.stem for file in PACKAGE.glob("*.py")} - {"__init__"}
+    unnamed = [
+        folder.as_posix()
+        for folder in folders
+        if f"{folder.name}/" not in named
+        and not any(name.startswith(f"{folder.as_posix()}/") for name in named)
+    ]
+
+    assert sorted(unnamed) == []
+    assert sorted(modules - named) == []
