@@ -10,7 +10,7 @@ COPY src ./src
 # Without a GPU, give the index of PyTorch's CPU builds: a plain build pulls gigabytes of CUDA
 # packages.   docker build --build-arg PIP_EXTRA_INDEX_URL=... -t askmask .
 ARG PIP_EXTRA_INDEX_URL=""
-RUN pip install --no-cache-dir ".[web,pretrained]" -c constraints-cpu.txt
+RUN pip install --no-cache-dir ".[all]" -c constraints-cpu.txt
 
 USER askmask
 VOLUME /project
