@@ -26,7 +26,7 @@ demo: .venv/.installed
 	$(BIN)/askmask prepare demo demo/data
 	$(BIN)/askmask simulate examples/demo.yaml --out demo/run
 	cp demo/run/report.html demo/run/results.csv demo/run/summary.json demo/
-	cp $(QUERY)/round_002_0_*.png demo/query.png  # the first picture of README.md
+	cp $(QUERY)/round_001_1_*.png demo/query.png  # README.md shows one
 	@echo "Open demo/report.html"
 
 test: .venv/.installed
