@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,13 +200,16 @@ def test_foreseen_problem_ends_with_one_message_and_code_2(
     assert "ProjectError: expected a project in" in capsys.readouterr().err.replace("\n", " ")
 
 
-def test_help_answers_within_a_second() -> None:
-    def help_seconds() -> float:
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "askmask", "--help"], check=True, capture_output=True)
-        return time.perf_counter() - started
+def test_help_loads_nothing_that_computes() -> None:
+    code = (
+        "import sys, askmask.cli.main\n"
+        "slow = {'torch', 'scipy.ndimage', 'scipy.stats', 'matplotlib.pyplot', 'fastapi'}\n"
+        "sys.exit(repr(slow & set(sys.modules)) if slow & set(sys.modules) else 0)"
+    )
 
-    assert min(help_seconds() for _ in range(3)) < 1.0
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -315,6 +315,7 @@ def test_seeds_may_have_128_bits() -> None:
 
 def test_names_are_sorted_and_hold_the_forms_of_external_networks() -> None:
     assert model_names() == (
+        "package.module:factory",
         "pyramid",
         "smp:<architecture>:<encoder>",
         "timm:<encoder>",

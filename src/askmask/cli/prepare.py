@@ -135,7 +135,8 @@ def counting(
 
 def print_summary(summary: PrepareSummary, *, shown_as: Path | None = None) -> None:
     """Print what was prepared; `shown_as` is where it will be, if it is still to be moved."""
-    console.print(f"{shown_as or summary.out}: {summary.images} images, {summary.masks} masks")
+    counted = f"{summary.images} images, {summary.masks} masks"
+    console.print(f"{shown_as or summary.out}: {counted}", soft_wrap=True)
     for heading, counts in (("groups", summary.groups), ("splits", summary.splits)):
         if counts:
             listed = ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
-from scipy import ndimage
 
 from askmask.errors import ShapeError
 
@@ -57,6 +56,8 @@ def trace(pixels: Bool[np.ndarray, "H W"]) -> list[Polygon]:
     >>> polygon.outer.tolist()
     [[0.0, 0.0], [0.0, 2.0], [1.0, 2.0], [1.0, 0.0]]
     """
+    from scipy import ndimage  # slow to import, and `--help` needs none of it
+
     components, _ = ndimage.label(pixels)
     polygons = []
     for number, box in enumerate(ndimage.find_objects(components), start=1):
