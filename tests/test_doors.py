@@ -43,7 +43,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Folder of the package, on the path of this process and of those that it starts."""
     folder = write_package(tmp_path)
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ["PYTHONPATH"]]))
+    paths = filter(None, [str(folder), os.environ.get("PYTHONPATH")])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     yield folder
     for name in [name for name in sys.modules if name.startswith("outside_parts")]:
         del sys.modules[name]
