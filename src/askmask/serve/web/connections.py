@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class BoundedProtocol(H11Protocol):
     """HTTP on one connection, that ends when it is idle and its place is needed."""
 
-    _open: "dict[BoundedProtocol, None]" = {}  # noqa: RUF012 - of the process: oldest first
+    _open: "dict[BoundedProtocol, None]" = {}  # noqa: RUF012 - of the process, by what they wait since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a place, if need be that of the connection that has been idle longest."""
@@ -50,7 +50,8 @@ class BoundedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, as for the first."""
         super().on_response_complete()
-        if self._is_idle:
+        if self._is_idle and not self.transport.is_closing():
+            self._open[self] = self._open.pop(self, None)  # the last of those that are idle
             self._wait_for_a_head()
 
     @property
@@ -94,7 +95,7 @@ def most_connections() -> int:
     return max(8, min(MOST_CONNECTIONS, soft - SPARE_DESCRIPTORS))
 
 
-def say_nothing(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def log_complaint(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Note in a line what asyncio complains of; its own handler may raise, and end the loop."""
     # Any: whatever asyncio puts into a context
     _log.warning("%s", context.get("message", "a connection failed"))

@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from askmask.errors import ConfigError
 from askmask.loop.project import Project
 from askmask.serve.web.app import create_app
-from askmask.serve.web.connections import SPARE_DESCRIPTORS, BoundedProtocol, say_nothing
+from askmask.serve.web.connections import SPARE_DESCRIPTORS, BoundedProtocol, log_complaint
 from askmask.serve.web.events import Watcher
 from askmask.serve.web.guard import is_loopback
 
@@ -43,7 +43,7 @@ class _Server(uvicorn.Server):
     async def serve_app(self, app: FastAPI, sockets: list[socket.socket]) -> None:
         """Serve until a signal ends it."""
         self._app, self._loop = app, asyncio.get_running_loop()
-        self._loop.set_exception_handler(say_nothing)
+        self._loop.set_exception_handler(log_complaint)
         await self.serve(sockets=sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
