@@ -1,4 +1,4 @@
-"""Strategies: what to ask, by name; ``docs/strategies.md`` tells which and how to add one."""
+"""Strategies: what to ask, by name; ``docs/explanation/strategies.md`` tells how to add one."""
 
 from askmask.query.strategies.by_name import (
     STRATEGIES,
