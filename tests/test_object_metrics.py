@@ -13,8 +13,8 @@ from scipy import ndimage
 from skimage.metrics import hausdorff_distance as skimage_hausdorff
 
 from askmask.errors import ShapeError
+from askmask.metrics.coverage import BY_RULE
 from askmask.metrics.objects import (
-    BY_RULE,
     ObjectScores,
     connected_objects,
     find_objects,

@@ -104,6 +104,50 @@ def test_status_tells_rounds_curve_and_what_the_last_round_changed(
     assert status["people"] == [{"name": "Ada", "answers": 1, "seconds": 4.0}]
 
 
+def object_scores(rule: str) -> list[MetricRow]:
+    names = ("object_f1", f"object_f1_by_{rule}") if rule else ("object_f1",)
+    return [MetricRow("validation", "all", "all", name, 0.5, 20) for name in names]
+
+
+def test_status_tells_before_any_score_what_scores_will_cover(ada: TestClient) -> None:
+    cover = ada.get(f"{API}/status").json()["scores_cover"]
+
+    assert cover["mean_classes"] == ["disc"]
+    assert cover["background"] == "background"
+    assert cover["object_rule"] == "glas"
+    assert cover["words"][0].startswith("Means cover disc; background is the background")
+    assert "GlaS rule" in cover["words"][1]
+
+
+def test_status_tells_that_every_class_counts_if_none_is_the_background(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    evaluation = {"has_background": False, "object_rule": "one_to_one", "min_object_pixels": 7}
+    with make_project(tmp_path / "all", disc_config(evaluation=evaluation)) as project:
+        cover = client_of(project).get(f"{API}/status").json()["scores_cover"]
+
+    assert cover["mean_classes"] == ["background", "disc"]
+    assert cover["background"] is None
+    assert (cover["object_rule"], cover["min_object_pixels"]) == ("one_to_one", 7)
+    assert cover["words"][0] == "Means cover all 2 classes: background, disc."
+    assert "under 7 pixels are left out, true and predicted ones alike" in cover["words"][1]
+
+
+def test_status_goes_by_the_rule_of_the_scores_and_not_of_the_config(
+    project: Project, ada: TestClient
+) -> None:
+    for round, rule in enumerate(["", "one_to_one", "glas", "one_to_one"]):
+        project.store.add_training(training(round))
+        project.store.add_metrics(round, f"model {round}", object_scores(rule))
+
+    status = ada.get(f"{API}/status").json()
+
+    rules = [entry["object_rule"] for entry in status["rounds"]]
+    assert rules == ["one_to_one", "one_to_one", "glas", "one_to_one"]
+    assert status["scores_cover"]["object_rule"] == "one_to_one"
+    assert status["scores_cover"]["words"][2].startswith("Objects of round 2 were matched by")
+
+
 def test_status_tells_calibration_before_and_after(project: Project, ada: TestClient) -> None:
     project.store.add_training(training(0))
     project.store.add_metrics(0, "model", scores(0.5))

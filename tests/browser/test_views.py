@@ -316,6 +316,9 @@ def test_status_shows_the_curve_and_cost_of_the_project(ada: Annotator) -> None:
     dice = status["curve"]["points"][0]["values"]["mean_dice"]
     expect(ada.page.locator("#curve circle")).to_have_count(1)
     assert f"{dice:.3f}" in str(ada.page.locator("#curve circle title").text_content())
+    notes = ada.page.locator("#curve .scores-cover")
+    expect(notes).to_have_text(status["scores_cover"]["words"])
+    expect(notes.first).to_contain_text("Means cover")
     expect(ada.page.locator("#rounds tbody tr")).to_have_count(1)
     expect(ada.page.locator("#cost")).to_contain_text("Artefacts")
     expect(ada.page.locator("#people")).to_contain_text("Ada")

@@ -4,10 +4,13 @@ A score that leaves something out says so beside itself; these are the sentences
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from askmask.config import EvaluationConfig, ObjectRule
-from askmask.metrics.objects import BY_RULE
 from askmask.records import MetricRow
+
+BY_RULE: Final = "object_f1_by_"
+"""What the name of a row begins with that gives ``object_f1`` again under the name of its rule."""
 
 _RULES: dict[ObjectRule, str] = {
     "glas": "GlaS rule, a prediction is right if it covers more than half of the true object that "

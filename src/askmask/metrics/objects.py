@@ -5,7 +5,6 @@ such a raster from a prediction, `connected_objects` from any set of pixels.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +13,13 @@ from scipy import ndimage, sparse
 
 from askmask.config import ObjectRule
 from askmask.errors import ShapeError
+from askmask.metrics.coverage import BY_RULE
 from askmask.records import MetricRow
 
 Pixels = npt.NDArray[np.bool_]
 Box = tuple[slice, slice]
 
 _NEIGHBOURS = np.ones((3, 3), np.bool_)
-
-BY_RULE: Final = "object_f1_by_"
-"""What the name of a row begins with that gives ``object_f1`` again under the name of its rule."""
 
 
 def connected_objects(pixels: Bool[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:

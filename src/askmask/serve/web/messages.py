@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from askmask.config import ObjectRule
+
 _LARGEST = 2**31 - 1
 
 ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
@@ -324,6 +326,20 @@ class CommandsReply(BaseModel):
     commands: list[CommandRecord]
 
 
+class ScoresCoverReply(BaseModel):
+    """What the scores of the rounds leave out, and the rule by which an object was found.
+
+    `words` says all of it in sentences. `object_rule` is the rule of the newest scores with
+    objects, and the config's before there are any.
+    """
+
+    mean_classes: list[str]
+    background: str | None
+    object_rule: ObjectRule
+    min_object_pixels: int
+    words: list[str]
+
+
 class StatusReply(BaseModel):
     """State of the loop, as `askmask.serve.web.status` puts it together."""
 
@@ -331,6 +347,7 @@ class StatusReply(BaseModel):
     queue: dict[str, Any]
     acquisitions: list[str]
     rounds: list[dict[str, Any]]
+    scores_cover: ScoresCoverReply
     curve: dict[str, Any]
     changed: dict[str, Any] | None
     calibration: dict[str, Any] | None

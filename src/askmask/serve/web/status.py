@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from askmask.metrics.coverage import BY_RULE, means_cover, objects_are, rule_of
 from askmask.records import MetricRow
 from askmask.serve.web.desk import Desk
 from askmask.store.store import RoundCost, Store, TrainingRecord
@@ -28,6 +29,7 @@ def status_of(desk: Desk) -> Tree:
         "queue": _queue(desk, items),
         "acquisitions": desk.acquisitions,
         "rounds": rounds,
+        "scores_cover": _scores_cover(desk, finished),
         "curve": _curve(finished),
         "changed": _changed(finished),
         "calibration": _calibration(store, finished),
@@ -97,6 +99,7 @@ def _round(store: Store, record: TrainingRecord, costs: dict[int, RoundCost]) ->
     pixels = store.labelled_pixels(until=record.newest_answer)
     if record.newest_answer is None:
         pixels = sum(cost.new_pixels for n, cost in costs.items() if n <= record.round)
+    scores = store.metrics(record.round)
     return {
         "round": record.round,
         "status": record.status,
@@ -110,7 +113,34 @@ def _round(store: Store, record: TrainingRecord, costs: dict[int, RoundCost]) ->
         "regions": sum(cost.regions for cost in so_far),
         "images": max((cost.images_so_far for cost in so_far), default=0),
         "seconds": _number(sum((cost.seconds for cost in so_far), 0.0)),
-        "metrics": _metrics(store.metrics(record.round)),
+        "metrics": _metrics(scores),
+        "object_rule": rule_of(row.metric for row in scores),
+    }
+
+
+def _scores_cover(desk: Desk, finished: Iterable[Tree]) -> Tree:
+    """What the scores leave out, and by which rule an object is found: as fields and in words."""
+    config, names = desk.project.config.evaluation, desk.project.source.classes.names
+    rules = {entry["round"]: entry["object_rule"] for entry in finished if entry["object_rule"]}
+    newest = max(rules, default=None)
+    rule = config.object_rule if newest is None else rules[newest]
+    metrics = [BY_RULE + rule]
+    if newest is not None:
+        metrics = [row.metric for row in desk.project.store.metrics(newest)]
+    words = [means_cover(names, has_background=config.has_background)]
+    words.append(objects_are(metrics, config.min_object_pixels) or "")
+    others = [str(number) for number, other in rules.items() if other != rule]
+    if others:
+        words.append(
+            f"Objects of round {', '.join(others)} were matched by the other rule: do not compare "
+            "their object scores with later ones."
+        )
+    return {
+        "mean_classes": list(names[config.has_background :]),
+        "background": names[0] if config.has_background else None,
+        "object_rule": rule,
+        "min_object_pixels": config.min_object_pixels,
+        "words": words,
     }
 
 

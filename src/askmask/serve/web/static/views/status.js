@@ -126,6 +126,7 @@ export class StatusView {
     if (!split) show(this.parts.curve, none("No image is kept apart to measure the model, so nobody can say how good it is. Give two or more images with whole masks the role validation."));
     else if (shown.length === 0) show(this.parts.curve, none("The curve begins when the first model has been measured."));
     else show(this.parts.curve, curve(shown, names), h("p", { class: "muted" }, `On the ${split} images, which are never asked.`));
+    if (shown.length > 0) this.parts.curve.append(...this.status.scores_cover.words.map((sentence) => h("p", { class: "muted scores-cover" }, sentence)));
   }
 
   drawCalibration(calibration) {
