@@ -11,7 +11,7 @@ import typer
 from rich.logging import RichHandler
 
 from askmask import __version__
-from askmask.cli import benchmark, check, exchange, machine, model, people, prepare, project
+from askmask.cli import benchmark, check, exchange, machine, model, people, prepare, project, start
 from askmask.cli.arguments import console, errors
 from askmask.cli.screen import VisibleFormatter, show_any_name
 from askmask.errors import AskmaskError, disk_problem
@@ -44,6 +44,7 @@ for command in (
     machine.doctor,
 ):
     app.command()(command)
+app.command("try")(start.try_example)
 app.command("export")(exchange.export_command)
 app.command("import")(exchange.import_command)
 app.command("build-kernel")(machine.build_kernel_command)

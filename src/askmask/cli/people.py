@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -45,18 +45,7 @@ def serve(
     The address that it prints has a key, without which nobody else on this machine comes in. The
     environment variable ASKMASK_KEY sets the key; otherwise each start makes a new one.
     """
-    try:
-        from askmask.serve.web.server import serve
-    except ModuleNotFoundError as error:
-        raise ProjectError(
-            f"expected the packages of the server, but {error.name!r} is not installed. "
-            "Install them: pip install 'askmask[web]'"
-        ) from error
-
-    def announce(url: str) -> None:
-        console.print(f"Open {url}", markup=False, highlight=False, soft_wrap=True)
-        console.print("Ctrl-C ends it, and nothing is lost.")
-
+    serve = server_of("serve")
     serve(
         project,
         host=host,
@@ -68,6 +57,31 @@ def serve(
         opens_browser=opens_browser,
         with_worker=not no_worker,
     )
+
+
+def server_of(name: str) -> Callable[..., None]:
+    """A function that serves, by its name.
+
+    Raises
+    ------
+    ProjectError
+        If the packages of the server are not installed.
+    """
+    try:
+        from askmask.serve.web import server
+    except ModuleNotFoundError as error:
+        raise ProjectError(
+            f"expected the packages of the server, but {error.name!r} is not installed. "
+            "Install them: pip install 'askmask[web]'"
+        ) from error
+    function: Callable[..., None] = getattr(server, name)
+    return function
+
+
+def announce(url: str) -> None:
+    """Print the address of a page that is served, and how to end it."""
+    console.print(f"Open {url}", markup=False, highlight=False, soft_wrap=True)
+    console.print("Ctrl-C ends it, and nothing is lost.")
 
 
 def work(
@@ -137,7 +151,9 @@ def _ending(ended: threading.Event, *, until_eof: bool) -> Iterator[None]:
         raise SystemExit(0)
 
     def wait_for_eof() -> None:
-        sys.stdin.buffer.read()
+        # Past Python's buffer: a thread that holds its lock at the end would be a fatal error.
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
         ended.set()
         # A long step does not look at the event. It may be killed: nothing is lost.
         timer = threading.Timer(_LAST_WORDS_SECONDS, os._exit, (0,))

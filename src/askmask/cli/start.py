@@ -1,0 +1,65 @@
+"""Commands for who comes without a project: try."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from askmask.cli.arguments import console
+from askmask.cli.people import announce, server_of
+from askmask.runtime.places import user_data
+
+_HERE: Final = "127.0.0.1"
+
+Port = Annotated[int, typer.Option(min=1, max=65535)]
+Opens = Annotated[
+    bool | None,
+    typer.Option(
+        "--open/--no-open", help="Open the browser; by default if there are one and a terminal."
+    ),
+]
+
+
+def try_example(
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the example is, or is to be made.")
+    ] = None,
+    port: Port = 8000,
+    opens: Opens = None,
+) -> None:
+    """Open a small example in the browser: drawn tissue, some of it labelled."""
+    from askmask.loop.begin.example import begin_example, is_example
+
+    serve = server_of("serve")
+    root = user_data() / "example" if folder is None else folder
+    if is_example(root):
+        console.say(f"The example is in {root}, as you left it.")
+    else:
+        console.say(f"Drawing an example in {root} (once, a few seconds) ...")
+        begun = begin_example(root)
+        console.print(
+            f"{begun.labelled + begun.validation + begun.pool} images of drawn tissue: "
+            f"{begun.labelled} labelled, {begun.validation} kept to measure with, {begun.pool} to "
+            "ask about. The first training takes some seconds; then the page asks."
+        )
+    serve(
+        root,
+        host=_HERE,
+        port=port,
+        key=os.environ.get("ASKMASK_KEY") or None,
+        announce=announce,
+        opens_browser=opens if opens is not None else may_open_browser(),
+    )
+    words = ["askmask", "try", *([] if folder is None else ["--folder", str(folder)])]
+    console.say(f"Come back with: {shlex.join(words)}")
+
+
+def may_open_browser() -> bool:
+    """Whether somebody sits before this process, with a browser that shows pictures."""
+    if not sys.stdout.isatty():
+        return False
+    told = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in {"darwin", "win32"} or any(os.environ.get(name) for name in told)
