@@ -109,6 +109,9 @@ def test_simulate_prints_a_summary_and_leaves_table_and_report(
     summary = call("simulate", path, "--out", tmp_path / "run")
     assert "mutual_information" in summary
     assert "obj. F1" in summary
+    said = " ".join(summary.split())
+    assert re.search(r"Time: loading .* s, running trials .* s, writing the report .* s\.", said)
+    assert re.search(r"counted in each: training .* s, scoring .* s, evaluating .* s\.", said)
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
     drawn = json.loads(call("figures", tmp_path / "run", "--json"))["figures"]
     assert {"agreement.csv", "agreement.svg"} <= {Path(name).name for name in drawn}

@@ -1,6 +1,7 @@
 """What commands say and take: a correction told again, what a mean covers, the time, the next."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,34 @@ def test_next_commands_are_quoted_for_the_shell(project: Path) -> None:
     said = call("train", project)
     assert f"Next: askmask evaluate '{project}', askmask ask '{project}'" in said
     assert f"then: askmask tell '{project}'" in call("ask", project)
+
+
+def timed(said: str, *doings: str) -> bool:
+    """Whether output tells of each of these how many seconds it took, in their order."""
+    parts = [rf"{doing} \d+\.\d s" for doing in doings]
+    return re.search(f"Time: {', '.join(parts)}", " ".join(said.split())) is not None
+
+
+def test_init_says_where_its_time_went(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.fromarray(draw_discs(0, 64)[0]).save(images / "one.png")
+    cold = ["data.start=none", "data.validation=0", "calibration.method=none"]
+    words = ["--images", images, "--classes", "ground,disc", *TINY, *cold]
+    said = call("init", tmp_path / "p", *words)
+    doings = ("checking and preparing images", "looking at images", "measuring this machine")
+    assert timed(said, "loading", *doings, "making the project", "taking masks in")
+
+
+def test_steps_by_files_say_where_their_time_went(project: Path, tmp_path: Path) -> None:
+    painted(project)
+    assert timed(call("tell", project), "loading", "reading masks", "keeping answers")
+    out = tmp_path / "out"
+    exported = call("export", project, out, "--format", "coco")
+    assert timed(exported, "loading", "predicting", "writing")
+    taken = call("import", project, out, "--format", "coco")
+    assert timed(taken, "loading", "reading", "keeping answers")
+    assert timed(call("report", project), "loading", "reading", "drawing regions", "writing")
 
 
 def test_commands_say_where_their_time_went_also_into_a_pipe(project: Path) -> None:

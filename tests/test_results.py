@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askmask.errors import ProjectError
-from askmask.experiments.run.results import COLUMNS, ResultRow, read_results, write_results
+from askmask.experiments.run.results import (
+    COLUMNS,
+    ResultRow,
+    read_results,
+    seconds_of_steps,
+    write_results,
+)
 
 ROW = ResultRow(
     trial="random-region-seed0",
@@ -188,3 +194,14 @@ def test_table_loads_neither_matplotlib_nor_torch() -> None:
         "sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_seconds_of_steps_count_each_round_of_each_trial_once() -> None:
+    rows = [
+        dataclasses.replace(ROW, trial="a", round=0, training_seconds=10.0),
+        dataclasses.replace(ROW, trial="a", round=0, training_seconds=10.0, metric="ece"),
+        dataclasses.replace(ROW, trial="a", round=1, training_seconds=4.0, scoring_seconds=2.5),
+        dataclasses.replace(ROW, trial="b", round=0, training_seconds=3.0, evaluation_seconds=1.0),
+        dataclasses.replace(ROW, trial="b", round=1, status="failed", training_seconds=99.0),
+    ]
+    assert seconds_of_steps(rows) == {"training": 17.0, "scoring": 2.5, "evaluating": 1.0}

@@ -24,6 +24,14 @@ class Progress:
 Listener = Callable[[Progress], None]
 
 
+Lap = Callable[[str], object]
+"""Told what was just done, such as ``"reading"``: the time since the last call was spent on it."""
+
+
+def unheeded(doing: str) -> None:
+    """`Lap` that does nothing."""
+
+
 def silent(progress: Progress) -> None:
     """Listener that does nothing."""
 

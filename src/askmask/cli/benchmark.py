@@ -10,9 +10,10 @@ from rich.table import Table
 
 from askmask.cli.arguments import AsJson, Overrides, console, progress_console
 from askmask.cli.output import print_json
+from askmask.cli.screen import Clock
 from askmask.config import Config, load_config, load_written_config
 from askmask.errors import ConfigError, ProjectError
-from askmask.experiments.run.results import ResultRow, write_results
+from askmask.experiments.run.results import ResultRow, seconds_of_steps, write_results
 from askmask.loop.project import CONFIG_NAME
 
 SUMMARY_METRICS = {
@@ -33,6 +34,7 @@ def simulate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials and stop.")] = False,
 ) -> None:
     """Compare strategies: the same loop, answered from known masks."""
+    clock = Clock()
     from askmask.cli.watching import watch_grid
     from askmask.experiments.report.written import write_run_report
     from askmask.experiments.run import runner
@@ -44,6 +46,7 @@ def simulate(
         for trial in planned:
             console.say(trial.name)
         return
+    clock.lap("loading")
     failures: list[str] = []
 
     def note_failure(trial: Trial, error: str | None) -> None:
@@ -52,7 +55,10 @@ def simulate(
 
     with watch_grid(progress_console(as_json=as_json), out, settings):
         rows = runner.simulate(settings, out, resume=resume, on_trial=note_failure)
+    clock.lap("running trials")
     report = write_run_report(out, settings, rows)
+    clock.lap("writing the report")
+    progress_console(as_json=as_json).print(f"{clock.words()} {_round_words(rows)}")
     if as_json:
         print_json({"results": str(out / "results.csv"), "report": str(report), "failed": failures})
         return
@@ -66,13 +72,16 @@ def simulate(
 
 def report(path: Annotated[Path, typer.Argument(help="A project or a run.")]) -> None:
     """Write one self-contained HTML report of a project or of a run of `simulate`."""
+    clock = Clock()
     from askmask.experiments.report.written import write_project_report, write_run_report
     from askmask.experiments.run.runner import collect
 
+    clock.lap("loading")
     if (path / CONFIG_NAME).is_file():
-        written = write_project_report(path)
+        written = write_project_report(path, lap=clock.lap)
     elif (path / "config.yaml").is_file():
         rows = collect(path)
+        clock.lap("reading")
         write_results(path / "results.csv", rows)
         written = write_run_report(path, load_written_config(path / "config.yaml"), rows)
     else:
@@ -80,6 +89,8 @@ def report(path: Annotated[Path, typer.Argument(help="A project or a run.")]) ->
             f"expected a project or a run in {str(path)!r}, found neither {CONFIG_NAME} nor "
             "config.yaml. Give the folder that `askmask init` or `askmask simulate` made."
         )
+    clock.lap("writing")
+    console.print(clock.words())
     console.say(f"Report: {written}")
 
 
@@ -94,9 +105,13 @@ def figures(
     as_json: AsJson = False,
 ) -> None:
     """Draw a run's figures as SVG and PNG files."""
+    clock = Clock()
     from askmask.experiments.figures.figure_files import draw_figures
 
+    clock.lap("loading")
     paths = draw_figures(run, run / "figures" if out is None else out, paper=paper)
+    clock.lap("reading and drawing")
+    progress_console(as_json=as_json).print(clock.words())
     if as_json:
         print_json({"figures": [str(path) for path in paths]})
         return
@@ -110,9 +125,12 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Merge runs of one benchmark into one table and one report."""
+    clock = Clock()
     from askmask.experiments.report.written import write_merged_report
 
-    rows = write_merged_report(runs, out)
+    clock.lap("loading")
+    rows = write_merged_report(runs, out, lap=clock.lap)
+    progress_console(as_json=as_json).print(clock.words())
     if as_json:
         trials = len({row.trial for row in rows})
         print_json({"results": str(out / "results.csv"), "trials": trials})
@@ -153,6 +171,12 @@ def _print_notes(config: Config, rows: Sequence[ResultRow]) -> None:
     terms = data_facts(config, {row.metric for row in rows}).terms
     for note in filter(None, map(terms.get, ("Means over classes", "Objects"))):
         console.print(note)
+
+
+def _round_words(rows: Sequence[ResultRow]) -> str:
+    """Seconds of all trials together, by step of the loop."""
+    spent = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in seconds_of_steps(rows).items())
+    return f"Rounds of all trials together, a training that they share counted in each: {spent}."
 
 
 def _config_of_run(path: Path, overrides: Sequence[str]) -> Config:

@@ -7,7 +7,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from askmask.cli.arguments import AsJson, FormatName, OutPath, ProjectPath, console
+from askmask.cli.arguments import (
+    AsJson,
+    FormatName,
+    OutPath,
+    ProjectPath,
+    console,
+    errors,
+)
 from askmask.cli.file_options import (
     IgnoreValue,
     MaskColours,
@@ -19,7 +26,7 @@ from askmask.cli.file_options import (
     reading,
 )
 from askmask.cli.output import print_json
-from askmask.cli.screen import command
+from askmask.cli.screen import Clock, command
 from askmask.data.prepare.mask_options import FIND_OUT
 from askmask.formats.by_name import FormatOptions
 from askmask.loop.exchange import KEPT, Imported, export_project, import_answers
@@ -43,10 +50,15 @@ def export_command(
     ] = None,
 ) -> None:
     """Write what was asked, answered or predicted for another program."""
+    clock = Clock()
     options = FormatOptions(tolerance=tolerance, image_prefix=image_prefix)
     with Project.open(project) as opened:
-        count = export_project(opened, out, what=what, format_name=format_name, options=options)
+        count = export_project(
+            opened, out, what=what, format_name=format_name, options=options, lap=clock.lap
+        )
+    clock.lap("writing")
     console.say(f"Exported {count} {what} as {format_name}: {out}")
+    console.print(clock.words())
     if what == "queries":
         console.say(
             f"Next: label them, then {command('import', project)} PATH --format {format_name}"
@@ -90,7 +102,9 @@ def import_command(  # noqa: PLR0913, PLR0917 - one per fact about the file
 
     All of them are kept, or none if one does not fit.
     """
+    clock = Clock()
     with Project.open(project) as opened:
+        clock.lap("loading")
         masks = painted_options(
             kind=kind,
             ignore_value=ignore_value,
@@ -109,11 +123,14 @@ def import_command(  # noqa: PLR0913, PLR0917 - one per fact about the file
             ),
             manifest=manifest,
             skip_kept_apart=skip_kept_apart,
+            lap=clock.lap,
         )
     if as_json:
         print_json(_facts(imported))
+        errors.print(clock.words())
         return
     _tell(imported, path)
+    console.print(clock.words())
     console.say(f"Next: {command('train', project)}")
 
 

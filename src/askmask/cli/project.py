@@ -62,6 +62,7 @@ def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
     value_range: ValueRange = None,
 ) -> None:
     """Make a project from images or a prepared data set, and take in the masks that are known."""
+    clock = Clock()
     options = folder_options(
         kind=kind,
         classes=classes,
@@ -78,7 +79,7 @@ def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
             "as it was prepared. Give --images FOLDER, or leave them out."
         )
     folders = None if images is None else ImageFolders(images, masks, options)
-    init_project(project, dataset, overrides or [], folders=folders, source=source)
+    init_project(project, dataset, overrides or [], folders=folders, source=source, clock=clock)
 
 
 def train(project: ProjectPath) -> None:
@@ -160,9 +161,11 @@ def tell(  # noqa: PLR0913, PLR0917 - one per fact about the files
     orientation: OrientationName = None,
 ) -> None:
     """Read the painted masks of the present query back as answers."""
+    clock = Clock()
     from askmask.loop.loop import Loop
 
     with Project.open(project) as opened:
+        clock.lap("loading")
         query = opened.store.newest_query()
         if query is None:
             raise ProjectError(f"expected a query in {str(project)!r}, found none. Ask first.")
@@ -184,14 +187,17 @@ def tell(  # noqa: PLR0913, PLR0917 - one per fact about the files
                 f"expected painted masks named *{mask_suffix}.png in {str(where)!r}, found none. "
                 "Save a mask beside its region, or name another folder with --folder."
             )
+        clock.lap("reading masks")
         open_regions = {item.region for item in opened.store.unanswered(query.round)}
         new = [a for a in answers if a.region in open_regions or _is_corrected(opened, a)]
         count = Loop(opened).tell(new)
         left = len(opened.store.unanswered(query.round))
+    clock.lap("keeping answers")
     console.print(
         f"Kept {count} answers ({len(answers) - count} were known); {left} regions of round "
         f"{query.round} are open."
     )
+    console.print(clock.words())
     console.say(f"Next: {command('train', project)}")
 
 
@@ -222,8 +228,10 @@ def init_project(
     *,
     folders: ImageFolders | None = None,
     source: str | None = None,
+    clock: Clock | None = None,
 ) -> None:
     """Make a project as `create_project` does, and tell what it came to."""
+    clock = clock or Clock()
     with nullcontext() if folders is None else counting("checking images") as show:
         begun = create_project(
             root,
@@ -232,6 +240,7 @@ def init_project(
             source=source,
             overrides=overrides,
             progress=show,
+            lap=clock.lap,
             on_prepared=lambda summary: print_summary(summary, shown_as=root / "dataset"),
         )
     for note in begun.notes:
@@ -246,6 +255,7 @@ def init_project(
             "better: label a few whole images, and give their masks."
         )
     console.print(_means_of(root))
+    console.print(clock.words())
     first, other = ("serve", "ask") if begun.labelled == 0 else ("train", "serve")
     console.say(f"Next: {command(first, root)}, or {command(other, root)}")
 

@@ -1,7 +1,7 @@
 """A project's queries, answers and predictions for other programs, and their labels back."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from askmask.formats.format import Batch, Expected, Found, Item
 from askmask.formats.manifest import Manifest, expected_by, find_manifest, read_manifest
 from askmask.formats.names import image_names, known_image_names, query_names, region_name
 from askmask.loop.project import Project
+from askmask.progress import Lap, unheeded
 from askmask.records import UNLABELLED, Answer, Labels, Mask, Query, QueryItem, Region
 
 EXPORTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -83,6 +84,7 @@ def export_project(
     what: str,
     format_name: str,
     options: FormatOptions | None = None,
+    lap: Lap = unheeded,
 ) -> int:
     """Write queries, answers or predictions for another program; all of it, or nothing.
 
@@ -98,6 +100,8 @@ def export_project(
         One of `askmask.formats.by_name.FORMATS`.
     options : FormatOptions, optional
         None leaves everything at its default.
+    lap : callable, optional
+        Told what was just done, as it is done.
 
     Returns
     -------
@@ -123,12 +127,23 @@ def export_project(
             "never writes over what people may have painted."
         )
     batch = _batch(project, what)
+    made_by = "reading answers" if what == "answers" or batch.model is None else "predicting"
+    lap("loading")
     regions: dict[str, Region] = {}
+
+    def noted() -> Iterator[Item]:
+        """Hand items on, and note what each name stands for."""
+        for item in batch.items:
+            lap(made_by)
+            regions[item.name] = item.region
+            yield item
+            lap("writing")
+
     unfinished = target.with_name(f".{target.name}-unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        count = format_.write(unfinished, replace(batch, items=_noted(batch.items, regions)))
+        count = format_.write(unfinished, replace(batch, items=noted()))
         manifest = Manifest(project.store.identity(), batch.classes, batch.has_background, regions)
         manifest.write(unfinished, format=format_name, what=what, model=batch.model)
         if target.is_dir():
@@ -149,6 +164,7 @@ def import_answers(
     options: FormatOptions | None = None,
     manifest: Path | None = None,
     skip_kept_apart: bool = False,
+    lap: Lap = unheeded,
 ) -> Imported:
     """Take labels of another program in as answers; all of a file in one transaction, or nothing.
 
@@ -172,6 +188,8 @@ def import_answers(
     skip_kept_apart : bool
         Whether labels of images kept for validation and testing are passed over; by default they
         are refused.
+    lap : callable, optional
+        Told what was just done, as it is done.
 
     Returns
     -------
@@ -192,6 +210,7 @@ def import_answers(
         identity = project.store.identity() if manifest is None else None
         expected = expected_by(read_manifest(listed), expected, project=identity, where=str(listed))
     intake = format_.read(path, expected)
+    lap("reading")
     with project.store.together():
         items = tuple(
             ImportedItem(
@@ -199,6 +218,7 @@ def import_answers(
             )
             for found in intake.found
         )
+    lap("keeping answers")
     return Imported(items, dict(intake.passed_over), listed)
 
 
@@ -219,13 +239,6 @@ def _expected(project: Project, queries: Sequence[Query], *, skip_kept_apart: bo
         kept_apart=kept_apart,
         skip_kept_apart=skip_kept_apart,
     )
-
-
-def _noted(items: Iterable[Item], regions: dict[str, Region]) -> Iterator[Item]:
-    """Hand items on, and note what each name stands for."""
-    for item in items:
-        regions[item.name] = item.region
-        yield item
 
 
 def _batch(project: Project, what: str) -> Batch:

@@ -23,6 +23,7 @@ from askmask.experiments.run.runner import gallery_of_run
 from askmask.experiments.stats.summary import write_summary
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
+from askmask.progress import Lap, unheeded
 from askmask.query.strategies import find_strategy
 
 _VERSIONS: Final = ("torch", "numpy", "scipy")
@@ -44,15 +45,17 @@ def write_run_report(out: Path, config: Config, rows: Sequence[ResultRow]) -> Pa
     return out / "report.html"
 
 
-def write_project_report(root: Path) -> Path:
-    """Write ``PROJECT/reports/report.html`` and return its path."""
+def write_project_report(root: Path, *, lap: Lap = unheeded) -> Path:
+    """Write ``PROJECT/reports/report.html`` and return its path; `lap` is told what was done."""
     with Project.open(root) as project:
         query = project.config.query
         trial = Trial(query.acquisition, query.unit, project.config.seed)
         rows = collect_trial(project, trial, project.config)
         loop = Loop(project)
+        lap("reading")
         for round in range(1, loop.round + 1):
             draw_asked(loop, round)
+        lap("drawing regions")
         report = root / "reports" / "report.html"
         write_report(
             report,
@@ -64,10 +67,13 @@ def write_project_report(root: Path) -> Path:
             descriptions=_descriptions(rows),
             data=data_facts(project.config, {row.metric for row in rows}),
         )
+    lap("writing")
     return report
 
 
-def write_merged_report(paths: Sequence[Path], out: Path) -> list[ResultRow]:
+def write_merged_report(
+    paths: Sequence[Path], out: Path, *, lap: Lap = unheeded
+) -> list[ResultRow]:
     """Write table, summary and report of several runs of one benchmark; return the table's rows.
 
     Parameters
@@ -76,6 +82,8 @@ def write_merged_report(paths: Sequence[Path], out: Path) -> list[ResultRow]:
         Folders of runs.
     out : Path
         Absent or an empty folder.
+    lap : callable, optional
+        Told what was just done, as it is done.
 
     Raises
     ------
@@ -88,6 +96,7 @@ def write_merged_report(paths: Sequence[Path], out: Path) -> list[ResultRow]:
         )
     runs = [read_run(path) for path in paths]
     rows = merge(runs)
+    lap("reading and merging")
     out.mkdir(parents=True, exist_ok=True)
     write_results(out / "results.csv", rows)
     grids = {str(run.path): run.config.grid.model_dump(mode="json") for run in runs}
@@ -104,6 +113,7 @@ def write_merged_report(paths: Sequence[Path], out: Path) -> list[ResultRow]:
         command=" ".join(["askmask compare", *names, "--out merged"]),
         data=data_facts(runs[0].config, {row.metric for row in rows}),
     )
+    lap("writing")
     return rows
 
 

@@ -88,6 +88,31 @@ _NAMES: Final = tuple(field.name for field in fields(ResultRow))
 _VALUES: Final = attrgetter(*_NAMES)
 
 
+_STEPS: Final = MappingProxyType(
+    {
+        "training": "training_seconds",
+        "scoring": "scoring_seconds",
+        "evaluating": "evaluation_seconds",
+    }
+)
+
+
+def seconds_of_steps(rows: Iterable[ResultRow]) -> dict[str, float]:
+    """Seconds that the rounds of all trials took, by step of the loop.
+
+    A training that trials share counts in each of them; a step that was not measured counts 0.
+    """
+    rounds = {(row.trial, row.round): row for row in rows if not row.is_failure}
+    return {
+        step: sum(
+            seconds
+            for row in rounds.values()
+            if math.isfinite(seconds := float(getattr(row, column)))
+        )
+        for step, column in _STEPS.items()
+    }
+
+
 def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
     """Write the table as CSV (RFC 4180, UTF-8, headings first); an older one is replaced whole.
 

@@ -13,13 +13,14 @@ from askmask.loop.begin.survey import Survey
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
+from askmask.progress import Lap, unheeded
 from askmask.runtime.compute import configure
 
 TEMPLATE: Final = Path(__file__).parent / "templates" / "askmask.yaml"
 """Settings for people: what `askmask init` starts from."""
 
 
-def begin_project(root: Path, overrides: Sequence[str]) -> Beginning:
+def begin_project(root: Path, overrides: Sequence[str], *, lap: Lap = unheeded) -> Beginning:
     """Make a project with settings that follow its images and this machine.
 
     Parameters
@@ -29,6 +30,8 @@ def begin_project(root: Path, overrides: Sequence[str]) -> Beginning:
     overrides : sequence of str
         ``dotted.key=value``: these stay as given, whatever the images are like. They say where the
         images are: `data.path` or `data.source`.
+    lap : callable, optional
+        Told what was just done, as it is done.
 
     Raises
     ------
@@ -44,12 +47,17 @@ def begin_project(root: Path, overrides: Sequence[str]) -> Beginning:
     n_classes = len(source.classes)
 
     def measure(config: Config, seen: Survey) -> Speed:
-        return measure_speed(config, seen, n_classes, configure(config))
+        lap("looking at images")
+        speed = measure_speed(config, seen, n_classes, configure(config))
+        lap("measuring this machine")
+        return speed
 
     given = [override.partition("=")[0] for override in overrides]
     fitting = fitting_settings(config, source, measure, given=given)
     config = fitting.applied_to(config)
     with Project.create(root, config, source, reasons=fitting.reasons) as project:
+        lap("making the project")
         labelled = Loop(project).tell_start(MaskOracle(project.source))
+        lap("taking masks in")
         roles = project.roles
         return Beginning(labelled, len(roles.validation), len(roles.pool), fitting.notes)

@@ -10,6 +10,7 @@ from askmask.data.prepare.folder import PrepareOptions, prepare_folder
 from askmask.data.prepare.writing import PrepareSummary
 from askmask.errors import ConfigError, ProjectError
 from askmask.loop.project import CONFIG_NAME
+from askmask.progress import Lap, unheeded
 from askmask.runtime.staging import staged_folder
 
 
@@ -49,6 +50,7 @@ def create_project(
     overrides: Sequence[str] = (),
     progress: ProgressCallback | None = None,
     on_prepared: Callable[[PrepareSummary], object] | None = None,
+    lap: Lap = unheeded,
 ) -> Beginning:
     """Make a project with settings that fit, and take in the masks of its start images.
 
@@ -68,6 +70,8 @@ def create_project(
         Told how many of the images of `folders` are checked and written, and of how many.
     on_prepared : callable, optional
         Told what the images of `folders` came to.
+    lap : callable, optional
+        Told what was just done, as it is done.
 
     Returns
     -------
@@ -90,17 +94,19 @@ def create_project(
         )
     from askmask.loop.begin.begin import TEMPLATE, begin_project  # loads torch
 
+    lap("loading")
     named = "data.path=." if source is None else f"data.source={source}"
     load_config(TEMPLATE, [named, *overrides])  # a wrong setting is told before any work
     with staged_folder(root, last=CONFIG_NAME) as unfinished:
         if folders is not None:
             dataset = unfinished / "dataset"
             summary = _prepare(folders, dataset, progress)
+            lap("checking and preparing images")
             if on_prepared is not None:
                 on_prepared(summary)
         path = "null" if dataset is None else str(dataset.resolve())
         settings = [f"data.path={path}", *([] if source is None else [named]), *overrides]
-        return begin_project(unfinished, settings)
+        return begin_project(unfinished, settings, lap=lap)
 
 
 def _check_one_of(dataset: Path | None, folders: ImageFolders | None, source: str | None) -> None:
