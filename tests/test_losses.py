@@ -230,3 +230,39 @@ def test_dice_loss_is_added_to_the_foreground_by_its_weight() -> None:
     both = segmentation_loss(outputs, labels, None, weight, dice_weight=0.5)
     expected = plain + 0.5 * masked_dice_loss(logits, labels, weight)
     torch.testing.assert_close(both, expected)
+
+
+def test_label_smoothing_of_one_pixel_by_hand() -> None:
+    # probabilities (1/4, 3/4), label 1; smoothed by 0.2 the label is (0.1, 0.9)
+    logits = torch.tensor([[[[0.0]], [[math.log(3.0)]]]])
+    loss = segmentation_loss(
+        Logits(logits), torch.tensor([[[1]]]), None, torch.ones(1, 1, 1), label_smoothing=0.2
+    )
+    assert loss.item() == pytest.approx(-0.1 * math.log(1 / 4) - 0.9 * math.log(3 / 4))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), smoothing=st.floats(0, 0.99))
+def test_smoothed_labels_are_those_of_torch(seed: int, smoothing: float) -> None:
+    logits, labels, _ = random_case(seed)
+    own = segmentation_loss(
+        Logits(logits), labels, None, torch.ones_like(labels).float(), label_smoothing=smoothing
+    )
+    expected = cross_entropy(
+        logits, labels, ignore_index=UNLABELLED, label_smoothing=smoothing, reduction="mean"
+    )
+    torch.testing.assert_close(own, expected)
+
+
+def test_contours_and_unlabelled_pixels_are_not_smoothed() -> None:
+    logits, labels, weight = random_case(2)
+    contour = torch.where(labels == UNLABELLED, UNLABELLED, (labels > 0).long())
+    outputs = Logits(logits, boundary=logits[:, :2])
+    plain = segmentation_loss(outputs, labels, contour, weight)
+    smooth = segmentation_loss(outputs, labels, contour, weight, label_smoothing=0.3)
+    foreground = segmentation_loss(Logits(logits), labels, None, weight)
+    smooth_foreground = segmentation_loss(Logits(logits), labels, None, weight, label_smoothing=0.3)
+    torch.testing.assert_close(smooth - smooth_foreground, plain - foreground)
+    hidden = torch.where((labels == UNLABELLED).unsqueeze(1), logits + 7, logits)
+    moved = segmentation_loss(Logits(hidden), labels, None, weight, label_smoothing=0.3)
+    torch.testing.assert_close(moved, smooth_foreground)

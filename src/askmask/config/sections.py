@@ -101,7 +101,8 @@ class TrainingConfig(_Section):
     `draw`: images are drawn for a crop by their labelled ``"pixels"``, so that an image with one
     small region does not take the place of a whole one, or all ``"images"`` equally often.
     `boundary_radius`: how far a contour target reaches from the edge of an object, in pixels; 3 in
-    the paper at full resolution. `dice_weight` adds so much Dice loss to the cross-entropy.
+    the paper at full resolution. `dice_weight` adds so much Dice loss to the cross-entropy;
+    `label_smoothing` spreads so much of every class label evenly over all classes.
 
     `start_from` ``"previous"`` goes on from the weights of the model before, ``"fresh"`` forgets
     them, so that strategies are compared by their labels alone. `keep`: the ``"average"`` of the
@@ -129,6 +130,7 @@ class TrainingConfig(_Section):
     boundary_weight: float = Field(1.0, ge=0)
     boundary_radius: float = Field(3.0, ge=0)
     dice_weight: float = Field(0.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
     auxiliary_decay_steps: int | None = Field(None, ge=1)
     gradient_clip: float | None = Field(None, gt=0)
     ema_decay: float = Field(0.999, ge=0, lt=1)

@@ -331,6 +331,7 @@ class _Fit:
             boundary_weight=self.config.boundary_weight,
             auxiliary_weight=auxiliary_weight(self.config, step),
             dice_weight=self.config.dice_weight,
+            label_smoothing=self.config.label_smoothing,
         )
 
     def _decay_kernels(self) -> Tensor:

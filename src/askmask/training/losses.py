@@ -77,13 +77,19 @@ def masked_cross_entropy(
     return _cross_entropy(logits, _target(labels, weight, logits.shape[1]))
 
 
-def _target(labels: Tensor, weight: Tensor, n_classes: int) -> Float[Tensor, "B C H W"]:
-    """Each labelled pixel's share of the total weight at its true class, 0 elsewhere."""
+def _target(
+    labels: Tensor, weight: Tensor, n_classes: int, smoothing: float = 0.0
+) -> Float[Tensor, "B C H W"]:
+    """Each labelled pixel's share of the total weight at its true class, 0 elsewhere.
+
+    `smoothing` of the share is spread evenly over all classes.
+    """
     counted = torch.where(labels == UNLABELLED, 0.0, weight.float())
     total = counted.sum()
-    share = counted / torch.where(total > 0, total, 1.0)
+    share = (counted / torch.where(total > 0, total, 1.0)).unsqueeze(1)
     classes = torch.arange(n_classes, device=labels.device).view(1, -1, 1, 1)
-    return torch.where(labels.unsqueeze(1) == classes, share.unsqueeze(1), 0.0)
+    spread = share * (smoothing / n_classes) if smoothing > 0 else torch.zeros_like(share)
+    return torch.where(labels.unsqueeze(1) == classes, share * (1 - smoothing) + spread, spread)
 
 
 def _cross_entropy(
@@ -148,6 +154,7 @@ def decoder_loss(
     labels: Int64[Tensor, "B H W"],
     weight: Float[Tensor, "B H W"],
     auxiliary_weight: float,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Loss of one decoder: its own, and the sum of its branches' by `auxiliary_weight`.
 
@@ -161,12 +168,15 @@ def decoder_loss(
         As in `masked_cross_entropy`.
     auxiliary_weight : float
         >= 0.
+    label_smoothing : float
+        In [0, 1): so much of every label is spread evenly over all classes.
 
     References
     ----------
-    Chen et al. 2016, DCAN, arXiv:1604.02677, eq. 2, with a mean over the labelled pixels.
+    Chen et al. 2016, DCAN, arXiv:1604.02677, eq. 2, with a mean over the labelled pixels; Szegedy
+    et al. 2016, arXiv:1512.00567, section 7, for the smoothing.
     """
-    target = _target(labels, weight, logits.shape[1])
+    target = _target(labels, weight, logits.shape[1], label_smoothing)
     loss = _cross_entropy(logits, target)
     for branch in branches:
         loss = loss + auxiliary_weight * _cross_entropy(branch, target)
@@ -182,6 +192,7 @@ def segmentation_loss(
     boundary_weight: float = 1.0,
     auxiliary_weight: float = 1.0,
     dice_weight: float = 0.0,
+    label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Loss of a pass: foreground decoder plus `boundary_weight` times contour decoder.
 
@@ -200,6 +211,9 @@ def segmentation_loss(
         How much each pixel counts in both decoders.
     boundary_weight, auxiliary_weight, dice_weight : float
         Weights of the contour decoder, of the branches and of the Dice loss, >= 0.
+    label_smoothing : float
+        In [0, 1): so much of every class label is spread evenly over all classes in the
+        foreground's cross-entropy. Contours keep their labels.
 
     Raises
     ------
@@ -207,7 +221,12 @@ def segmentation_loss(
         If there are contour logits but no contour target.
     """
     foreground = decoder_loss(
-        outputs.foreground, outputs.auxiliary_foreground, labels, weight, auxiliary_weight
+        outputs.foreground,
+        outputs.auxiliary_foreground,
+        labels,
+        weight,
+        auxiliary_weight,
+        label_smoothing,
     )
     if dice_weight > 0:
         foreground = foreground + dice_weight * masked_dice_loss(outputs.foreground, labels, weight)
