@@ -9,7 +9,8 @@
             return MyNetwork(n_classes)
 
 Each class tests what the docstring of its part promises (`Model`, `Source`, `Strategy`, `Oracle`,
-`Executor`, `Format`) and nothing else. Needs pytest: ``pip install askmask[testing]``.
+`Executor`, `Format`, `TiledImage`) and nothing else. Needs pytest:
+``pip install askmask[testing]``.
 """
 
 from importlib import import_module
@@ -28,6 +29,7 @@ _HOMES = {
     "OracleContract": "oracles",
     "SourceContract": "sources",
     "StrategyContract": "strategies",
+    "TiledImageContract": "tiled_images",
 }
 for _home in set(_HOMES.values()):  # before they are imported: failures then show the values
     pytest.register_assert_rewrite(f"askmask.testing.{_home}")
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from askmask.testing.oracles import OracleContract
     from askmask.testing.sources import SourceContract
     from askmask.testing.strategies import StrategyContract
+    from askmask.testing.tiled_images import TiledImageContract
 
 __all__ = [
     "ExecutorContract",
@@ -47,6 +50,7 @@ __all__ = [
     "OracleContract",
     "SourceContract",
     "StrategyContract",
+    "TiledImageContract",
 ]
 
 

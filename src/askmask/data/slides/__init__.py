@@ -1,0 +1,1 @@
+"""Images that are never whole in memory: slides, read in boxes of one of their levels."""
