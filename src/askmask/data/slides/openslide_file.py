@@ -91,7 +91,8 @@ class OpenSlideImage:
         shown = np.asarray(read)  # (h, w, 4)
         opaque = shown[:, :, 3:].astype(np.uint16)
         mixed = shown[:, :, :3] * opaque + self._background * (255 - opaque)
-        return ((mixed + 127) // 255).astype(np.uint8)
+        made: Pixels = ((mixed + 127) // 255).astype(np.uint8)
+        return made
 
 
 def _library(path: Path) -> Any:  # Any: a module
