@@ -48,7 +48,7 @@ def make_project(folder: Path) -> Path:
         "training": {"steps": 100, "batch_size": 4, "crop": 96},
         "sampling": {"samples": 3},
         "query": {"region": {"size": [24, 24], "stride": 8, "budget_regions": 600}},
-        "serve": {"train_after": 20, "ask_below": 300},
+        "serve": {"train_after": 20, "ahead": 300},
     }
     with Project.create(folder / "project", parse_config(tree)) as project:
         oracle = MaskOracle(project.source)

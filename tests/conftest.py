@@ -19,7 +19,7 @@ settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
 
 
-_SERVE = {"train_after": 2, "ask_below": 3}
+_SERVE = {"train_after": 2, "ahead": 3}
 _QUERY = {"region": {"size": [16, 16], "stride": 8, "budget_regions": 4}}
 
 

@@ -71,14 +71,14 @@ class PeopleContract:
         assert store.worklist.open_items() == (everything[2],)
 
     def test_somebody_is_at_work_while_a_lease_holds(self, store: Store) -> None:
-        assert not store.worklist.is_anybody_at_work()
+        assert not store.worklist.people_at_work()
 
         store.worklist.lease(1, 0, "Ada")
-        assert store.worklist.is_anybody_at_work()
+        assert store.worklist.people_at_work()
 
         store.worklist.release(1, 0, "Ada")
         store.worklist.lease(1, 0, "Ada", seconds=-1.0)
-        assert not store.worklist.is_anybody_at_work()
+        assert not store.worklist.people_at_work()
 
     def test_unknown_region_is_an_error(self, store: Store) -> None:
         with pytest.raises(UnknownItem, match="number 3 of round 1"):

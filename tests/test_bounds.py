@@ -46,4 +46,4 @@ def test_lease_given_by_a_clock_a_day_ahead_holds_nothing(
 
         assert store.worklist.item(1, 0).lease is None
         assert store.worklist.lease(1, 0, "Grace").holder == "Grace"
-        assert store.worklist.is_anybody_at_work()
+        assert store.worklist.people_at_work()

@@ -315,7 +315,7 @@ def test_server_with_its_worker_outlives_a_full_disk(tmp_path: Path, disc_config
     with mounted(tmp_path / "disk", 24) as folder:
         root = folder / "p"
         query = {"region": {"size": [16, 16], "stride": 4, "budget_regions": 60}}
-        config = disc_config(query=query, serve={"train_after": 6, "ask_below": 10})
+        config = disc_config(query=query, serve={"train_after": 6, "ahead": 10})
         with Project.create(root, config) as project:
             oracle = MaskOracle(project.source)
             for region in project.start_regions:

@@ -219,5 +219,7 @@ def test_turn_of_the_worker_reads_a_model_once_however_much_it_does(
     assert reads() == ["round_000.safetensors"]
     answer(warm, len(open_items(warm)))
     warm.store.control.give(CommandName.TRAIN, "ada")
-    work(worker)  # asks ahead with model 0, which is still held, then model 1 is new
-    assert reads() == ["round_001.safetensors"]
+    work(worker)  # asks ahead with model 0, which is still held, then another is new
+    newest = warm.newest_training()
+    assert newest is not None
+    assert reads() == [newest.model]

@@ -33,7 +33,7 @@ from server_processes import (
 
 Build = Callable[..., Config]
 QUERY = {"region": {"size": [16, 16], "stride": 4, "budget_regions": 60}}
-SERVE = {"train_after": 6, "ask_below": 10}
+SERVE = {"train_after": 6, "ahead": 10}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def large_root(tmp_path: Path, disc_config: Build) -> Path:
             writer.add(ImageInfo(f"train_{number}", 256, 256), image, mask)
     data = {"path": str(out), "start": 1, "validation": 1, "test": []}
     query = {"region": {"size": [16, 16], "stride": 8, "budget_regions": 60}}
-    serve = {"train_after": 100, "ask_below": 40}
+    serve = {"train_after": 100, "ahead": 40}
     with Project.create(
         tmp_path / "p", disc_config(data=data, query=query, serve=serve, training={"steps": 60})
     ) as project:

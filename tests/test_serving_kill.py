@@ -42,7 +42,7 @@ def root(tmp_path: Path, disc_config: Build) -> Path:
     config = disc_config(
         data={"path": str(out), "start": 1, "validation": 1, "test": []},
         query={"region": {"size": [16, 16], "stride": 8, "budget_regions": 60}},
-        serve={"train_after": 30, "ask_below": 30},
+        serve={"train_after": 30, "ahead": 30},
         training={"steps": 30, "checkpoint_every": 5},
     )
     with Project.create(tmp_path / "p", config) as project:

@@ -75,7 +75,7 @@ def make_untaught_project(root: Path, seed: int) -> Path:
         "query": {"region": {"size": [48, 48], "stride": 16, "budget_regions": PER_ROUND}},
         "evaluation": {"min_object_pixels": 40},
         "calibration": {"method": "temperature"},
-        "serve": {"train_after": PER_ROUND, "ask_below": 1},
+        "serve": {"train_after": PER_ROUND, "ahead": 1},
     }
     with Project.create(root / "project", parse_config(tree)) as project:
         Loop(project).tell_start(MaskOracle(project.source))
@@ -162,7 +162,7 @@ def test_page_answers_within_100_ms_while_the_worker_trains(
     working: Working, project: Path, record_property: Callable[[str, object], None]
 ) -> None:
     person = working(
-        project, {"training.steps": 100_000, "serve.train_after": 1, "serve.ask_below": 1}
+        project, {"training.steps": 100_000, "serve.train_after": 1, "serve.ahead": 1}
     )
     person.accept()
     wait_for(person, lambda status: status["worker"]["state"] == "training")

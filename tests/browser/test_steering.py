@@ -60,7 +60,7 @@ def test_training_is_started_paused_resumed_stopped_and_followed_by_keys_alone(
     working: Working, project: Path
 ) -> None:
     ada = working(
-        project, {"training.steps": 100_000, "serve.train_after": 100, "serve.ask_below": 1}
+        project, {"training.steps": 100_000, "serve.train_after": 100, "serve.ahead": 1}
     )
     ada.accept()
     ada.wait_until_saved()
@@ -95,7 +95,7 @@ def test_training_is_started_paused_resumed_stopped_and_followed_by_keys_alone(
 def test_asking_again_by_another_strategy_withdraws_and_asks(
     working: Working, project: Path
 ) -> None:
-    ada = working(project, {"serve.train_after": 100, "serve.ask_below": 1})
+    ada = working(project, {"serve.train_after": 100, "serve.ahead": 1})
     page, answered = ada.page, ada.wait_for_region()
     in_hand = ada.accept()
     ada.wait_until_saved()

@@ -47,6 +47,11 @@ RETIRED: Final = (
         0,
         "Use rotate_degrees, scale and flip.",
     ),
+    Retired(
+        "serve.ask_below",
+        5,
+        "The worker keeps serve.ahead regions asked ahead of everybody.",
+    ),
 )
 
 

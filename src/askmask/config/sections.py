@@ -1,7 +1,7 @@
 """Every setting there is, section by section, with its default and what it may be."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,6 +10,9 @@ from askmask.records import LONGEST_LEASE_SECONDS, Unit
 Grid = Literal["regular", "paper"]
 """Where windows lie along an axis: see `askmask.query.regions.window_origins`."""
 
+
+FIRST_ANSWERS: Final = 3
+"""The first training behind the page waits for so many answers."""
 
 ObjectRule = Literal["glas", "one_to_one"]
 """Which predicted objects are right: see `askmask.metrics.objects.ObjectScores`."""
@@ -276,16 +279,29 @@ class GridConfig(_Section):
 class ServeConfig(_Section):
     """When the worker behind the page trains and asks, and how long a region is kept.
 
-    It trains when `train_after` regions were answered since the last training, or nothing is left
-    to answer, and asks the next query when fewer than `ask_below` regions are open.
+    It trains when `train_after` regions were answered since the last training, and sooner while
+    there are few (see `answers_for_training`), or when nothing is left to answer. It keeps at
+    least `ahead` regions asked that nobody has opened.
     `lease_seconds`: how long a region waits for a person who gives no sign of life;
     `idle_seconds`: without a movement for so long, time is not counted.
     """
 
     train_after: int = Field(10, ge=1, le=1_000_000)
-    ask_below: int = Field(5, ge=1, le=1_000_000)
+    ahead: int = Field(10, ge=1, le=10_000)
     lease_seconds: float = Field(120.0, gt=0, le=LONGEST_LEASE_SECONDS)
     idle_seconds: float = Field(20.0, gt=0, le=3600)
+
+    def answers_for_training(self, learned: int) -> int:
+        """How many new answers the next training waits for, by those the last one learned from.
+
+        Half as many, but at least 3 and at most `train_after`: the first labels teach the most.
+
+        Examples
+        --------
+        >>> [ServeConfig().answers_for_training(n) for n in (0, 3, 8, 50)]
+        [3, 3, 4, 10]
+        """
+        return min(self.train_after, max(FIRST_ANSWERS, learned // 2))
 
 
 class Config(_Section):

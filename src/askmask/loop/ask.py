@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Bool, Float32, Float64, Int
 
 from askmask.config import Config, with_overrides
 from askmask.errors import AskmaskError, ConfigError, NothingToAsk, ShapeError, SourceError
@@ -106,7 +106,7 @@ def propose(
         If the strategy needs a model and the round before has none.
     """
     strategy, turn = strategy_turn(project.config, round)
-    pool = _Pool(project, round, model, report)
+    pool = PoolScores(project, round, model, report)
     kept: list[ImageUtilities] = []
 
     def read() -> Iterator[ScoredImage]:
@@ -180,12 +180,29 @@ def shown_score(
 
     None for strategies without one: those score regions, not pixels.
     """
-    maps = _Pool(project, round, model, silent).maps(image_id)
+    maps = PoolScores(project, round, model, silent).maps(image_id)
     return maps[0] if len(maps) else None
 
 
-class _Pool:
-    """The images that a round may ask about, and the model that scores them."""
+class PoolScores:
+    """The images that a round may ask about, and the model that scores them.
+
+    Parameters
+    ----------
+    project : Project
+        With the strategy that asks in its config.
+    round : int
+        Key of all draws, >= 1.
+    model : RoundModel or None
+        Who scores; None for the model of the round before.
+    report : callable
+        Called with a `Progress` by `scored`.
+
+    Attributes
+    ----------
+    tally : ScoreTally
+        Histogram of the first score map over all images scored so far.
+    """
 
     def __init__(
         self, project: Project, round: int, model: RoundModel | None, report: Listener
@@ -203,14 +220,29 @@ class _Pool:
         ids = self._project.pool_ids
         for done, image_id in enumerate(ids):
             self._report(Progress(self._round, "ask", done, len(ids)))
-            available = ~self._project.store.asked(image_id)
-            if not available.any() and not self._strategy.sees_labelled:
-                continue
-            maps = self.maps(image_id) if available.any() else self._no_maps(available.shape)
-            places = places_of(image_id, available, self._turn.rule)
-            utilities = self._utilities(places, maps)
-            yield ScoredImage(places, utilities, partial(self._embed, image_id))
+            found = self.score(image_id, ~self._project.store.asked(image_id))
+            if found is not None:
+                yield found[0]
         self._report(Progress(self._round, "ask", len(ids), len(ids)))
+
+    def score(
+        self, image_id: str, available: Bool[np.ndarray, "H W"]
+    ) -> tuple[ScoredImage, Float32[np.ndarray, "K H W"]] | None:
+        """One image and its score maps; None if no pixel is available and nobody wants to see it.
+
+        `available` are the pixels that may be asked. Not modified.
+        """
+        if not available.any() and not self._strategy.sees_labelled:
+            return None
+        maps = self.maps(image_id) if available.any() else self._no_maps(available.shape)
+        places = places_of(image_id, available, self._turn.rule)
+        utilities = self._utilities(places, maps)
+        return ScoredImage(places, utilities, partial(self._embed, image_id)), maps
+
+    @property
+    def extremes(self) -> tuple[float, float] | None:
+        """Lowest and highest score of an available pixel so far; None before the first."""
+        return (self._lowest, self._highest) if self._lowest <= self._highest else None
 
     def maps(self, image_id: str) -> Float32[np.ndarray, "K H W"]:
         """Score maps of an image; none for strategies that need no model."""

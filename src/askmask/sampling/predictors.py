@@ -135,6 +135,13 @@ class MonteCarloDropout:
         _draw(samples, range(self._n_samples), chunk, (seed, round, image_id))
         return PredictedSums(*samples.result())
 
+    def features(self, image: Image) -> tuple[Tensor, ...]:
+        """Maps of an image that no training changes, coarsest last; from where they are kept.
+
+        Empty for a network without such a part, and where none are kept. Others are computed.
+        """
+        return self._network.features(image)
+
     def sums(
         self, image: Image, samples: range, *, seed: int, round: int, image_id: str
     ) -> SampleSums:
@@ -303,6 +310,17 @@ class _Network:
 
     def start(self, image: Image, *, boundary: bool) -> ImageSamples:
         """Check and convert an image, and compute what no dropout touches."""
+        batch = self._batch(image)
+        frozen = self._up_to_date()
+        kept = self._kept_features(frozen, image, batch)
+        return frozen.start(batch, boundary=boundary, scaling=self._scaling, features=kept)
+
+    def features(self, image: Image) -> tuple[Tensor, ...]:
+        """Return what no training changes of an image; empty if there is no such part."""
+        return self._kept_features(self._up_to_date(), image, self._batch(image))
+
+    def _batch(self, image: Image) -> Float[Tensor, "1 3 H W"]:
+        """Check an image and convert it: channels last in memory, values in [0, 1]."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ShapeError(
                 f"expected a uint8 image of shape (H, W, 3), got {image.dtype} {image.shape}. "
@@ -315,11 +333,7 @@ class _Network:
             )
         # A copy, because arrays from files may be read-only, and views may run backwards.
         pixels = torch.from_numpy(np.array(image, order="C")).to(self._device)
-        # (1, 3, H, W) in [0, 1], channels last in memory
-        batch = pixels.permute(2, 0, 1)[None].float().div_(255)
-        frozen = self._up_to_date()
-        kept = self._kept_features(frozen, image, batch)
-        return frozen.start(batch, boundary=boundary, scaling=self._scaling, features=kept)
+        return pixels.permute(2, 0, 1)[None].float().div_(255)
 
     def _kept_features(self, frozen: Frozen, image: Image, batch: Tensor) -> tuple[Tensor, ...]:
         if self._features is None or frozen.features_key is None:

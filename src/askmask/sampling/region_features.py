@@ -37,13 +37,23 @@ def region_features(
     pixels = torch.from_numpy(np.array(image)).to(next(model.parameters()).device)
     with torch.no_grad():
         prefix = model.prefix(pixels.permute(2, 0, 1)[None].float().div_(255))
-    features = coarsest(prefix)[0]  # (D, h, w)
-    height, width = image.shape[:2]
+    return pooled(prefix, (image.shape[0], image.shape[1]), boxes)
+
+
+def pooled(
+    maps: tuple[Tensor, ...], size: tuple[int, int], boxes: Int[np.ndarray, "n 4"]
+) -> Float32[np.ndarray, "n D"]:
+    """Mean of the coarsest of an image's maps over each box; see `region_features`.
+
+    `maps` are (1, D, h, w) each, `size` the image's rows and columns.
+    """
+    features = coarsest(maps)[0]  # (D, h, w)
+    height, width = size
     rows = cell_shares(boxes[:, 0], boxes[:, 2], features.shape[1], height)
     cols = cell_shares(boxes[:, 1], boxes[:, 3], features.shape[2], width)
-    maps = features.float().cpu().double().numpy()
-    pooled = np.einsum("nh,dhw,nw->nd", rows, maps, cols, optimize=True)
-    vectors: Float32[np.ndarray, "n D"] = pooled.astype(np.float32)
+    values = features.float().cpu().double().numpy()
+    means = np.einsum("nh,dhw,nw->nd", rows, values, cols, optimize=True)
+    vectors: Float32[np.ndarray, "n D"] = means.astype(np.float32)
     return vectors
 
 

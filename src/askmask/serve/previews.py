@@ -16,6 +16,7 @@ from askmask.data.rasters import encode_mask
 from askmask.loop.ask import shown_score
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
+from askmask.loop.stream.look import Look
 from askmask.progress import Listener, Progress
 from askmask.records import Labels, Region
 from askmask.store.work_records import DrawnPiece, PieceFacts, WorkItem
@@ -42,6 +43,7 @@ def draw_pieces(
     model: RoundModel | None,
     *,
     report: Listener,
+    look: Look | None = None,
 ) -> None:
     """Draw what is shown of regions of one query, and keep it in the store.
 
@@ -55,19 +57,48 @@ def draw_pieces(
         The one that asked; None if none did or it is gone, and then no map is drawn.
     report : callable
         Called with a `Progress` after each image.
+    look : Look, optional
+        The look that asked them: it knows the score maps, and which scores are low and high.
     """
     if not items:
         return
     drawn = [_Drawn(item, _window(project, item)) for item in items]
     if model is not None:
-        drawn = _with_maps(project, drawn, model, report)
-    known = [part.scores for part in drawn if part.scores is not None]
-    low = min((float(scores.min()) for scores in known), default=None)
-    high = max((float(scores.max()) for scores in known), default=None)
+        drawn = _with_maps(_Maps(project, items[0].round, model, look), drawn, report)
+    low, high = _limits(drawn, look)
     for start in range(0, len(drawn), _PIECES_AT_ONCE):
         some = [_piece(part, low, high) for part in drawn[start : start + _PIECES_AT_ONCE]]
         project.store.worklist.add_pieces(items[0].round, some)
     project.store.control.note("query", items[0].round)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Maps:
+    """Where the score maps of a round's regions come from."""
+
+    project: Project
+    round: int
+    model: RoundModel
+    look: Look | None
+
+    def scores(self, image_id: str) -> Scores | None:
+        if self.look is not None:
+            return self.look.score_map(image_id)
+        return shown_score(self.project, image_id, self.round, model=self.model)
+
+    def probs(self, image_id: str) -> npt.NDArray[np.float32]:
+        image = self.project.source.read_image(image_id)
+        return self.model.predict(image, name=image_id).probs
+
+
+def _limits(drawn: Sequence[_Drawn], look: Look | None) -> tuple[float | None, float | None]:
+    """Scores that are shown black and white: the extremes of the look, or of what is drawn."""
+    known = [part.scores for part in drawn if part.scores is not None]
+    if not known:
+        return None, None
+    if look is not None and look.extremes is not None:
+        return look.extremes
+    return min(float(s.min()) for s in known), max(float(s.max()) for s in known)
 
 
 def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:
@@ -88,21 +119,17 @@ def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:
     )
 
 
-def _with_maps(
-    project: Project, drawn: Sequence[_Drawn], model: RoundModel, report: Listener
-) -> list[_Drawn]:
+def _with_maps(maps: _Maps, drawn: Sequence[_Drawn], report: Listener) -> list[_Drawn]:
     """Fill in the maps, one image after another; only the windows are held."""
-    round = drawn[0].item.round
     by_image: dict[str, list[_Drawn]] = {}
     for part in drawn:
         by_image.setdefault(part.window.image_id, []).append(part)
     filled = []
     for done, (image_id, parts) in enumerate(by_image.items()):
-        report(Progress(round, "draw", done, len(by_image)))
-        scores = shown_score(project, image_id, round, model=model)
-        probs = model.predict(project.source.read_image(image_id), name=image_id).probs
+        report(Progress(maps.round, "draw", done, len(by_image)))
+        scores, probs = maps.scores(image_id), maps.probs(image_id)
         filled += [_filled(part, scores, probs) for part in parts]
-    report(Progress(round, "draw", len(by_image), len(by_image)))
+    report(Progress(maps.round, "draw", len(by_image), len(by_image)))
     return filled
 
 

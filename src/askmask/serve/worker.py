@@ -4,10 +4,10 @@ It meets the server only in the store. Each turn looks at what the store holds a
 thing that is due, by verbs that may be repeated; so it may be killed anywhere, and the next worker
 goes on. What people command is read from the store too, and outlives both.
 
-Training and judging come in steps, and a turn takes as many as fit into a moment. So the worker
-decides between two steps: whether it stops or waits, and whether the next query has to be asked
-first, by the newest finished model. Asking and drawing are not cut into turns: they are given up
-when somebody stops or pauses the worker, and repeated later.
+Everything comes in steps: training and judging by generators, of which a turn takes as many steps
+as fit into a moment; asking image by image of the pool (``ahead``); drawing image by image, what
+somebody looks at first. So the worker decides between two steps: whether it stops or waits, and
+what people need next.
 """
 
 import logging
@@ -21,17 +21,17 @@ from typing import Final
 from askmask.errors import (
     AskmaskError,
     DiskError,
-    NothingToAsk,
     StoreBusy,
     StoreFull,
     disk_problem,
 )
-from askmask.loop.ask import cold_start
+from askmask.loop.ask import asking_by
 from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.loop import Loop
-from askmask.loop.project import START, Project
+from askmask.loop.project import Project
 from askmask.progress import Listener, Progress, silent
 from askmask.query.strategies import find_strategy, strategy_names
+from askmask.serve.ahead import Asker, RegionsAhead
 from askmask.serve.previews import draw_pieces
 from askmask.serve.teller import Teller
 from askmask.store.mailbox import Command, CommandName
@@ -54,6 +54,11 @@ _log = logging.getLogger(__name__)
 
 Work = Generator[Progress, None, None]
 """Training or judging, which may be left between two steps and taken up again."""
+
+
+def _key(training: TrainingRecord) -> tuple[int, str]:
+    """What tells a training from any other; its numbers may be NaN, which equals nothing."""
+    return training.round, training.started_at
 
 
 class _Interrupted(Exception):
@@ -80,11 +85,12 @@ class Worker:
         self._work: Work | None = None
         self._looked_at = 0.0
         self._resumes_at = 0.0
-        self._pool_is_empty = False
+        self._ahead = RegionsAhead(project, self._between_images)
+        self._all_drawn_at = -1
         # Newest answer when something failed, and how: without another one it would fail again.
         self._failures: dict[str, tuple[int, str]] = {}
         self._train_now = False
-        self._judged: TrainingRecord | None = None
+        self._judged: tuple[int, str] | None = None
         self._is_new = True
         self._store.control.tell_fact("strategies", list(strategy_names()))
 
@@ -130,7 +136,7 @@ class Worker:
         if self._is_switched(CommandName.PAUSE):
             return self._rest("paused")
         self._take_over()
-        if self._serve_people() or self._go_on():
+        if self._serve_people() or self._go_on() or self._look_on():
             return True
         failure = self._failure()
         return self._rest("idle") if failure is None else self._rest("failed", failure)
@@ -180,76 +186,73 @@ class Worker:
             self._is_new = False
 
     def _draw(self) -> bool:
-        """Draw what is not drawn yet of the open regions."""
+        """Draw what is not drawn yet of one image's open regions; those in hand come first."""
+        newest = self._store.control.newest_event()
+        if newest == self._all_drawn_at:
+            return False
         missing = [item for item in self._store.worklist.open_items() if item.piece is None]
         if not missing:
+            self._all_drawn_at = newest
             return False
-        first = [item for item in missing if item.round == missing[0].round]
-        self._draw_items(first)
+        first = min(missing, key=lambda item: (item.lease is None, item.round, item.item.rank))
+        same = [item for item in missing if item.round == first.round]
+        if first.model is not None:  # without a model there is nothing to compute
+            image_id = first.item.region.image_id
+            same = [item for item in same if item.item.region.image_id == image_id]
+        self._draw_items(same)
         return True
 
     def _ask_ahead(self) -> bool:
-        """Ask the next query if few regions are open and something can ask it."""
-        model_round = self._asking_round()
-        if self._pool_is_empty or model_round is None or not self._is_query_due():
-            return False
+        """Ask what people will need soon, or look at one more image for it."""
+        if self._has_failed("ask"):
+            return self._ahead.top_up()
+        with self._noting_failure("ask"):
+            self._ahead.begin(Asker.after(self._project.newest_training(), self._strategy()))
+            return self._ahead.serve()
+
+    def _look_on(self) -> bool:
+        """Look through the pool though nobody waits for it."""
         if self._has_failed("ask"):
             return False
         with self._noting_failure("ask"):
-            return self._ask(model_round, self._cold_start() if model_round == START else None)
+            return self._ahead.look_on()
 
-    def _is_query_due(self) -> bool:
-        newest = self._store.newest_query()
-        if newest is None:
-            return True
-        still_open = len(self._store.worklist.open_items())
-        wanted = self._project.config.serve.ask_below
-        return still_open < max(2, min(wanted, len(newest.items)))
-
-    def _asking_round(self) -> int | None:
-        """Round of the newest model; `START` before the first label; None: train one first."""
-        newest = self._project.newest_training()
-        if newest is not None:
-            return newest.round
-        return None if self._store.labelled_pixels() else START
-
-    def _ask(self, model_round: int, acquisition: str | None) -> bool:
-        """Ask the next round's query; return whether anything was left to ask."""
-        loop = self._loop_of(acquisition)
-        try:
-            query = loop.ask(self._loop.round + 1, model_round=model_round)
-        except NothingToAsk as error:
-            # Nothing left: people may still answer, review and train.
-            _log.info("%s", error)
-            self._pool_is_empty = True
-            return False
-        self._store.control.note("query", query.round)
-        self._draw_items(list(self._store.worklist.items(query.round)))
-        return True
-
-    def _cold_start(self) -> str:
-        return cold_start(self._project.config)
+    def _strategy(self) -> str | None:
+        """Strategy of the last command to ask again; None for the config's."""
+        given = self._store.control.commands(limit=-1)
+        again = (c for c in given if c.name is CommandName.ASK_AGAIN and c.state == "done")
+        last = next(again, None)
+        chosen = None if last is None else last.acquisition
+        if chosen is None or self._project.newest_training() is not None:
+            return chosen
+        return chosen if find_strategy(chosen).maps is None else None
 
     def _draw_items(self, items: list[WorkItem]) -> None:
         by_name = {self._project.model_path(r).name: r for r in range(self._loop.round + 1)}
         asked_by = by_name.get(items[0].model or "")
         is_there = asked_by is not None and self._project.has_model(asked_by)
-        still_open = [item for item in items if item.piece is None]
-        project = self._loop_of(items[0].acquisition).project
+        project = asking_by(self._project, items[0].acquisition)
+        look = self._ahead.look
+        if look is not None and look.asked(items[0]) and items[0].model is not None:
+            draw_pieces(project, items, look.model, report=self._between_images, look=look)
+            return
         model = project.model(asked_by) if is_there else None
-        draw_pieces(project, still_open, model, report=self._between_images)
-
-    def _loop_of(self, acquisition: str | None) -> Loop:
-        return self._loop if acquisition is None else self._loop.asking_by(acquisition)
+        draw_pieces(project, items, model, report=self._between_images)
 
     def _due_work(self) -> Work | None:
         """Training if enough answers came; judging if the newest model was not judged."""
         if self._is_training_due():
-            return self._training(max(self._store.answered_rounds(), default=0))
-        model_round = self._asking_round()
-        if model_round is None or model_round == START or self._is_judged():
+            return self._training(self._round_to_train())
+        newest = self._project.newest_training()
+        if newest is None or self._judged == _key(newest) or self._has_failed("evaluate"):
             return None
-        return None if self._has_failed("evaluate") else self._judging(model_round)
+        return self._judging(newest.round)
+
+    def _round_to_train(self) -> int:
+        """Newest round with an answer; if it was trained, the newest asked: a model has one name."""
+        answered = max(self._store.answered_rounds(), default=0)
+        trained = {record.round for record in self._store.finished_trainings()}
+        return self._loop.round if answered in trained else answered
 
     def _training(self, round: int) -> Work:
         """Train, then judge."""
@@ -268,27 +271,27 @@ class Worker:
         newest = self._project.newest_training()
         with self._noting_failure("evaluate"):
             yield from self._loop.evaluate_steps(round)
-        self._judged = newest
+        self._judged = None if newest is None else _key(newest)
         self._store.control.note("rounds", round)
-
-    def _is_judged(self) -> bool:
-        return self._judged is not None and self._judged == self._project.newest_training()
 
     def _is_training_due(self) -> bool:
         if not self._store.labelled_pixels() or self._has_failed("train"):
             return False
-        count = self._store.answers_since_training()
-        if self._asking_round() is None or self._train_now:
+        if self._train_now:
             return True
+        if self._project.newest_training() is None and 0 in self._store.answered_rounds():
+            return True  # of masks that were known from the start
+        count = self._store.answers_since_training()
         if count == 0:
             return False
-        enough = count >= self._project.config.serve.train_after
+        learned = self._store.answers_with_labels() - count
+        enough = count >= self._project.config.serve.answers_for_training(learned)
         return enough or not self._store.worklist.open_items() or self._is_quiet()
 
     def _is_quiet(self) -> bool:
         """Whether nobody holds a region or has answered for a while."""
         newest = self._store.worklist.history(limit=1)
-        if not newest or self._store.worklist.is_anybody_at_work():
+        if not newest or self._store.worklist.people_at_work() > 0:
             return False
         last = datetime.fromisoformat(newest[0].answered_at)
         return (datetime.now(UTC) - last).total_seconds() > QUIET_SECONDS
@@ -314,20 +317,15 @@ class Worker:
         return self._ask_again(command)
 
     def _ask_again(self, command: Command) -> str:
-        """Withdraw the open regions that nobody holds, and ask others."""
+        """Withdraw the open regions that nobody holds; others are asked, from now on as given."""
         if command.acquisition is not None:
             find_strategy(command.acquisition)
-        model_round = self._asking_round()
-        if model_round is None:
-            return "no model is trained yet"
-        acquisition = command.acquisition
-        if model_round == START:
-            acquisition = acquisition or self._cold_start()
-            if find_strategy(acquisition).maps is not None:
-                return f"{acquisition!r} needs a model, and nothing is labelled yet"
+        acquisition, is_cold = command.acquisition, self._project.newest_training() is None
+        if acquisition is not None and is_cold and find_strategy(acquisition).maps is not None:
+            return f"{acquisition!r} needs a model, and nothing is trained yet"
         self._store.worklist.withdraw(command.given_by)
-        self._pool_is_empty = False
-        return "" if self._ask(model_round, acquisition) else "everything is labelled or asked"
+        self._ahead.start_over()
+        return "everything is labelled or asked" if self._ahead.is_exhausted() else ""
 
     def _is_switched(self, name: CommandName) -> bool:
         """Whether the last of the commands start, stop, pause and resume is this one."""

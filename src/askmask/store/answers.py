@@ -193,11 +193,12 @@ def items(
     image_id: str | None = None,
     open_only: bool = False,
     standing_only: bool = False,
+    opened_only: bool = False,
 ) -> tuple[QueryItem, ...]:
     """Asked regions by round and rank.
 
     The open ones are neither answered nor withdrawn; those that stand are not withdrawn, or were
-    answered all the same.
+    answered all the same. Opened ones were answered, or somebody held them once.
     """
     rows = database.rows(
         "SELECT rank, score, new_pixels, image_id, row, col, height, width FROM ("
@@ -206,11 +207,13 @@ def items(
         " (answer.image_id, answer.row, answer.col, answer.height, answer.width)"
         " = (item.image_id, item.row, item.col, item.height, item.width)) AS is_answered,"
         " EXISTS (SELECT 1 FROM withdrawals AS gone"
-        " WHERE (gone.round, gone.rank) = (item.round, item.rank)) AS is_withdrawn"
+        " WHERE (gone.round, gone.rank) = (item.round, item.rank)) AS is_withdrawn,"
+        " EXISTS (SELECT 1 FROM leases AS held"
+        " WHERE (held.round, held.rank) = (item.round, item.rank)) AS was_held"
         " FROM query_items AS item WHERE ifnull(round = ?, 1) AND ifnull(image_id = ?, 1)"
         ") WHERE NOT (? AND is_answered) AND NOT (? AND is_withdrawn AND NOT is_answered)"
-        " ORDER BY round, rank",
-        *(round, image_id, open_only, open_only or standing_only),
+        " AND NOT (? AND NOT is_answered AND NOT was_held) ORDER BY round, rank",
+        *(round, image_id, open_only, open_only or standing_only, opened_only),
     )
     return tuple(QueryItem(row[0], Region(*row[3:]), *row[1:3]) for row in rows)
 

@@ -96,6 +96,11 @@ def answers_since_training(database: Database) -> int:
     return int(rows[0][0])
 
 
+def answers_with_labels(database: Database) -> int:
+    """Count the answers with labels."""
+    return int(database.rows("SELECT count(*) FROM answers WHERE kind = 'labels'")[0][0])
+
+
 def finished_trainings(database: Database, round: int | None) -> tuple[TrainingRecord, ...]:
     """Trainings that finished, of one round if given, oldest first."""
     return tuple(

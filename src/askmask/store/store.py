@@ -186,18 +186,22 @@ class Store:
         open_items = answers.items(self.database, image_id=image_id, open_only=True)
         return tuple(item.region for item in open_items)
 
-    def asked(self, image_id: str) -> npt.NDArray[np.bool_]:
+    def asked(self, image_id: str, *, fresh_too: bool = True) -> npt.NDArray[np.bool_]:
         """Pixels that need not be asked: labelled, or in a region of any query.
 
         A pixel that was asked and answered with "I do not know" counts as asked, so that it does
         not come again and again; a region that was withdrawn before anybody answered does not.
+        Without `fresh_too`, one that is open and that nobody ever held does not, either.
 
         Returns
         -------
         (H, W) bool array
         """
         asked = self._compose(image_id, with_instances=False).labelled
-        for item in answers.items(self.database, image_id=image_id, standing_only=True):
+        rows = answers.items(
+            self.database, image_id=image_id, standing_only=True, opened_only=not fresh_too
+        )
+        for item in rows:
             asked[item.region.slices] = True
         return asked
 
@@ -329,6 +333,10 @@ class Store:
     def answers_since_training(self) -> int:
         """Count the answers with labels that no finished training has read."""
         return ledger.answers_since_training(self.database)
+
+    def answers_with_labels(self) -> int:
+        """Count the answers with labels, known masks included."""
+        return ledger.answers_with_labels(self.database)
 
     def add_metrics(self, round: int, model: str, rows: Sequence[MetricRow]) -> None:
         """Keep the metrics of a round's model in one transaction; a second time does nothing.

@@ -7,10 +7,13 @@ What a worklist guarantees, tested by ``StoreContract``:
 - **Nothing is hidden.** An answer whose author had not seen the newest one is a conflict, and
   stays one until somebody answers who has.
 - **A lease is courtesy.** It keeps two people from the same region; it runs out by itself.
+- **What was opened stays.** A region that somebody ever held may have strokes in a browser: it is
+  *fresh* no more, and only a person's command withdraws it.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from askmask.errors import UnknownItem
@@ -68,6 +71,10 @@ _GIVEN: Final = (
 _OF_FEW: Final = f"query_items AS item CROSS JOIN answers AS answer ON {_ANSWERS_ITEM}"
 _OF_ALL: Final = f"answers AS answer CROSS JOIN query_items AS item ON {_ANSWERS_ITEM}"
 
+_IS_FRESH: Final = (  # nobody answered, withdrew or ever held it
+    f"{_IS_OPEN} AND NOT EXISTS (SELECT 1 FROM leases AS held"  # noqa: S608
+    " WHERE (held.round, held.rank) = (item.round, item.rank))"
+)
 _FREE: Final = (  # open regions that nobody else holds, and whether the person does
     "SELECT item.round, item.rank, lease.holder IS NOT NULL FROM query_items AS item"  # noqa: S608
     " LEFT JOIN leases AS lease ON (lease.round, lease.rank) = (item.round, item.rank)"
@@ -94,6 +101,11 @@ class Worklist:
     def open_items(self) -> tuple[WorkItem, ...]:
         """Asked regions that are neither answered nor withdrawn, by round and rank."""
         sql = f"{_ITEM} WHERE {_IS_OPEN} ORDER BY item.round, item.rank"
+        return tuple(_work_item(row, None) for row in self._database.rows(sql, *_lease_ends()))
+
+    def fresh_items(self) -> tuple[WorkItem, ...]:
+        """Open regions that nobody ever held, by round and rank."""
+        sql = f"{_ITEM} WHERE {_IS_FRESH} ORDER BY item.round, item.rank"
         return tuple(_work_item(row, None) for row in self._database.rows(sql, *_lease_ends()))
 
     def item(self, round: int, rank: int) -> WorkItem:
@@ -188,10 +200,21 @@ class Worklist:
                 note(self._database, "item", round, rank)
         return lease
 
-    def is_anybody_at_work(self) -> bool:
-        """Whether a lease holds now, be the region open or answered."""
-        sql = "SELECT 1 FROM leases WHERE until > ? AND until <= ?"
-        return bool(self._database.rows(sql, *_lease_ends()))
+    def people_at_work(self) -> int:
+        """Count the people who hold a region now, be it open or answered."""
+        sql = "SELECT count(DISTINCT holder) FROM leases WHERE until > ? AND until <= ?"
+        return int(self._database.rows(sql, *_lease_ends())[0][0])
+
+    def taken_since(self, answer: int) -> tuple[Region, ...]:
+        """Regions with an answer numbered above `answer`, and open ones that somebody has held."""
+        rows = self._database.rows(
+            "SELECT image_id, row, col, height, width FROM answers WHERE id > ? UNION"  # noqa: S608
+            " SELECT image_id, row, col, height, width FROM query_items AS item"
+            " JOIN leases AS held ON (held.round, held.rank) = (item.round, item.rank)"
+            f" WHERE {_IS_OPEN}",
+            answer,
+        )
+        return tuple(Region(*row) for row in rows)
 
     def release(self, round: int, rank: int, holder: str) -> None:
         """Give a region back; nothing happens if `holder` does not hold it."""
@@ -217,8 +240,27 @@ class Worklist:
 
     def withdraw(self, by: str) -> int:
         """Ask the open regions that nobody holds no more; return how many there were."""
+        with self._database.writing():
+            return self._withdraw([item for item in self.open_items() if item.lease is None], by)
+
+    def withdraw_fresh(self, by: str, keep: Collection[tuple[int, int]] = ()) -> int:
+        """Ask the fresh regions no more, but for some by round and rank; return how many."""
+        with self._database.writing():
+            fresh = [i for i in self.fresh_items() if (i.round, i.item.rank) not in keep]
+            return self._withdraw(fresh, by)
+
+    def forget_pieces(self, older_than: float) -> None:
+        """Delete what was shown of regions withdrawn more than so many seconds ago."""
+        limit = datetime.now(UTC) - timedelta(seconds=older_than)
         with self._database.writing() as connection:
-            gone = [item for item in self.open_items() if item.lease is None]
+            connection.execute(
+                "DELETE FROM pieces WHERE (round, rank) IN (SELECT round, rank FROM withdrawals"
+                " WHERE withdrawn_at < ?)",
+                (limit.isoformat(timespec="milliseconds"),),
+            )
+
+    def _withdraw(self, gone: Sequence[WorkItem], by: str) -> int:
+        with self._database.writing() as connection:
             connection.executemany(
                 "INSERT INTO withdrawals VALUES (?, ?, ?, ?)",
                 [(item.round, item.item.rank, by, utc_now()) for item in gone],
@@ -268,8 +310,9 @@ class Worklist:
 
     def _release(self, round: int, rank: int, holder: str) -> bool:
         with self._database.writing() as connection:
+            # The row stays, as the sign that somebody has had the region in hand.
             cursor = connection.execute(
-                "DELETE FROM leases WHERE (round, rank, holder) = (?, ?, ?)",
+                "UPDATE leases SET until = 0 WHERE (round, rank, holder) = (?, ?, ?) AND until > 0",
                 (round, rank, holder),
             )
             return cursor.rowcount > 0

@@ -214,6 +214,16 @@ _OTHERS = (
         asks_a_number=True,
     ),
     Strategy(
+        name="typical_apart",
+        description="typical places of clusters and images that nobody was asked about",
+        source="Hacohen et al. 2022, arXiv:2202.02794, one image after the other",
+        maps=None,
+        utilities=diverse.random_order,
+        choose=typical.typical_and_apart,
+        asks_a_number=True,
+        sees_labelled=True,
+    ),
+    Strategy(
         name="coreset",
         description="features farthest from what is labelled (k-centre greedy)",
         source="Sener & Savarese 2018, arXiv:1708.00489",

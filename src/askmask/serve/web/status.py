@@ -77,12 +77,13 @@ def _queue(desk: Desk, items: Iterable[WorkItem]) -> Tree:
     still_open = [item for item in items if item.state is ItemState.OPEN]
     worker = store.control.worker()
     is_asking = worker is not None and worker.is_alive and worker.state == "asking"
-    ready = len(still_open) >= serve.ask_below
+    ready = len(still_open) >= serve.ahead
+    given = store.answers_since_training()
     return {
         "open": len(still_open),
         "leased": sum(item.lease is not None for item in still_open),
-        "train_after": serve.train_after,
-        "answers_since_training": store.answers_since_training(),
+        "train_after": serve.answers_for_training(store.answers_with_labels() - given),
+        "answers_since_training": given,
         "next_query": "ready" if ready else "asking" if is_asking else "waiting",
     }
 

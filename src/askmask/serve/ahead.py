@@ -1,0 +1,183 @@
+"""When regions are asked for people, and how many: nobody waits while there is something to label.
+
+The worker calls this between two steps of its other work. What is asked comes from a look of the
+newest model through the pool, or before there is one from a cold start; see
+``docs/decisions/0083-the-stream.md``.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from askmask.loop.ask import asking_by
+from askmask.loop.project import START, Project
+from askmask.loop.stream.look import Look
+from askmask.loop.stream.portion import ask_anew, ask_more, cold_strategy
+from askmask.progress import Listener
+from askmask.store.store import TrainingRecord
+
+PER_PERSON: Final = 5
+"""So many more regions are ahead for each further person: a page fetches four of them."""
+PORTION: Final = 5
+"""So many more are asked at a time, so that not every answer asks a query of its own."""
+FIRST_COLD: Final = 4
+FIRST_LOOK: Final = 8
+"""After so many images a look asks for the first time; then whenever it has seen twice as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and how.
+
+    Attributes
+    ----------
+    round : int
+        Whose model; `START` before the first.
+    started_at : str
+        Start of the training that wrote it: a round may be trained anew.
+    acquisition : str or None
+        None for the strategy of the config, or that of a cold start.
+    """
+
+    round: int
+    started_at: str
+    acquisition: str | None = None
+
+    @classmethod
+    def after(cls, training: TrainingRecord | None, acquisition: str | None) -> "Asker":
+        """The model of a training; None: nothing is trained yet."""
+        if training is None:
+            return cls(START, "", acquisition)
+        return cls(training.round, training.started_at, acquisition)
+
+
+class RegionsAhead:
+    """Regions asked ahead of everybody, of one project's worker.
+
+    Parameters
+    ----------
+    project : Project
+        Open; stays the caller's.
+    report : callable
+        Called with a `Progress` after every image that was looked at.
+    """
+
+    def __init__(self, project: Project, report: Listener) -> None:
+        self._project = project
+        self._store = project.store
+        self._report = report
+        self._asker: Asker | None = None
+        self._look: Look | None = None
+        self._next_at = 0
+        self._ranked_at = 0
+        self._dry_at: int | None = None
+        self._checked_at = -1
+        self._counted_at = -1
+        self._fresh = 0
+
+    @property
+    def look(self) -> Look | None:
+        """The look that asked the newest regions; None before the first."""
+        return self._look
+
+    def begin(self, asker: Asker) -> None:
+        """Let another model or strategy ask from now on; nothing if it asks already."""
+        if asker != self._asker:
+            self._begin_look(asker)
+
+    def start_over(self) -> None:
+        """Forget what was seen: the next look begins, also if nothing was left to ask."""
+        self._asker = None
+
+    def serve(self) -> bool:
+        """Do the one thing that people wait for, or nothing; return whether there was one.
+
+        That is to ask the best regions when enough of the pool was seen, to ask further ones when
+        few are left, or to look at one more image if that is needed for either.
+        """
+        look = self._look
+        if look is None:
+            return False
+        if self._is_rank_due(look):
+            return self._rank(look)
+        is_heard = self._ranked_at > 0
+        if is_heard and not self._is_low():
+            return False
+        if is_heard and self.top_up():
+            return True
+        return self._look_again() if look.is_done else self._advance(look)
+
+    def top_up(self) -> bool:
+        """Ask further regions from what was seen if few are left; return whether any was found."""
+        look = self._look
+        if look is None or self._dry_at == len(look.seen) or not self._is_low():
+            return False
+        if ask_more(look, self._wanted + PORTION - self._fresh_count()) is not None:
+            return True
+        self._dry_at = len(look.seen)
+        return False
+
+    def look_on(self) -> bool:
+        """Look at one more image though nobody waits for it; return whether there was one."""
+        look = self._look
+        return look is not None and not look.is_done and self._advance(look)
+
+    def is_exhausted(self) -> bool:
+        """Whether every pixel of the pool is labelled, or asked and open."""
+        return all(self._store.asked(name).all() for name in self._project.pool_ids)
+
+    def _begin_look(self, asker: Asker) -> None:
+        project = self._project
+        acquisition = asker.acquisition
+        if asker.round == START:
+            acquisition = acquisition or cold_strategy(project.config)
+        if acquisition is not None:
+            project = asking_by(project, acquisition)
+        newest = self._store.newest_query()
+        number = 1 if newest is None else newest.round + 1
+        seen = () if self._look is None else self._look.seen
+        self._look = Look(project, project.model(asker.round), number, seen)
+        self._asker = asker
+        self._next_at = FIRST_COLD if asker.round == START else FIRST_LOOK
+        self._ranked_at, self._dry_at = 0, None
+
+    def _advance(self, look: Look) -> bool:
+        self._report(look.advance())
+        return True
+
+    def _is_rank_due(self, look: Look) -> bool:
+        seen = len(look.seen)
+        return self._ranked_at < seen and (seen >= self._next_at or look.is_done)
+
+    def _rank(self, look: Look) -> bool:
+        self._ranked_at = len(look.seen)
+        self._next_at = max(2 * self._ranked_at, self._next_at)
+        count = self._wanted + PORTION
+        if look.model.round == START and not look.is_done:
+            count = min(count, len(look.seen))  # one in each image
+        return ask_anew(look, count) is not None
+
+    def _look_again(self) -> bool:
+        """Begin another look, if something happened and there are places that this one passed."""
+        newest = self._store.control.newest_event()
+        if newest == self._checked_at or self._asker is None:
+            return False
+        self._checked_at = newest
+        if self.is_exhausted():
+            return False
+        self._begin_look(self._asker)
+        return True
+
+    @property
+    def _wanted(self) -> int:
+        people = self._store.worklist.people_at_work()
+        return self._project.config.serve.ahead + PER_PERSON * max(people - 1, 0)
+
+    def _is_low(self) -> bool:
+        return self._fresh_count() < self._wanted
+
+    def _fresh_count(self) -> int:
+        """Count the open regions that nobody has held; anew only if something happened."""
+        newest = self._store.control.newest_event()
+        if self._counted_at != newest:
+            self._counted_at, self._fresh = newest, len(self._store.worklist.fresh_items())
+        return self._fresh
