@@ -275,6 +275,46 @@ class PeopleContract:
         assert store.pending(SECOND.image_id) == ()
         assert store.query(1) == QUERY
 
+    def test_region_is_fresh_until_somebody_has_held_it(self, store: Store) -> None:
+        worklist = store.worklist
+        assert len(worklist.fresh_items()) == 3
+
+        worklist.lease(1, 0, "Ada")
+        worklist.release(1, 0, "Ada")
+        store.add_answer(filled(RIGHT, 1))
+
+        assert [item.item.rank for item in worklist.fresh_items()] == [CORNER_RANK]
+        assert worklist.taken_since(0) == (LEFT, RIGHT)
+        assert worklist.taken_since(store.newest_answer()) == (LEFT,)
+        assert store.asked(LEFT.image_id, fresh_too=False)[LEFT.slices].all()
+        assert not store.asked(SECOND.image_id, fresh_too=False).any()
+        assert store.asked(SECOND.image_id)[CORNER.slices].all()
+
+    def test_only_fresh_regions_are_withdrawn_for_others_but_for_those_to_keep(
+        self, store: Store
+    ) -> None:
+        store.worklist.lease(1, 0, "Ada", seconds=-1.0)  # she went away
+
+        assert store.worklist.withdraw_fresh("worker", {(1, CORNER_RANK)}) == 1
+
+        assert [item.item.rank for item in store.worklist.open_items()] == [0, CORNER_RANK]
+        assert store.worklist.withdraw_fresh("worker") == 1
+
+    def test_what_was_shown_of_withdrawn_regions_is_forgotten_after_a_while(
+        self, store: Store
+    ) -> None:
+        facts = PieceFacts(SECOND.whole, 0.0, 0.7, 0.9, has_scores=True, has_prediction=True)
+        store.worklist.add_pieces(1, [DrawnPiece(rank, facts, b"a", b"b") for rank in (0, 1)])
+        store.worklist.lease(1, 0, "Ada")
+        store.worklist.withdraw_fresh("worker")
+
+        store.worklist.forget_pieces(60.0)
+        assert store.worklist.piece(1, 1) is not None
+
+        store.worklist.forget_pieces(-1.0)
+        assert store.worklist.piece(1, 1) is None
+        assert store.worklist.piece(1, 0) is not None
+
     def test_late_answer_to_a_withdrawn_region_counts(self, store: Store) -> None:
         store.worklist.withdraw("Grace")
 

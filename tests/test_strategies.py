@@ -383,7 +383,7 @@ class TestOutside:
 
 
 def test_functions_written_in_the_docs_are_those_of_the_test() -> None:
-    page = Path(__file__).parents[1] / "docs" / "strategies.md"
+    page = Path(__file__).parents[1] / "docs" / "explanation" / "strategies.md"
     text = page.read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in STRATEGIES)
     assert "return 1 - (2 * sums.mean_probs[1] - 1).abs()" in text

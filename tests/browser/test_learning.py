@@ -161,9 +161,7 @@ def test_three_rounds_at_the_page_improve_the_model(
 def test_page_answers_within_100_ms_while_the_worker_trains(
     working: Working, project: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    person = working(
-        project, {"training.steps": 100_000, "serve.train_after": 1, "serve.ahead": 1}
-    )
+    person = working(project, {"training.steps": 100_000, "serve.train_after": 1, "serve.ahead": 1})
     person.accept()
     wait_for(person, lambda status: status["worker"]["state"] == "training")
     person.page.evaluate(OBSERVE)

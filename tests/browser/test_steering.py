@@ -59,9 +59,7 @@ def assert_it_goes_on(person: Annotator) -> None:
 def test_training_is_started_paused_resumed_stopped_and_followed_by_keys_alone(
     working: Working, project: Path
 ) -> None:
-    ada = working(
-        project, {"training.steps": 100_000, "serve.train_after": 100, "serve.ahead": 1}
-    )
+    ada = working(project, {"training.steps": 100_000, "serve.train_after": 100, "serve.ahead": 1})
     ada.accept()
     ada.wait_until_saved()
     ada.press("Alt+3")

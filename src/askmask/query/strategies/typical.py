@@ -24,6 +24,7 @@ from askmask.seeds import numpy_generator
 NEIGHBOURS: Final = 20
 """How many nearest neighbours tell how typical a place is, as in the paper."""
 _ITERATIONS: Final = 30
+_FEWEST_PLACES: Final = 8  # drawn of each image at least, however few are asked
 
 
 def most_typical_of_each_cluster(
@@ -64,12 +65,12 @@ def typical_and_apart(images: Iterable[ScoredImage], turn: Turn) -> tuple[QueryI
     There are as many clusters as places asked before and now, as in the paper. The next item comes
     from an image with the fewest asked places; among those, from the cluster with the fewest,
     of equal ones the largest, and is the most typical one there. Places of an image are as in
-    `most_typical_of_each_cluster`, at most as many as are asked; asked before are the places
-    without an available pixel.
+    `most_typical_of_each_cluster`, but no more of them than are asked, or 8; asked before are the
+    places without an available pixel.
     """
     places: list[tuple[Region, Candidate | None, Float64[np.ndarray, " D"]]] = []
     for image in images:
-        order = order_of(image.places, image.utilities[0], turn.count)
+        order = order_of(image.places, image.utilities[0], max(turn.count, _FEWEST_PLACES))
         known = image.places.without_overlap(np.flatnonzero(image.places.new_pixels == 0))
         both = np.concatenate([order, known])
         if both.size:

@@ -19,9 +19,9 @@ export function reason({ acquisition, model }) {
   return found ? String(found[1]) : `asked by ${words(acquisition)}`;
 }
 
-/** The term and its number; a random number says nothing, so none is told. */
-export function term({ acquisition, score: value }) {
-  return acquisition === "random" ? "random" : `${words(acquisition)} ${score(value)}`;
+/** The term and its number; a number of no model, or of chance, says nothing, so none is told. */
+export function term({ acquisition, model, score: value }) {
+  return acquisition === "random" || model === null ? words(acquisition) : `${words(acquisition)} ${score(value)}`;
 }
 
 /** How many more answers a training waits for. */

@@ -43,7 +43,7 @@ export class ControlPanel {
       this.queue,
       h("div", { class: "row" }, Object.values(this.buttons)),
       h("h3", {}, "Ask again"),
-      h("p", { class: "muted" }, "Open regions that nobody holds are withdrawn, and others are asked in their place. Answers stay."),
+      h("p", { class: "muted" }, "Open regions that nobody holds are withdrawn, and others are asked in their place, by this strategy from now on. Answers stay."),
       h("div", { class: "row" }, this.strategy.label, button("ask_again", "Ask again", "Withdraw the open regions and ask anew")),
       isAdmin ? null : h("p", { class: "muted" }, "Only an admin may steer the training."),
     );
@@ -63,7 +63,7 @@ export class ControlPanel {
   update({ queue, acquisitions }) {
     this.updateWorker();
     this.offer(acquisitions);
-    const next = { ready: "the next query is ready", asking: "the next query is being chosen", waiting: "the next query waits for more answers" }[queue.next_query];
+    const next = { ready: "the next regions are ready", asking: "the next regions are being chosen", waiting: "" }[queue.next_query];
     this.queue.textContent = `${queue.open} open, ${queue.leased} in hand · ${trainingText(queue)}${next ? ` · ${next}` : ""}`;
   }
 

@@ -60,7 +60,7 @@ export class Waiting {
     }[state];
     return {
       title: items.list.length > 0 ? "All done for now" : "The first regions are being chosen",
-      text: asked + (next ?? "The next query opens here by itself."),
+      text: asked + (next ?? "The next region opens here by itself, as soon as there is one."),
     };
   }
 }
