@@ -249,7 +249,7 @@ class Worker:
         return self._judging(newest.round)
 
     def _round_to_train(self) -> int:
-        """Newest round with an answer; the newest asked one if that was trained: names are unique."""
+        """Newest round with an answer, or if that was trained the newest: names are unique."""
         answered = max(self._store.answered_rounds(), default=0)
         trained = {record.round for record in self._store.finished_trainings()}
         return self._loop.round if answered in trained else answered
