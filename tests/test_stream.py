@@ -16,12 +16,12 @@ from askmask.loop.ask import asking_by, propose
 from askmask.loop.loop import Loop
 from askmask.loop.project import START, Project
 from askmask.loop.stream.look import Look
-from askmask.loop.stream.portion import ask_anew, ask_more, cold_strategy
+from askmask.loop.stream.portion import ask, choose_anew, choose_more, cold_strategy
 from askmask.loop.stream.seen_places import SeenPlaces
 from askmask.query.regions import places_of
 from askmask.query.strategies import ScoredImage, Turn
 from askmask.query.strategies.typical import typical_and_apart
-from askmask.records import QueryItem, Region
+from askmask.records import Query, QueryItem, Region
 from askmask.store.work_records import ItemState
 from at_work import open_items
 
@@ -33,6 +33,11 @@ def trained(warm: Project) -> Project:
     """Project with a model of its two labelled images."""
     Loop(warm).train(0)
     return warm
+
+
+def ask_anew(look: Look, count: int) -> Query | None:
+    portion = choose_anew(look, count)
+    return None if portion is None else ask(portion)
 
 
 def whole_look(project: Project, round: int = 1) -> Look:
@@ -156,7 +161,9 @@ def test_more_regions_are_asked_beside_the_open_ones(trained: Project) -> None:
     look = whole_look(trained)
     ask_anew(look, 3)
 
-    second = ask_more(look, 4)
+    portion = choose_more(look, 4)
+    assert portion is not None
+    second = ask(portion)
 
     assert second is not None
     assert second.round == 2

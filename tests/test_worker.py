@@ -76,16 +76,35 @@ def test_pieces_show_what_the_model_said(warm: Project) -> None:
         assert set(np.unique(labels)) <= {0, 1}
 
 
-def test_next_regions_are_there_before_the_last_one_is_answered(warm: Project) -> None:
-    worker = Worker(warm)
+def test_regions_that_run_low_come_before_a_training_that_is_due(warm: Project) -> None:
+    phases: list[str] = []
+    worker = Worker(warm, on_progress=lambda progress: phases.append(progress.phase))
     work(worker)
-    open_before = len(open_items(warm))
-    answer(warm, open_before - 1)
+    answer(warm, len(open_items(warm)) - 1)
+    phases.clear()
 
-    assert worker.turn()
+    while not phases:
+        assert worker.turn()
 
+    assert phases == ["train"]
     assert len(open_items(warm)) > 3
     assert_no_region_was_asked_twice(warm)
+
+
+def test_regions_are_asked_with_their_predictions(warm: Project) -> None:
+    undrawn: list[int] = []
+
+    class Looking(Worker):
+        def turn(self) -> bool:
+            is_busy = super().turn()
+            items = [i for i in open_items(warm) if i.model is not None]
+            undrawn.append(sum(item.piece is None for item in items))
+            return is_busy
+
+    work(Looking(warm))
+
+    assert sum(undrawn) == 0
+    assert any(item.model is not None for item in open_items(warm))
 
 
 def test_training_learns_from_the_answers_and_its_model_asks_anew(warm: Project) -> None:

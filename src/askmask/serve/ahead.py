@@ -11,9 +11,18 @@ from typing import Final
 from askmask.loop.ask import asking_by
 from askmask.loop.project import START, Project
 from askmask.loop.stream.look import Look
-from askmask.loop.stream.portion import ask_anew, ask_more, cold_strategy
+from askmask.loop.stream.portion import (
+    Portion,
+    ask,
+    choose_anew,
+    choose_more,
+    cold_strategy,
+)
 from askmask.progress import Listener
+from askmask.records import Region
+from askmask.serve.previews import draw_region
 from askmask.store.store import TrainingRecord
+from askmask.store.work_records import DrawnPiece
 
 PER_PERSON: Final = 5
 """So many more regions are ahead for each further person: a page fetches four of them."""
@@ -70,14 +79,12 @@ class RegionsAhead:
         self._next_at = 0
         self._ranked_at = 0
         self._dry_at: int | None = None
+        self._portion: Portion | None = None
+        self._undrawn: list[Region] = []
+        self._drawn: dict[Region, DrawnPiece] = {}
         self._checked_at = -1
         self._counted_at = -1
         self._fresh = 0
-
-    @property
-    def look(self) -> Look | None:
-        """The look that asked the newest regions; None before the first."""
-        return self._look
 
     def begin(self, asker: Asker) -> None:
         """Let another model or strategy ask from now on; nothing if it asks already."""
@@ -91,12 +98,15 @@ class RegionsAhead:
     def serve(self) -> bool:
         """Do the one thing that people wait for, or nothing; return whether there was one.
 
-        That is to ask the best regions when enough of the pool was seen, to ask further ones when
-        few are left, or to look at one more image if that is needed for either.
+        That is to draw one of the regions that are about to be asked, or to ask them when all are
+        drawn; to choose the best regions when enough of the pool was seen, or further ones when few
+        are left; or to look at one more image if that is needed for either.
         """
         look = self._look
         if look is None:
             return False
+        if self._portion is not None:
+            return self._draw_or_ask(self._portion)
         if self._is_rank_due(look):
             return self._rank(look)
         is_heard = self._ranked_at > 0
@@ -107,14 +117,16 @@ class RegionsAhead:
         return self._look_again() if look.is_done else self._advance(look)
 
     def top_up(self) -> bool:
-        """Ask further regions from what was seen if few are left; return whether any was found."""
+        """Go on with what was seen if few are left; return whether there was anything to do."""
         look = self._look
+        if self._portion is not None:
+            return self._draw_or_ask(self._portion)
         if look is None or self._dry_at == len(look.seen) or not self._is_low():
             return False
-        if ask_more(look, self._wanted + PORTION - self._fresh_count()) is not None:
-            return True
-        self._dry_at = len(look.seen)
-        return False
+        portion = choose_more(look, self._wanted + PORTION - self._fresh_count())
+        if portion is None:
+            self._dry_at = len(look.seen)
+        return self._begin_portion(portion)
 
     def look_on(self) -> bool:
         """Look at one more image though nobody waits for it; return whether there was one."""
@@ -137,6 +149,7 @@ class RegionsAhead:
         seen = () if self._look is None else self._look.seen
         self._look = Look(project, project.model(asker.round), number, seen)
         self._asker = asker
+        self._begin_portion(None)
         self._next_at = FIRST_COLD if asker.round == START else FIRST_LOOK
         self._ranked_at, self._dry_at = 0, None
 
@@ -154,7 +167,24 @@ class RegionsAhead:
         count = self._wanted + PORTION
         if look.model.round == START and not look.is_done:
             count = min(count, len(look.seen))  # one in each image
-        return ask_anew(look, count) is not None
+        return self._begin_portion(choose_anew(look, count))
+
+    def _begin_portion(self, portion: Portion | None) -> bool:
+        self._portion, self._drawn = portion, {}
+        self._undrawn = [] if portion is None else [i.region for i in portion.new_items()]
+        return portion is not None
+
+    def _draw_or_ask(self, portion: Portion) -> bool:
+        """Draw one region of a portion; ask it when all are drawn, or if nothing else is left."""
+        is_urgent = self._drawn and self._fresh_count() == 0
+        if not self._undrawn or is_urgent:
+            self._portion = None
+            ask(portion, self._drawn)
+            return True
+        region = self._undrawn[0]
+        self._drawn[region] = draw_region(portion.look, region)
+        del self._undrawn[0]
+        return True
 
     def _look_again(self) -> bool:
         """Begin another look, if something happened and there are places that this one passed."""

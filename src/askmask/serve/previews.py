@@ -14,7 +14,7 @@ from PIL import Image
 
 from askmask.data.rasters import encode_mask
 from askmask.loop.ask import shown_score
-from askmask.loop.project import Project
+from askmask.loop.project import START, Project
 from askmask.loop.round_model import RoundModel
 from askmask.loop.stream.look import Look
 from askmask.progress import Listener, Progress
@@ -30,7 +30,8 @@ Scores = npt.NDArray[np.float32]
 class _Drawn:
     """Maps of one region's window; None where there is no model or the strategy has no map."""
 
-    item: WorkItem
+    rank: int
+    region: Region
     window: Region
     scores: Scores | None = None
     labels: Labels | None = None
@@ -43,7 +44,6 @@ def draw_pieces(
     model: RoundModel | None,
     *,
     report: Listener,
-    look: Look | None = None,
 ) -> None:
     """Draw what is shown of regions of one query, and keep it in the store.
 
@@ -57,48 +57,49 @@ def draw_pieces(
         The one that asked; None if none did or it is gone, and then no map is drawn.
     report : callable
         Called with a `Progress` after each image.
-    look : Look, optional
-        The look that asked them: it knows the score maps, and which scores are low and high.
     """
     if not items:
         return
-    drawn = [_Drawn(item, _window(project, item)) for item in items]
+    drawn = [_blank(project, item.item.rank, item.item.region) for item in items]
     if model is not None:
-        drawn = _with_maps(_Maps(project, items[0].round, model, look), drawn, report)
-    low, high = _limits(drawn, look)
+        drawn = _with_maps(_Maps(project, items[0].round, model), drawn, report)
+    known = [part.scores for part in drawn if part.scores is not None]
+    low = min((float(scores.min()) for scores in known), default=None)
+    high = max((float(scores.max()) for scores in known), default=None)
     for start in range(0, len(drawn), _PIECES_AT_ONCE):
         some = [_piece(part, low, high) for part in drawn[start : start + _PIECES_AT_ONCE]]
         project.store.worklist.add_pieces(items[0].round, some)
     project.store.control.note("query", items[0].round)
 
 
+def draw_region(look: Look, region: Region) -> DrawnPiece:
+    """Draw what is shown of a region that a look is about to ask; its rank is still to be set.
+
+    The score map is the one that the look saw; black and white are the extremes that it saw.
+    """
+    part = _blank(look.project, 0, region)
+    if look.model.round == START:
+        return _piece(part, None, None)
+    image = look.project.source.read_image(region.image_id)
+    probs = look.model.predict(image, name=region.image_id).probs
+    part = _filled(part, look.score_map(region.image_id), probs)
+    return _piece(part, *(look.extremes or (None, None)))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Maps:
-    """Where the score maps of a round's regions come from."""
+    """Where the maps of a round's regions come from."""
 
     project: Project
     round: int
     model: RoundModel
-    look: Look | None
 
     def scores(self, image_id: str) -> Scores | None:
-        if self.look is not None:
-            return self.look.score_map(image_id)
         return shown_score(self.project, image_id, self.round, model=self.model)
 
     def probs(self, image_id: str) -> npt.NDArray[np.float32]:
         image = self.project.source.read_image(image_id)
         return self.model.predict(image, name=image_id).probs
-
-
-def _limits(drawn: Sequence[_Drawn], look: Look | None) -> tuple[float | None, float | None]:
-    """Scores that are shown black and white: the extremes of the look, or of what is drawn."""
-    known = [part.scores for part in drawn if part.scores is not None]
-    if not known:
-        return None, None
-    if look is not None and look.extremes is not None:
-        return look.extremes
-    return min(float(s.min()) for s in known), max(float(s.max()) for s in known)
 
 
 def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:
@@ -112,7 +113,7 @@ def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:
         has_prediction=part.labels is not None,
     )
     return DrawnPiece(
-        part.item.item.rank,
+        part.rank,
         facts,
         scores=None if part.scores is None else _grey(part.scores, low or 0.0, high or 0.0),
         prediction=None if part.labels is None else encode_mask(part.labels),
@@ -136,7 +137,7 @@ def _with_maps(maps: _Maps, drawn: Sequence[_Drawn], report: Listener) -> list[_
 def _filled(part: _Drawn, scores: Scores | None, probs: npt.NDArray[np.float32]) -> _Drawn:
     rows, cols = part.window.slices
     top = probs[:, rows, cols].max(0)
-    region = part.item.item.region
+    region = part.region
     inside = Region(
         region.image_id,
         region.row - part.window.row,
@@ -145,7 +146,8 @@ def _filled(part: _Drawn, scores: Scores | None, probs: npt.NDArray[np.float32])
         region.width,
     )
     return _Drawn(
-        item=part.item,
+        rank=part.rank,
+        region=region,
         window=part.window,
         scores=None if scores is None else scores[rows, cols].copy(),
         labels=probs[:, rows, cols].argmax(0).astype(np.int16),
@@ -153,15 +155,15 @@ def _filled(part: _Drawn, scores: Scores | None, probs: npt.NDArray[np.float32])
     )
 
 
-def _window(project: Project, item: WorkItem) -> Region:
-    """Return the region with half of its size more on each side, as far as the image reaches."""
-    region = item.item.region
+def _blank(project: Project, rank: int, region: Region) -> _Drawn:
+    """Without maps; the window is the region with half of its size more on each side."""
     image = project.images[region.image_id]
     row = max(region.row - region.height // 2, 0)
     col = max(region.col - region.width // 2, 0)
     bottom = min(region.row + region.height + region.height // 2, image.height)
     right = min(region.col + region.width + region.width // 2, image.width)
-    return Region(region.image_id, row, col, bottom - row, right - col)
+    window = Region(region.image_id, row, col, bottom - row, right - col)
+    return _Drawn(rank, region, window)
 
 
 def _grey(scores: Scores, low: float, high: float) -> bytes:

@@ -232,10 +232,6 @@ class Worker:
         asked_by = by_name.get(items[0].model or "")
         is_there = asked_by is not None and self._project.has_model(asked_by)
         project = asking_by(self._project, items[0].acquisition)
-        look = self._ahead.look
-        if look is not None and look.asked(items[0]) and items[0].model is not None:
-            draw_pieces(project, items, look.model, report=self._between_images, look=look)
-            return
         model = project.model(asked_by) if is_there else None
         draw_pieces(project, items, model, report=self._between_images)
 
