@@ -1,7 +1,9 @@
 """Small drawn data sets on disk, made once, and settings that train on them in a second."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +17,18 @@ from askmask.records import ClassMap, ImageInfo
 from discs import SIDE, draw_discs
 
 # Shared machines stall for a second now and then: that is no failure of a property.
-settings.register_profile("steady", deadline=None)
+settings.register_profile("steady", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=500)  # make test-all
 settings.load_profile("steady")
 
+
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+MARKS = {
+    "slow": "`make test-all` runs them",
+    "gpu": "`pytest -m gpu` runs them on a machine with one",
+    "network": "`pytest -m network` runs them",
+}
+"""Marks that `make test` leaves out, and how to run what they mark."""
 
 _SERVE = {"train_after": 2, "ahead": 3}
 _QUERY = {"region": {"size": [16, 16], "stride": 8, "budget_regions": 4}}
@@ -105,3 +116,34 @@ def warm(tmp_path: Path, disc_config: Callable[..., Config]) -> Iterator[Project
 def _one_thread() -> None:
     """Same arithmetic everywhere, and no fight for cores."""
     torch.set_num_threads(1)
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count what the marks on the command line leave out, by the reason."""
+    if items:
+        counts = items[0].config.stash.setdefault(LEFT_OUT, Counter())
+        counts.update(next((m for m in MARKS if item.get_closest_marker(m)), "") for item in items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker process tells what it left out; all of them leave out the same."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = dict(session.config.stash.get(LEFT_OUT, Counter()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:  # Any: a node of xdist
+    """Take over what a worker process left out."""
+    told = getattr(node, "workeroutput", {}).get("left_out", {})
+    node.config.stash[LEFT_OUT] = Counter(told)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was not run, and how to run it."""
+    counts = terminalreporter.config.stash.get(LEFT_OUT, Counter())
+    said = [f"{count} {name}: {MARKS[name]}" for name, count in counts.items() if name]
+    skipped = len(terminalreporter.stats.get("skipped", []))
+    said += [f"{skipped} skipped, for the reasons above"] if skipped else []
+    if said:
+        terminalreporter.write_line(f"Not run: {'; '.join(said)}.")

@@ -201,6 +201,7 @@ def large_grid() -> list[ResultRow]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow  # a time limit; other work on the machine must not fail the default run
 def test_statistics_of_a_large_grid_take_less_than_ten_seconds() -> None:
     # in a process of its own: the check of shapes and types in tests would take most of the time
     code = (

@@ -95,7 +95,15 @@ def test_a_round_trained_again_goes_on_from_its_own_model(project: Project) -> N
     )
 
 
-@pytest.mark.parametrize("name", ["save_model", "standing", "_link", "add_training"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("save_model", marks=pytest.mark.slow),
+        "standing",
+        pytest.param("_link", marks=pytest.mark.slow),
+        "add_training",
+    ],
+)
 def test_round_killed_anywhere_ends_like_one_that_was_not(
     project: Project, tmp_path: Path, name: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,9 +39,23 @@ def project(tmp_path: Path, disc_dataset: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, disc_dataset: Path) -> Path:
+    """Project with a model; nothing writes to it."""
+    root = tmp_path_factory.mktemp("trained") / "my project"
+    call("init", root, "--data", disc_dataset, *TINY)
+    call("train", root)
+    return root
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    """Project of one test, with a model."""
+    return shutil.copytree(trained_once, tmp_path / "my project")
+
+
 def painted(project: Path) -> Path:
     """Ask, and paint the first region with class 0 alone; return the painted mask."""
-    call("train", project)
     folder = Path(json.loads(call("ask", project, "--json"))["folder"])
     stem = min(folder.glob("001_*_prediction.png")).name.replace("_prediction.png", "")
     path = folder / f"{stem}_mask.png"
@@ -48,29 +63,29 @@ def painted(project: Path) -> Path:
     return path
 
 
-def test_a_corrected_mask_told_again_is_taken(project: Path) -> None:
-    path = painted(project)
-    assert "Kept 1 answers (0 were known)" in call("tell", project)
-    assert "Kept 0 answers (1 were known)" in call("tell", project)
+def test_a_corrected_mask_told_again_is_taken(trained: Path) -> None:
+    path = painted(trained)
+    assert "Kept 1 answers (0 were known)" in call("tell", trained)
+    assert "Kept 0 answers (1 were known)" in call("tell", trained)
     corrected = np.zeros((24, 24), np.uint8)
     corrected[:12] = 1
     Image.fromarray(corrected).save(path)
-    assert "Kept 1 answers (0 were known)" in call("tell", project)
-    with Project.open(project) as opened:
+    assert "Kept 1 answers (0 were known)" in call("tell", trained)
+    with Project.open(trained) as opened:
         query = opened.store.newest_query()
         assert query is not None
         labels = opened.store.labelled_region(query.items[0].region).labels
     assert (labels == corrected).all()
-    assert "Kept 0 answers (1 were known)" in call("tell", project)
+    assert "Kept 0 answers (1 were known)" in call("tell", trained)
 
 
-def test_pixels_that_a_correction_leaves_open_keep_their_labels(project: Path) -> None:
-    path = painted(project)
-    call("tell", project)
+def test_pixels_that_a_correction_leaves_open_keep_their_labels(trained: Path) -> None:
+    path = painted(trained)
+    call("tell", trained)
     unsure = np.full((24, 24), 255, np.uint8)
     Image.fromarray(unsure).save(path)
-    assert "Kept 0 answers (1 were known)" in call("tell", project, "--kind", "index")
-    with Project.open(project) as opened:
+    assert "Kept 0 answers (1 were known)" in call("tell", trained, "--kind", "index")
+    with Project.open(trained) as opened:
         query = opened.store.newest_query()
         assert query is not None
         assert (opened.store.labelled_region(query.items[0].region).labels != UNLABELLED).all()
@@ -119,25 +134,23 @@ def test_commands_say_where_their_time_went_also_into_a_pipe(project: Path) -> N
     assert all(f", {doing} " in asked for doing in ("scoring", "writing"))
 
 
-def test_json_stays_alone_on_stdout(project: Path) -> None:
-    call("train", project)
-    assert isinstance(json.loads(call("evaluate", project, "--json")), list)
-    assert "items" in json.loads(call("ask", project, "--json"))
+def test_json_stays_alone_on_stdout(trained: Path) -> None:
+    assert isinstance(json.loads(call("evaluate", trained, "--json")), list)
+    assert "items" in json.loads(call("ask", trained, "--json"))
 
 
 def test_tables_say_which_classes_a_mean_covers_and_how_objects_were_matched(
-    project: Path, tmp_path: Path, disc_dataset: Path
+    trained: Path, tmp_path: Path, disc_dataset: Path
 ) -> None:
-    call("train", project)
-    table = " ".join(call("evaluate", project).split())
+    table = " ".join(call("evaluate", trained).split())
     first, *others = json.loads((disc_dataset / "dataset.json").read_text())["classes"]
     left_out = f"{first} is the background (class 0) and left out."
     assert f"Means cover {', '.join(others)}; {left_out}" in table
     assert "Objects: GlaS rule" in table
-    status = json.loads(call("status", project, "--json"))
+    status = json.loads(call("status", trained, "--json"))
     assert left_out in status["means"]
     assert "GlaS rule" in status["objects"]
-    assert left_out in " ".join(call("calibrate", project).split())
+    assert left_out in " ".join(call("calibrate", trained).split())
     flat = tmp_path / "flat"
     overrides = [*TINY, "evaluation.has_background=false"]
     said = " ".join(call("init", flat, "--data", disc_dataset, *overrides).split())

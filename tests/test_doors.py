@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from askmask import (
     AskmaskError,
@@ -24,6 +25,7 @@ from askmask import (
     UnknownName,
     parse_config,
 )
+from askmask.cli.main import app
 from askmask.config import ModelConfig, dump_config
 from askmask.data.rasters import encode_image
 from askmask.models.build import build_model
@@ -78,6 +80,13 @@ def askmask(*words: object) -> str:
     return done.stdout
 
 
+def here(*words: object) -> str:
+    """Run a command in this process, which does not load torch anew; return what it printed."""
+    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
 class TestNetworkContract(ModelContract):
     def make_model(self, n_classes: int = 2) -> Model:
         return build_model(ModelConfig(name=NETWORK), n_classes, 0)
@@ -124,13 +133,13 @@ def test_commands_need_no_arguments_for_parts_of_another_package(
 ) -> None:
     root = tmp_path / "made"
     settings = yaml.safe_load(dump_config(config))["training"]
-    askmask(
+    here(
         *("init", root, "--source", SOURCE, "data.options.blank=2", f"model.name={NETWORK}"),
         *("model.options={}", "sampling.samples=2", f"query.acquisition={SCORE}"),
         *(f"training.{key}={settings[key]}" for key in ("steps", "batch_size", "crop")),
     )
     askmask("train", root)
-    assert json.loads(askmask("ask", root, "--json"))["acquisition"] == SCORE
+    assert json.loads(here("ask", root, "--json"))["acquisition"] == SCORE
     (tmp_path / "new").mkdir()
     pixels = np.full((48, 70, 3), 90, np.uint8)
     (tmp_path / "new" / "one.png").write_bytes(encode_image(pixels))
@@ -148,7 +157,7 @@ def test_grid_reaches_parts_of_another_package_in_its_worker_processes(
     table = (tmp_path / "run" / "results.csv").read_text()
     assert f"{SCORE}," in table
     assert "failed" not in table
-    askmask("report", tmp_path / "run")
+    here("report", tmp_path / "run")
 
 
 def test_worker_trains_and_asks_with_parts_of_another_package(project: Path) -> None:

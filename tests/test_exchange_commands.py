@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,27 +18,36 @@ from askmask.formats.manifest import read_manifest
 from askmask.loop.exchange import export_project, import_answers
 from askmask.loop.project import Project
 from askmask.store import answers
-from test_cli import call, project
+from test_cli import TINY, call, project
 
 __all__ = ["project"]  # the fixture
 
 
-def asked(root: Path) -> Path:
+@pytest.fixture(scope="module")
+def asked_once(tmp_path_factory: pytest.TempPathFactory, disc_dataset: Path) -> Path:
+    """Project with a model and a query; nothing writes to it."""
+    root = tmp_path_factory.mktemp("asked") / "project"
+    call("init", root, "--data", disc_dataset, *TINY)
     call("train", root)
     call("ask", root)
     return root
 
 
+@pytest.fixture
+def asked(asked_once: Path, tmp_path: Path) -> Path:
+    """Project of one test, with a model and a query."""
+    return shutil.copytree(asked_once, tmp_path / "project")
+
+
 @pytest.mark.parametrize("name", ["coco", "qupath", "nnunet"])
 def test_a_query_that_went_out_with_predictions_comes_back_as_answers(
-    project: Path, tmp_path: Path, name: str
+    asked: Path, tmp_path: Path, name: str
 ) -> None:
-    asked(project)
     out = tmp_path / name
-    assert "Exported 2 queries" in call("export", project, out, "--format", name)
-    back = call("import", project, out, "--format", name, "--author", "ada", "--json")
+    assert "Exported 2 queries" in call("export", asked, out, "--format", name)
+    back = call("import", asked, out, "--format", name, "--author", "ada", "--json")
     assert [row["outcome"] for row in json.loads(back)["items"]] == ["kept", "kept"]
-    with Project.open(project) as opened:
+    with Project.open(asked) as opened:
         answers = list(opened.store.answers(round=1))
         assert opened.store.unanswered(1) == ()
     assert {(a.author, a.tool, a.model) for a in answers} == {
@@ -45,13 +55,12 @@ def test_a_query_that_went_out_with_predictions_comes_back_as_answers(
     }
 
 
-def test_the_same_file_twice_adds_nothing(project: Path, tmp_path: Path) -> None:
-    asked(project)
+def test_the_same_file_twice_adds_nothing(asked: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    call("export", project, out, "--format", "coco")
-    call("import", project, out, "--format", "coco")
-    assert "Kept 0 answers of 2" in call("import", project, out, "--format", "coco")
-    with Project.open(project) as opened:
+    call("export", asked, out, "--format", "coco")
+    call("import", asked, out, "--format", "coco")
+    assert "Kept 0 answers of 2" in call("import", asked, out, "--format", "coco")
+    with Project.open(asked) as opened:
         assert len(list(opened.store.answers(round=1))) == 2
 
 
@@ -64,24 +73,22 @@ def test_answers_come_out_as_they_were_labelled(project: Path, tmp_path: Path) -
     assert [row["outcome"] for row in back["items"]] == ["every label is known already"] * 2
 
 
-def test_predictions_of_every_image_come_out(project: Path, tmp_path: Path) -> None:
-    call("train", project)
+def test_predictions_of_every_image_come_out(asked: Path, tmp_path: Path) -> None:
     out = tmp_path / "predictions"
-    call("export", project, out, "--what", "predictions", "--format", "label-studio")
+    call("export", asked, out, "--what", "predictions", "--format", "label-studio")
     tasks = json.loads((out / "tasks.json").read_text(encoding="utf-8"))
-    with Project.open(project) as opened:
+    with Project.open(asked) as opened:
         assert len(tasks) == len(opened.images)
     assert all(0 < task["predictions"][0]["score"] <= 1 for task in tasks)
 
 
-def test_images_kept_for_validation_are_refused_as_answers(project: Path, tmp_path: Path) -> None:
-    call("train", project)
+def test_images_kept_for_validation_are_refused_as_answers(asked: Path, tmp_path: Path) -> None:
     out = tmp_path / "predictions"
-    call("export", project, out, "--what", "predictions", "--format", "png")
+    call("export", asked, out, "--what", "predictions", "--format", "png")
     (out / "predictions").rename(out / "painted")
     with pytest.raises(AskmaskError, match="kept for testing, so its labels teach nothing"):
-        call("import", project, out / "painted", "--format", "png")
-    with Project.open(project) as opened:
+        call("import", asked, out / "painted", "--format", "png")
+    with Project.open(asked) as opened:
         assert {answer.tool for answer in opened.store.answers()} == {"mask"}
 
 
@@ -124,11 +131,10 @@ def test_every_export_carries_a_manifest_of_images_by_id(project: Path, tmp_path
 
 
 def test_file_that_left_its_folder_finds_its_way_by_its_manifest(
-    project: Path, tmp_path: Path
+    asked: Path, tmp_path: Path
 ) -> None:
-    asked(project)
     out, other = tmp_path / "out", tmp_path / "inbox"
-    call("export", project, out, "--format", "coco")
+    call("export", asked, out, "--format", "coco")
     other.mkdir()
     content = (out / "annotations.json").read_text(encoding="utf-8")
     manifest = (out / "askmask-export.json").read_text(encoding="utf-8")
@@ -136,9 +142,9 @@ def test_file_that_left_its_folder_finds_its_way_by_its_manifest(
     (other / "mine.json").write_text(renamed[0], encoding="utf-8")
     (other / "instances.json").write_text(renamed[1], encoding="utf-8")
     with pytest.raises(AskmaskError, match="Keep the names that the export gave"):
-        call("import", project, other / "instances.json", "--format", "coco")
+        call("import", asked, other / "instances.json", "--format", "coco")
     told = call(
-        "import", project, other / "instances.json", "--format", "coco",
+        "import", asked, other / "instances.json", "--format", "coco",
         "--manifest", other / "mine.json",
     )  # fmt: skip
     assert "Kept 2 answers of 2" in told
@@ -155,52 +161,48 @@ def test_export_of_another_project_is_refused(project: Path, tmp_path: Path) -> 
     assert "Kept 0 answers" in call("import", project, out, "--format", "png", "--manifest", path)
 
 
-def test_images_kept_apart_are_passed_over_if_that_is_said(project: Path, tmp_path: Path) -> None:
-    call("train", project)
+def test_images_kept_apart_are_passed_over_if_that_is_said(asked: Path, tmp_path: Path) -> None:
     out = tmp_path / "predictions"
-    call("export", project, out, "--what", "predictions", "--format", "png")
+    call("export", asked, out, "--what", "predictions", "--format", "png")
     (out / "predictions").rename(out / "painted")
-    told = call("import", project, out / "painted", "--format", "png", "--skip-kept-apart")
+    told = call("import", asked, out / "painted", "--format", "png", "--skip-kept-apart")
     assert re.search(r"Passed over: \d+ images kept for \w+, \d+ images kept for", told)
 
 
 def test_corrected_label_is_kept_though_the_region_was_answered(
-    project: Path, tmp_path: Path
+    asked: Path, tmp_path: Path
 ) -> None:
-    asked(project)
     out = tmp_path / "out"
-    call("export", project, out, "--format", "png")
+    call("export", asked, out, "--format", "png")
     (out / "predictions").rename(out / "painted")
-    call("import", project, out / "painted", "--format", "png")
+    call("import", asked, out / "painted", "--format", "png")
     one = next((out / "painted").glob("*.png"))
     with Image.open(one) as picture:
         values = np.array(picture)
     values[0, 0] = 1 - min(int(values[0, 0]), 1)
     Image.fromarray(values).save(one)
-    assert "Kept 1 answers of 2" in call("import", project, out / "painted", "--format", "png")
+    assert "Kept 1 answers of 2" in call("import", asked, out / "painted", "--format", "png")
 
 
-def test_file_with_one_bad_item_leaves_everything_as_it_was(project: Path, tmp_path: Path) -> None:
-    asked(project)
+def test_file_with_one_bad_item_leaves_everything_as_it_was(asked: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    call("export", project, out, "--format", "coco")
+    call("export", asked, out, "--format", "coco")
     path = out / "annotations.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["annotations"].append({"image_id": 99, "category_id": 1, "segmentation": [[0] * 6]})
     path.write_text(json.dumps(content), encoding="utf-8")
-    before = answers_of(project)
+    before = answers_of(asked)
     with pytest.raises(AskmaskError, match="got 99"):
-        call("import", project, out, "--format", "coco")
-    assert answers_of(project) == before
+        call("import", asked, out, "--format", "coco")
+    assert answers_of(asked) == before
 
 
 def test_import_that_stops_half_way_keeps_nothing(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked(project)
     out = tmp_path / "out"
-    call("export", project, out, "--format", "nnunet")
-    before = answers_of(project)
+    call("export", asked, out, "--format", "nnunet")
+    before = answers_of(asked)
     write, written = answers.write_answer, []
 
     def write_one(*values: Any, **named: Any) -> Any:
@@ -210,11 +212,11 @@ def test_import_that_stops_half_way_keeps_nothing(
         return write(*values, **named)
 
     monkeypatch.setattr(answers, "write_answer", write_one)
-    with Project.open(project) as opened, pytest.raises(KeyboardInterrupt):
+    with Project.open(asked) as opened, pytest.raises(KeyboardInterrupt):
         import_answers(opened, out, format_name="nnunet")
     monkeypatch.undo()
-    assert answers_of(project) == before
-    assert "Kept 2 answers of 2" in call("import", project, out, "--format", "nnunet")
+    assert answers_of(asked) == before
+    assert "Kept 2 answers of 2" in call("import", asked, out, "--format", "nnunet")
 
 
 KILLED_IMPORT = """
@@ -234,16 +236,15 @@ with Project.open(Path(sys.argv[1])) as project:
 
 
 def test_import_that_is_killed_keeps_nothing_and_may_be_repeated(
-    project: Path, tmp_path: Path
+    asked: Path, tmp_path: Path
 ) -> None:
-    asked(project)
     out = tmp_path / "out"
-    call("export", project, out, "--format", "nnunet")
-    before = answers_of(project)
-    command = [sys.executable, "-c", KILLED_IMPORT, str(project), str(out)]
+    call("export", asked, out, "--format", "nnunet")
+    before = answers_of(asked)
+    command = [sys.executable, "-c", KILLED_IMPORT, str(asked), str(out)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert answers_of(project) == before
-    assert "Kept 2 answers of 2" in call("import", project, out, "--format", "nnunet")
+    assert answers_of(asked) == before
+    assert "Kept 2 answers of 2" in call("import", asked, out, "--format", "nnunet")
 
 
 def test_export_goes_on_where_a_killed_one_left_a_part(project: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
-"""The programs of ``examples/python``, run as a person runs them, one upon the other's project."""
+"""The programs of ``examples/python``, run one upon the other's project."""
 
-import os
-import subprocess
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from askmask.config import Config, dump_config
 from discs import draw_discs
 
 FOLDER = Path(__file__).parent.parent / "examples" / "python"
+Run = Callable[..., list[str]]
 PROGRAMS = sorted(FOLDER.glob("*.py"))
 
 PAINTER = """
@@ -41,15 +41,18 @@ def config(folder: Path, disc_config: Callable[..., Config]) -> Path:
     return path
 
 
-def run(program: str, *words: object) -> list[str]:
-    """Run a program in a process of its own; return the lines that it printed."""
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / program), *map(str, words)],
-        capture_output=True, text=True, check=False, timeout=300,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a program as Python does, in this process; return the lines that it printed."""
+    monkeypatch.syspath_prepend(FOLDER)
+
+    def run_program(program: str, *words: object) -> list[str]:
+        monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
+        capsys.readouterr()
+        runpy.run_path(str(FOLDER / program), run_name="__main__")
+        return capsys.readouterr().out.splitlines()
+
+    return run_program
 
 
 def test_there_are_five_programs() -> None:
@@ -66,7 +69,7 @@ def test_program_is_short_and_knows_public_names_only(path: Path) -> None:
     assert "askmask." not in text
 
 
-def test_network_and_prediction_of_a_folder(folder: Path, config: Path) -> None:
+def test_network_and_prediction_of_a_folder(run: Run, folder: Path, config: Path) -> None:
     printed = run("own_network.py", config, folder / "network")
     assert [line.split(":")[0] for line in printed] == ["round 0", "round 1"]
     (folder / "new").mkdir()
@@ -79,7 +82,7 @@ def test_network_and_prediction_of_a_folder(folder: Path, config: Path) -> None:
     assert set(np.unique(mask)) <= {0, 1}
 
 
-def test_score_and_another_annotation_tool(folder: Path, config: Path) -> None:
+def test_score_and_another_annotation_tool(run: Run, folder: Path, config: Path) -> None:
     printed = run("own_score.py", config, folder / "score")
     assert len(printed) == 3
     assert all(line.startswith("Region(") for line in printed)
@@ -93,7 +96,7 @@ def test_score_and_another_annotation_tool(folder: Path, config: Path) -> None:
     ]
 
 
-def test_source(folder: Path, config: Path) -> None:
+def test_source(run: Run, folder: Path, config: Path) -> None:
     (folder / "arrays").mkdir()
     for number in range(6):
         image, mask = draw_discs(number)

@@ -166,9 +166,9 @@ def test_progress_of_a_trial_that_has_not_started_is_empty(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("round", "phase"),
     [
-        (0, "train"),
         (1, "ask"),
-        (2, "evaluate"),
+        pytest.param(0, "train", marks=pytest.mark.slow),
+        pytest.param(2, "evaluate", marks=pytest.mark.slow),
         pytest.param(0, "evaluate", marks=pytest.mark.slow),
         pytest.param(1, "train", marks=pytest.mark.slow),
         pytest.param(2, "train", marks=pytest.mark.slow),

@@ -33,7 +33,7 @@ def blobs(seed: int, side: int) -> np.ndarray:
     return ndimage.gaussian_filter(noise, 3) > 0
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=100)
 @given(rasters, tolerances)
 def test_simplified_polygons_are_valid(pixels: np.ndarray, tolerance: float) -> None:
     for polygon in trace(pixels):
@@ -51,7 +51,7 @@ def test_simplified_polygons_of_smooth_shapes_are_valid(tolerance: float) -> Non
         assert found.is_valid, explain_validity(found)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(rasters, tolerances)
 def test_no_dropped_corner_is_farther_away_than_the_tolerance(
     pixels: np.ndarray, tolerance: float
