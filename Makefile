@@ -1,5 +1,6 @@
 # make demo   set up, run the benchmark on drawn tissue, leave demo/report.html
 # make test   set up, run the tests
+# make docs   set up, build the documentation as a site: docs/_build/html/index.html
 # make bench  set up, run the benchmarks at small sizes
 # make check  format, lint, types, layers, the page's scripts (what CI runs; needs node and npm)
 
@@ -8,7 +9,7 @@ BIN := .venv/bin
 # A plain newer torch pulls gigabytes of CUDA packages; set CONSTRAINTS= on a GPU machine.
 CONSTRAINTS ?= -c constraints-cpu.txt
 
-.PHONY: demo test test-all bench check check-page clean
+.PHONY: demo test test-all docs bench check check-page clean
 
 QUERY := demo/run/trials/predictive_entropy-region-seed0/gallery
 # A file of tests stays in one process, since its tests share servers and trained projects.
@@ -33,7 +34,10 @@ test: .venv/.installed
 	$(PYTEST) -m "not slow and not gpu and not network"
 
 test-all: .venv/.installed
-	$(PYTEST) -m "not gpu and not network"
+	$(PYTEST) --hypothesis-profile thorough -m "not gpu and not network"
+
+docs: .venv/.installed
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/_build/html
 
 bench: .venv/.installed
 	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script --small --turns 1; done
