@@ -117,13 +117,13 @@ class Hand:
         return drawn
 
 
-class Worker(threading.Thread):
+class Scripted(threading.Thread):
     """The scripted person, who never hurries and never rests."""
 
-    def __init__(self, client: Client, hand: Hand, think: float, started: float) -> None:
+    def __init__(self, client: Client, hand: Hand, think: float, began: float) -> None:
         super().__init__(daemon=True)
         self._client, self._hand, self._think = client, hand, think
-        self._started = started
+        self._began = began
         self.until = threading.Event()
         self.turns: list[Turn] = []
 
@@ -167,7 +167,7 @@ class Worker(threading.Thread):
         return None, turn
 
     def _now(self) -> float:
-        return time.monotonic() - self._started
+        return time.monotonic() - self._began
 
 
 def run(options: argparse.Namespace) -> None:
@@ -188,7 +188,7 @@ def run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     with serving(root) as server, Project.open(root) as project:
         hand = Hand(source, options.jitter)
-        person = Worker(Client("Scripted", server.port), hand, options.think, started)
+        person = Scripted(Client("Scripted", server.port), hand, options.think, started)
         person.start()
         while time.monotonic() - started < 60 * options.minutes:
             note_model(session, project, out, time.monotonic() - started)

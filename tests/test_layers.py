@@ -49,6 +49,7 @@ NO_TORCH = (
     "formats.by_name",
     "loop.oracle",
     "loop.project",
+    "loop.stream.first",
     "records",
     "runtime.executors",
     "seeds",

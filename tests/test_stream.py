@@ -15,6 +15,7 @@ from askmask.errors import AskmaskError
 from askmask.loop.ask import asking_by, propose
 from askmask.loop.loop import Loop
 from askmask.loop.project import START, Project
+from askmask.loop.stream.first import ask_first
 from askmask.loop.stream.look import Look
 from askmask.loop.stream.portion import ask, choose_anew, choose_more, cold_strategy
 from askmask.loop.stream.seen_places import SeenPlaces
@@ -22,8 +23,9 @@ from askmask.query.regions import places_of
 from askmask.query.strategies import ScoredImage, Turn
 from askmask.query.strategies.typical import typical_and_apart
 from askmask.records import Query, QueryItem, Region
+from askmask.serve.worker import Worker
 from askmask.store.work_records import ItemState
-from at_work import open_items
+from at_work import open_items, work
 
 Build = Callable[..., Config]
 
@@ -125,6 +127,26 @@ def test_cold_start_goes_by_features_only_where_the_network_has_learned_some(
 
     assert cold_strategy(cold.config) == "random"
     assert cold_strategy(learned) == "typical_apart"
+
+
+def test_very_first_regions_lie_in_different_images_and_give_way_to_chosen_ones(
+    cold: Project,
+) -> None:
+    query = ask_first(cold)
+
+    assert query is not None
+    assert len({item.region.image_id for item in query.items}) == len(query.items) == 4
+    assert ask_first(cold) is None
+    opened = cold.store.worklist.lease_next("Ada")
+    work(Worker(cold))
+    left = {(item.round, item.item.rank) for item in open_items(cold) if item.round == 1}
+    assert opened is not None
+    assert (1, opened.item.rank) in left
+    assert len(open_items(cold)) > 4
+
+
+def test_nothing_is_asked_first_where_something_is_trained(trained: Project) -> None:
+    assert ask_first(trained) is None
 
 
 def test_asking_anew_replaces_what_nobody_opened_and_keeps_what_comes_again(

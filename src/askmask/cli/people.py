@@ -100,6 +100,9 @@ def work(
         Project.open(project) as opened,
         only_worker(project, patience_seconds=patience),
     ):
+        from askmask.loop.stream.first import ask_first
+
+        ask_first(opened)  # there is something to do while torch is loaded
         from askmask.serve.worker import Worker  # loads torch, which is in vain without the right
 
         if not until_eof:

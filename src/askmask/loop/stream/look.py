@@ -17,6 +17,7 @@ from askmask.errors import AskmaskError
 from askmask.loop.ask import PoolScores
 from askmask.loop.project import START, Project
 from askmask.loop.round_model import RoundModel, kept_features
+from askmask.loop.stream.order import drawn_order
 from askmask.loop.stream.seen_places import SeenPlaces
 from askmask.progress import Progress, silent
 from askmask.query.regions import Rule
@@ -25,7 +26,6 @@ from askmask.query.strategies import ScoredImage, strategy_turn
 from askmask.records import QueryItem, Region, Unit
 from askmask.sampling.predictors import MonteCarloDropout
 from askmask.sampling.region_features import pooled, region_features
-from askmask.seeds import derive_key
 from askmask.store.work_records import WorkItem
 
 MAP_BYTES: Final = 64 * 2**20
@@ -83,7 +83,7 @@ class Look:
                 "nothing is trained yet."
             )
         self._pool = PoolScores(self.project, round, model, silent)
-        self._order = _drawn_order(project, round, seen_before)
+        self._order = drawn_order(project, round, seen_before)
         if model.round == START:
             self._order = self._order[:COLD_IMAGES]
         self._images: list[_Seen] = []
@@ -239,20 +239,6 @@ class _Embedded:
         if not keys:
             return np.zeros((0, 0), np.float32)
         return np.stack([vectors[key] for key in keys])
-
-
-def _drawn_order(project: Project, round: int, seen_before: Collection[str]) -> tuple[str, ...]:
-    """Images of the pool in a drawn order that spreads over their groups, unseen ones first."""
-    groups: dict[str | None, list[str]] = defaultdict(list)
-    for image_id in project.pool_ids:
-        groups[project.images[image_id].group].append(image_id)
-    places: dict[str, tuple[float, int]] = {}
-    for members in groups.values():
-        keys = {name: derive_key(project.config.seed, "look", round, name) for name in members}
-        for number, name in enumerate(sorted(members, key=keys.__getitem__)):
-            places[name] = ((number + 0.5) / len(members), keys[name])
-    known = frozenset(seen_before)
-    return tuple(sorted(places, key=lambda name: (name in known, places[name])))
 
 
 def _by_number(config: Config) -> Config:
