@@ -12,7 +12,9 @@ from askmask.config import Config
 from askmask.data.prepared import DatasetWriter
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
-from askmask.records import ClassMap, ImageInfo
+from askmask.records import ClassMap, ImageInfo, Region
+from askmask.store.store import Store
+from askmask.store.work_records import ItemState
 from discs import draw_discs
 from people import Person, start_people
 from server_processes import (
@@ -79,6 +81,7 @@ def kill_at_random(root: Path, kills: int, *, seed: int, longest: float) -> dict
             for person in people:
                 person.join(timeout=150)
     assert assert_everything_is_kept_once(root, people) >= kills
+    assert_nothing_is_asked_twice(root)
     assert_sound(root / "askmask.db")
     return killed
 
@@ -94,6 +97,19 @@ def kill(server: Server, victim: str, root: Path) -> None:
         server.kill_both()
         assert_sound_as_it_lies(root, root.parent / "copy")
     server.start()
+
+
+def assert_nothing_is_asked_twice(root: Path) -> None:
+    """Look for regions that share a pixel among all that were not withdrawn, round by round."""
+    with Store(root / "askmask.db") as store:
+        items = store.worklist.items()
+    standing = [i.item.region for i in items if i.state is not ItemState.WITHDRAWN]
+    assert len({i.round for i in items}) > 1
+    by_image: dict[str, list[Region]] = {}
+    for region in standing:
+        others = by_image.setdefault(region.image_id, [])
+        assert not any(region.overlaps(other) for other in others), region
+        others.append(region)
 
 
 def acknowledged(people: list[Person]) -> int:

@@ -199,7 +199,7 @@ def test_help_login_and_waiting_are_readable_named_and_not_cut_off(
             polling=POLL_MS,
         )
     expect(page.locator("#waiting")).to_contain_text("Every asked region is answered")
-    expect(page.locator("#progress-text")).to_have_text("Round 1: 8 of 8")
+    expect(page.locator("#progress-text")).to_have_text("8 answered, 0 ready")
     ada.wait_until_saved()
     for name in ("accept", "unsure", "artefact", "skip", "reset", "undo"):
         expect(page.locator(f"#{name}")).to_be_disabled()

@@ -64,10 +64,6 @@ export class Items extends EventTarget {
     const index = item ? this.list.findIndex((other) => keyOf(other) === keyOf(item)) : -1;
     return [...this.list.slice(index + 1), ...this.list.slice(0, Math.max(0, index))];
   }
-
-  get newestRound() {
-    return this.rounds.at(-1) ?? null;
-  }
 }
 
 /** One word for the state of an item, and what it is called for people. */

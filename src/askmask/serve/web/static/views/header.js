@@ -27,20 +27,19 @@ export class Header {
     this.saved();
   }
 
+  /** Regions come in small portions, so a round says little: what is done, and what is ready. */
   progress() {
     const { items, outbox } = this.app;
-    const round = items.newestRound;
-    byId("progress-text").textContent = round ? "" : "nothing asked yet";
-    if (!round) return;
-    const held = items.list.filter((item) => item.round === round.round && item.state === "open" && outbox.holds(item)).length;
-    const total = round.asked - round.withdrawn;
-    const done = total - round.open + held;
-    byId("progress-text").textContent = `Round ${round.round}: ${done} of ${total}`;
-    byId("progress-text").title = budgetText(this.app.project.budget);
+    const count = (...states) => items.rounds.reduce((sum, row) => sum + states.reduce((n, state) => n + row[state], 0), 0);
+    const held = items.list.filter((item) => item.state === "open" && outbox.holds(item)).length;
+    const done = count("labels", "unsure", "artefact") + held;
+    const ready = count("open") - held;
+    byId("progress-text").textContent = done + ready > 0 ? `${done} answered, ${ready} ready` : "nothing asked yet";
+    byId("progress-text").title = "Regions that are ready to be labelled. There are always some, until every pixel is asked.";
     const bar = byId("progress-bar");
-    bar.setAttribute("aria-valuemax", String(total));
+    bar.setAttribute("aria-valuemax", String(done + ready));
     bar.setAttribute("aria-valuenow", String(done));
-    /** @type {HTMLElement} */ (bar.firstElementChild).style.width = `${total ? (100 * done) / total : 0}%`;
+    /** @type {HTMLElement} */ (bar.firstElementChild).style.width = `${done + ready ? (100 * done) / (done + ready) : 0}%`;
   }
 
   saved() {
@@ -73,12 +72,6 @@ export class Header {
     const part = worker.total > 0 && worker.state === "training" ? ` ${Math.floor((100 * worker.done) / worker.total)} %` : "";
     byId("worker-state").textContent = `model: ${worker.state}${part}`;
   }
-}
-
-function budgetText({ regions, pixels, images }) {
-  if (regions) return `Budget of a round: ${regions} regions`;
-  if (images) return `Budget of a round: ${images} images`;
-  return pixels ? `Budget of a round: ${pixels.toLocaleString("en")} pixels` : "";
 }
 
 function saveFile(entries) {
