@@ -148,9 +148,17 @@ class Scripted(threading.Thread):
                 "base": None,
             }
             path = f"/items/{item['round']}/{item['rank']}/answers"
+            turn.number = self._send(path, body)
+            turn.answered = self._now()
+
+    def _send(self, path: str, body: dict[str, Any]) -> int:
+        """Send an answer until it is acknowledged, as the page does; return its number."""
+        while True:
             status, reply = self._client.ask("POST", path, body)
-            assert status == 201, (status, reply)
-            turn.number, turn.answered = reply["answer"]["number"], self._now()
+            if status in {200, 201}:
+                return int(reply["answer"]["number"])
+            assert status in {0, 503}, (status, reply)
+            time.sleep(LOOK_SECONDS)
 
     def _next(self, after: object) -> tuple[dict[str, Any] | None, Turn]:
         turn = Turn(self._now(), float("nan"))

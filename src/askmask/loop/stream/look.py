@@ -152,9 +152,10 @@ class Look:
 
         return self._strategy.choose(read(), turn)
 
-    def asked(self, item: WorkItem) -> bool:
-        """Whether it was this look that asked a region: no older one has such a round."""
-        return item.round >= self.round
+    def would_say(self, item: WorkItem) -> bool:
+        """Whether the same model asked a region by the same strategy, in this look or before."""
+        by = self.project.config.query.acquisition
+        return (item.model, item.acquisition) == (self.model.name, by)
 
     def counts(self, items: Sequence[QueryItem]) -> ScoreCounts | None:
         """Histograms of the scores seen so far, and of those of some items."""

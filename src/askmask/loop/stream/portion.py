@@ -41,11 +41,11 @@ class Portion:
     is_anew: bool
 
     def new_items(self) -> tuple[QueryItem, ...]:
-        """Those that are not open already, asked by the same look."""
+        """Those that are not open already, asked by the same model and strategy."""
         if not self.is_anew:
             return self.items
         fresh = self.look.project.store.worklist.fresh_items()
-        known = {item.item.region for item in fresh if self.look.asked(item)}
+        known = {item.item.region for item in fresh if self.look.would_say(item)}
         return tuple(item for item in self.items if item.region not in known)
 
 
@@ -65,7 +65,7 @@ def choose_anew(look: Look, count: int) -> Portion | None:
 def ask(portion: Portion, pieces: Mapping[Region, DrawnPiece] | None = None) -> Query | None:
     """Ask a portion; in one transaction it is there whole, with what is shown of it, or not at all.
 
-    A fresh region that its look asked before and would ask again stays as it is; other fresh ones
+    A fresh region that its model asked before and would ask again stays as it is; other fresh ones
     are withdrawn if the portion is anew. What anybody opened or answered stays in any case, and
     what is new of the portion is left out where it overlaps it, also if that came meanwhile.
 
@@ -87,7 +87,7 @@ def ask(portion: Portion, pieces: Mapping[Region, DrawnPiece] | None = None) -> 
         beside = store.worklist.fresh_items()
         if portion.is_anew:
             chosen = {item.region for item in portion.items}
-            beside = tuple(i for i in beside if look.asked(i) and i.item.region in chosen)
+            beside = tuple(i for i in beside if look.would_say(i) and i.item.region in chosen)
             keep = {(item.round, item.item.rank) for item in beside}
             store.worklist.withdraw_fresh(BY_WORKER, keep)
             store.worklist.forget_pieces(FORGET_SECONDS)
