@@ -1,7 +1,7 @@
 """Options of every command that reads images and masks, and what they say together."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -11,7 +11,9 @@ from askmask.data.prepare.class_file import read_classes
 from askmask.data.prepare.folder import PrepareOptions
 from askmask.data.prepare.mask_options import WITHOUT_VALUES, MaskOptions
 from askmask.data.ranges import PERCENTILES, Percentiles, RangeChoice, RangeRule
+from askmask.data.slides.preparing import SlideOptions
 from askmask.errors import ConfigError
+from askmask.loop.begin.create import Slides
 
 MaskKindName = Annotated[
     str,
@@ -235,3 +237,56 @@ def painted_options(
         ignore_colour=ignore_colour,
         reading=files,
     )
+
+
+_SLIDES: Final = "Slides"
+
+SlidePaths = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Slides or folders of slides, read in parts; give it several times for several.",
+        rich_help_panel=_SLIDES,
+    ),
+]
+OwnMpp = Annotated[
+    float | None,
+    typer.Option(
+        help="Micrometres per pixel of the slides that do not say it.",
+        rich_help_panel=_SLIDES,
+    ),
+]
+TissueName = Annotated[
+    Literal["otsu", "none"] | None,
+    typer.Option(
+        help="How tissue is found (otsu, the default), or none: all of a slide may be asked.",
+        rich_help_panel=_SLIDES,
+    ),
+]
+
+
+def slide_choice(
+    paths: list[Path],
+    mpp: float | None,
+    tissue: Literal["otsu", "none"] | None,
+    options: PrepareOptions,
+    masks: Path | None,
+) -> Slides:
+    """What was said of slides.
+
+    Raises
+    ------
+    ConfigError
+        If classes have no names, or options of plain images were given.
+    """
+    if masks is not None or options != PrepareOptions(classes=options.classes):
+        raise ConfigError(
+            "expected of slides only --classes, --mpp and --tissue, got options of plain images "
+            "and masks. Leave those out; labels of slides come by the page or by askmask import."
+        )
+    if options.classes is None:
+        raise ConfigError(
+            "expected the names of the classes, got none. Give them in the order of their indices, "
+            "the background first: --classes background,gland"
+        )
+    names = tuple(options.classes)
+    return Slides(paths, SlideOptions(names, own_mpp=mpp, tissue=tissue or "otsu"))

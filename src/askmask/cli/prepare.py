@@ -28,6 +28,7 @@ from askmask.data.prepare import glas
 from askmask.data.prepare.download import ProgressCallback
 from askmask.data.prepare.folder import prepare_folder
 from askmask.data.prepare.writing import PrepareSummary
+from askmask.data.slides.slide_set import FIELD_SIDE, SlideSet
 from askmask.errors import ConfigError
 
 app = typer.Typer(
@@ -166,3 +167,18 @@ def range_words(summary: PrepareSummary) -> str:
         if rule is not None
         else "as stored"
     )
+
+
+def print_slides(made: SlideSet) -> None:
+    """Print what the slides of a new project came to."""
+    fields = sum(len(slide.fields) for slide in made.slides)
+    console.print(
+        f"Slides at {made.mpp:g} micrometres per pixel: {len(made.slides)}, cut into fields of "
+        f"about {FIELD_SIDE} x {FIELD_SIDE} pixels: {fields}"
+    )
+    for slide in made.slides:
+        finer = f", scanned at {slide.mpp:g}" if slide.mpp != made.mpp else ""
+        console.print(
+            f"  {slide.id}: {slide.height} x {slide.width} pixels{finer}; tissue "
+            f"{slide.tissue_share:.1%}, fields {len(slide.fields)}"
+        )

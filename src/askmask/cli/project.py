@@ -19,23 +19,28 @@ from askmask.cli.file_options import (
     MaskSuffix,
     OrientationName,
     OverlapsName,
+    OwnMpp,
+    SlidePaths,
     Threshold,
+    TissueName,
     ValueRange,
     WhiteIsZeroName,
     folder_options,
     painted_options,
     reading,
+    slide_choice,
 )
 from askmask.cli.output import print_json, progress_bars
-from askmask.cli.prepare import counting, print_summary
+from askmask.cli.prepare import counting, print_slides, print_summary
 from askmask.cli.screen import Clock, command
 from askmask.config import load_written_config
 from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
+from askmask.data.slides.slide_set import read_slide_set
 from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import MASK_SUFFIX, read_answers, write_query
 from askmask.loop.alone import alone
-from askmask.loop.begin.create import ImageFolders, create_project
+from askmask.loop.begin.create import SLIDES_FOLDER, ImageFolders, Slides, create_project
 from askmask.loop.project import CONFIG_NAME, Project
 from askmask.records import UNLABELLED, Answer, Query
 
@@ -60,8 +65,11 @@ def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
     orientation: OrientationName = None,
     channels: Channels = None,
     value_range: ValueRange = None,
+    slides: SlidePaths = None,
+    mpp: OwnMpp = None,
+    tissue: TissueName = None,
 ) -> None:
-    """Make a project from images or a prepared data set, and take in the masks that are known."""
+    """Make a project from images, slides or a prepared data set, and take in known masks."""
     clock = Clock()
     options = folder_options(
         kind=kind,
@@ -73,6 +81,15 @@ def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
         value_range=value_range,
         files=reading(orientation, channels, white_is_zero),
     )
+    if slides is not None:
+        given = slide_choice(slides, mpp, tissue, options, masks)
+        init_project(project, dataset, overrides or [], folders=given, source=source, clock=clock)
+        return
+    if mpp is not None or tissue is not None:
+        raise ConfigError(
+            "expected --slides SLIDES with --mpp and --tissue, got none: they say how slides are "
+            "read. Give the slides, or leave them out."
+        )
     if images is None and (masks is not None or options != PrepareOptions()):
         raise ConfigError(
             "options of images and masks were given without --images: a prepared data set is read "
@@ -226,7 +243,7 @@ def init_project(
     dataset: Path | None,
     overrides: list[str],
     *,
-    folders: ImageFolders | None = None,
+    folders: ImageFolders | Slides | None = None,
     source: str | None = None,
     clock: Clock | None = None,
 ) -> None:
@@ -243,6 +260,8 @@ def init_project(
             lap=clock.lap,
             on_prepared=lambda summary: print_summary(summary, shown_as=root / "dataset"),
         )
+    if isinstance(folders, Slides):
+        print_slides(read_slide_set(root / SLIDES_FOLDER))
     for note in begun.notes:
         console.print(note)
     console.say(

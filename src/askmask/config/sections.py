@@ -27,8 +27,10 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Where the images are and how they are divided.
 
-    `path` is a prepared data set. With `source`, ``"package.module:factory"``, images come from
-    what that factory makes of `path`, if it is set, and of `options` as keywords.
+    `path` is a prepared data set, or a set of slides; `mpp` is the resolution that slides are
+    looked at in, micrometres per pixel, and stays as it is when the project is made. With
+    `source`, ``"package.module:factory"``, images come from what that factory makes of `path`, if
+    it is set, and of `options` as keywords.
 
     `start` and `validation` are ``"dataset"`` (the roles that the prepared data set fixes) or a
     number of images drawn from the training split, stratified by group; the start set is drawn
@@ -39,6 +41,7 @@ class DataConfig(_Section):
     """
 
     path: Path | None = None
+    mpp: float | None = Field(None, gt=0, le=1000)
     source: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # Any: each source has its own
     start: Literal["dataset", "all", "none"] | int = "dataset"
@@ -206,11 +209,16 @@ class ImageConfig(_Section):
 
 
 class QueryConfig(_Section):
-    """What is asked in a round. `options` go to the strategy, which names the ones it knows."""
+    """What is asked in a round. `options` go to the strategy, which names the ones it knows.
+
+    `most_per_group`: at most so many items of a query lie in one group of images (of slides: in
+    one slide), for strategies that ask the best-scored places; null for no limit.
+    """
 
     acquisition: str = "predictive_entropy"
     options: dict[str, Any] = Field(default_factory=dict)  # each strategy has its own
     unit: Unit = Unit.REGION
+    most_per_group: int | None = Field(None, ge=1)
     region: RegionConfig = RegionConfig()
     image: ImageConfig = ImageConfig()
 

@@ -1,7 +1,10 @@
-"""The source of images that a config names: a prepared data set, or somebody else's."""
+"""The source of images that a config names: a prepared data set, slides, or somebody else's."""
+
+from pathlib import Path
 
 from askmask.config import DataConfig
 from askmask.data.prepared import PreparedSource
+from askmask.data.slides.slide_set import is_slide_set
 from askmask.data.source import Source
 from askmask.errors import ConfigError
 from askmask.parts import call_factory
@@ -14,7 +17,7 @@ def open_source(config: DataConfig) -> Source:
     ----------
     config : DataConfig
         With `source`, the factory that it names is called: with `path` first, if it is set, and
-        `options` as keywords. Without, `path` is a prepared data set.
+        `options` as keywords. Without, `path` is a prepared data set or a set of slides.
 
     Returns
     -------
@@ -23,14 +26,22 @@ def open_source(config: DataConfig) -> Source:
     Raises
     ------
     SourceError
-        If `path` is no prepared data set.
+        If `path` is neither.
     UnknownName
         If there is no such factory.
     ConfigError
-        If the factory does not take these options, or what it makes is no `Source`.
+        If `mpp` is not that of the slides, or there are none; if the factory does not take these
+        options, or what it makes is no `Source`.
     """
     if config.source is None:
         assert config.path is not None, "the config sees to it"
+        if is_slide_set(config.path):
+            return _slides(config.path, config.mpp)
+        if config.mpp is not None:
+            raise ConfigError(
+                f"expected slides in {str(config.path)!r}, because data.mpp={config.mpp:g} is set, "
+                "found none. Only slides have a resolution to work at: leave data.mpp out."
+            )
         return PreparedSource(config.path)
     given = () if config.path is None else (config.path,)
     made = call_factory(config.source, "a source of images", *given, options=config.options)
@@ -41,6 +52,19 @@ def open_source(config: DataConfig) -> Source:
             f"{type(made).__name__} without {', '.join(missing)}. See askmask.Source."
         )
     return made
+
+
+def _slides(path: Path, mpp: float | None) -> Source:
+    from askmask.data.slides.slide_source import SlideSource  # loads tifffile
+
+    source = SlideSource(path)
+    if mpp is not None and mpp != source.mpp:
+        raise ConfigError(
+            f"expected data.mpp={source.mpp:g}, at which the slides in {str(path)!r} were cut into "
+            f"fields, got {mpp:g}. Regions and labels lie in those pixels: make another project "
+            "for another resolution."
+        )
+    return source
 
 
 _MEMBERS = ("classes", "images", "read_image", "read_mask")

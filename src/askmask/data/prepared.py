@@ -251,7 +251,7 @@ class DatasetWriter:
         """
         if self._folder is None:
             raise SourceError("expected add() inside the writer's `with` block.")
-        _check_id(info.image_id)
+        check_id(info.image_id)
         if info.image_id in self._entries:
             raise SourceError(f"image {info.image_id!r} was added twice. Rename one of them.")
         check_item(self._classes, info, image, mask)
@@ -332,7 +332,14 @@ def _check_size(entry: Entry, name: str, size: tuple[int, ...]) -> None:
         )
 
 
-def _check_id(image_id: str) -> None:
+def check_id(image_id: str) -> None:
+    """Check that an image's id can name a file on every system.
+
+    Raises
+    ------
+    SourceError
+        If it cannot.
+    """
     parts = image_id.split("/")
     if any(part in ("", ".", "..") for part in parts) or any(
         c in _FORBIDDEN or not c.isprintable() for c in image_id

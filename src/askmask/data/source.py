@@ -47,6 +47,15 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Closable(Protocol):
+    """A source that holds files open between two reads."""
+
+    def close(self) -> None:
+        """Close what is open; a later read opens it again."""
+        ...
+
+
 class MemorySource:
     """Images and masks held in memory: for library users with arrays at hand, and for tests.
 

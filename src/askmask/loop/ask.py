@@ -7,7 +7,7 @@ choice. Nothing here writes to the store.
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Float32, Float64, Int
 
 from askmask.config import Config, with_overrides
+from askmask.data.larger_images import askable_pixels, read_around
 from askmask.errors import AskmaskError, ConfigError, NothingToAsk, ShapeError, SourceError
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
@@ -106,6 +107,7 @@ def propose(
         If the strategy needs a model and the round before has none.
     """
     strategy, turn = strategy_turn(project.config, round)
+    turn = replace(turn, groups=groups_of(project))
     pool = PoolScores(project, round, model, report)
     kept: list[ImageUtilities] = []
 
@@ -125,6 +127,11 @@ def propose(
     return Proposal(items, tuple(kept), pool.tally.counts(items))
 
 
+def groups_of(project: Project) -> dict[str, str | None]:
+    """Group of every image, by id."""
+    return {image_id: info.group for image_id, info in project.images.items()}
+
+
 def is_cold(project: Project) -> bool:
     """Whether nothing is labelled and nothing was trained: the first query is to be asked cold."""
     return project.newest_training() is None and not project.store.labelled_pixels()
@@ -138,11 +145,15 @@ def cold_start(config: Config) -> str:
 def asking_by(project: Project, acquisition: str) -> Project:
     """Return the same open project, asking by another strategy than its config's.
 
-    The options of the config's strategy are not for that one.
+    The options of the config's strategy are not for that one, nor is its limit per group.
     """
     if acquisition == project.config.query.acquisition:
         return project
-    others = {"query.acquisition": acquisition, "query.options": {}}
+    others: dict[str, object] = {
+        "query.acquisition": acquisition,
+        "query.options": {},
+        "query.most_per_group": None,
+    }
     return project.with_config(with_overrides(project.config, others))
 
 
@@ -152,7 +163,8 @@ def nothing_to_ask(project: Project, round: int) -> AskmaskError:
     costs: list[int] = []
     for image_id in project.pool_ids:
         available = ~project.store.asked(image_id)
-        new_pixels = places_of(image_id, available, rule).new_pixels
+        askable = askable_pixels(project.source, image_id)
+        new_pixels = places_of(image_id, available, rule, askable).new_pixels
         costs += new_pixels[new_pixels > 0].tolist()
     if costs and rule.budget_pixels is not None:
         key = f"query.{project.config.query.unit.value}.budget_pixels"
@@ -228,14 +240,16 @@ class PoolScores:
     def score(
         self, image_id: str, available: Bool[np.ndarray, "H W"]
     ) -> tuple[ScoredImage, Float32[np.ndarray, "K H W"]] | None:
-        """One image and its score maps; None if no pixel is available and nobody wants to see it.
+        """One image and its score maps; None if no place is left and nobody wants to see it.
 
         `available` are the pixels that may be asked. Not modified.
         """
-        if not available.any() and not self._strategy.sees_labelled:
+        askable = askable_pixels(self._project.source, image_id)
+        places = places_of(image_id, available, self._turn.rule, askable)
+        is_open = bool(places.new_pixels.any())
+        if not is_open and not self._strategy.sees_labelled:
             return None
-        maps = self.maps(image_id) if available.any() else self._no_maps(available.shape)
-        places = places_of(image_id, available, self._turn.rule)
+        maps = self.maps(image_id) if is_open else self._no_maps(available.shape)
         utilities = self._utilities(places, maps)
         return ScoredImage(places, utilities, partial(self._embed, image_id)), maps
 
@@ -246,9 +260,11 @@ class PoolScores:
 
     def maps(self, image_id: str) -> Float32[np.ndarray, "K H W"]:
         """Score maps of an image; none for strategies that need no model."""
-        image = self._image(image_id)
         if self._strategy.maps is None:
-            return self._no_maps(image.shape[:2])
+            whole = self._project.images[image_id].whole
+            return self._no_maps((whole.height, whole.width))
+        seen = read_around(self._project.source, image_id)
+        image = seen.pixels
         try:
             prediction = self._model.sampler.predict(
                 image,
@@ -264,7 +280,7 @@ class PoolScores:
                 "or prepare it larger."
             ) from error
         maps = self._strategy.maps(prediction.sums, self._turn).float().cpu().numpy()
-        return maps[None] if maps.ndim == 2 else maps
+        return (maps[None] if maps.ndim == 2 else maps)[:, *seen.inner]
 
     def _utilities(
         self, places: Places, maps: Float32[np.ndarray, "K H W"]

@@ -16,6 +16,7 @@ from askmask.formats.by_name import FormatOptions, exchange_format
 from askmask.formats.format import Batch, Expected, Found, Item
 from askmask.formats.manifest import Manifest, expected_by, find_manifest, read_manifest
 from askmask.formats.names import image_names, known_image_names, query_names, region_name
+from askmask.loop.predictions import predict_known
 from askmask.loop.project import Project
 from askmask.progress import Lap, unheeded
 from askmask.records import UNLABELLED, Answer, Labels, Mask, Query, QueryItem, Region
@@ -302,7 +303,7 @@ def _predictor(project: Project) -> _Predict:
 
     @lru_cache(maxsize=1)
     def predict(image_id: str) -> tuple[Labels, npt.NDArray[np.float32]]:
-        found = model.predict(project.source.read_image(image_id), name=image_id)
+        found = predict_known(model, image_id)
         return found.labels, found.confidence
 
     return predict

@@ -23,6 +23,7 @@ from askmask.loop.ask import (
 from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.evaluate import judge_shared, judging_steps
 from askmask.loop.oracle import Oracle
+from askmask.loop.predictions import predict_known
 from askmask.loop.project import START, Project
 from askmask.loop.train import fitting_steps
 from askmask.progress import Listener, Progress, drive, silent
@@ -248,8 +249,7 @@ class Loop:
 
     def predicted_labels(self, image_id: str, round: int) -> Labels:
         """(H, W) int16 labels that the model of a round would give an image."""
-        image = self.project.source.read_image(image_id)
-        return self.project.model(round).predict(image, name=image_id).labels
+        return predict_known(self.project.model(round), image_id).labels
 
     def _shared(self, round: int) -> Cache | None:
         """Cache of round 0, the one that trials of one seed have in common."""

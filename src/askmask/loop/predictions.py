@@ -1,9 +1,36 @@
-"""What predicting a folder of images comes to: a line for each image, and the problems."""
+"""What predicting comes to: of an image of the project, and of a folder of others."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from askmask.data.larger_images import read_around
 from askmask.errors import SourceError
+
+if TYPE_CHECKING:  # they need torch, which the table does not
+    import askmask.loop.round_model
+
+
+def predict_known(
+    model: "askmask.loop.round_model.RoundModel", image_id: str
+) -> "askmask.loop.round_model.Prediction":
+    """Predict an image of the model's project, seen with its surroundings if its source has them.
+
+    Raises
+    ------
+    ProjectError
+        If the round has no model, or a recalibration that is not of this model.
+    SourceError
+        If there is no such image, or it cannot be read.
+    """
+    seen = read_around(model.project.source, image_id)
+    found = model.predict(seen.pixels, name=image_id)
+    return replace(
+        found,
+        labels=found.labels[seen.inner],
+        confidence=found.confidence[seen.inner],
+        probs=found.probs[:, *seen.inner],
+    )
 
 
 @dataclass(frozen=True, slots=True)

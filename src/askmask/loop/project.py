@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from askmask.config import Config, commented_yaml, load_written_config, with_overrides
 from askmask.data.from_config import open_source
 from askmask.data.roles import Roles, assign_roles
-from askmask.data.source import Source
+from askmask.data.source import Closable, Source
 from askmask.errors import ProjectError
 from askmask.records import ImageInfo, Region
 from askmask.store.store import Store, TrainingRecord
@@ -225,8 +225,10 @@ class Project:
         return sum(self.images[image_id].whole.pixels for image_id in self.pool_ids)
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and the images if their source holds files open."""
         self.store.close()
+        if isinstance(self.source, Closable):
+            self.source.close()
 
     def __enter__(self) -> "Project":  # noqa: PYI034 (beartype refuses Self in a method)
         return self

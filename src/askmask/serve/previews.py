@@ -14,6 +14,7 @@ from PIL import Image
 
 from askmask.data.rasters import encode_mask
 from askmask.loop.ask import shown_score
+from askmask.loop.predictions import predict_known
 from askmask.loop.project import START, Project
 from askmask.loop.round_model import RoundModel
 from askmask.loop.stream.look import Look
@@ -80,8 +81,7 @@ def draw_region(look: Look, region: Region) -> DrawnPiece:
     part = _blank(look.project, 0, region)
     if look.model.round == START:
         return _piece(part, None, None)
-    image = look.project.source.read_image(region.image_id)
-    probs = look.model.predict(image, name=region.image_id).probs
+    probs = predict_known(look.model, region.image_id).probs
     part = _filled(part, look.score_map(region.image_id), probs)
     return _piece(part, *(look.extremes or (None, None)))
 
@@ -98,8 +98,7 @@ class _Maps:
         return shown_score(self.project, image_id, self.round, model=self.model)
 
     def probs(self, image_id: str) -> npt.NDArray[np.float32]:
-        image = self.project.source.read_image(image_id)
-        return self.model.predict(image, name=image_id).probs
+        return predict_known(self.model, image_id).probs
 
 
 def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:

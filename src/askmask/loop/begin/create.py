@@ -3,15 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from askmask.config import load_config
 from askmask.data.prepare.checks import ProgressCallback
 from askmask.data.prepare.folder import PrepareOptions, prepare_folder
 from askmask.data.prepare.writing import PrepareSummary
+from askmask.data.slides.preparing import (
+    WORKING_MPP,
+    SlideOptions,
+    find_slides,
+    write_slide_set,
+)
 from askmask.errors import ConfigError, ProjectError
 from askmask.loop.project import CONFIG_NAME
 from askmask.progress import Lap, unheeded
 from askmask.runtime.staging import staged_folder
+
+SLIDES_FOLDER: Final = "slides"
+"""Folder of a project that holds what is known of its slides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +31,14 @@ class ImageFolders:
     images: Path
     masks: Path | None
     options: PrepareOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Slides:
+    """Slides as people have them, and what was said of them."""
+
+    paths: Sequence[Path]
+    options: SlideOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +63,7 @@ def create_project(
     root: Path,
     *,
     dataset: Path | None = None,
-    folders: ImageFolders | None = None,
+    folders: ImageFolders | Slides | None = None,
     source: str | None = None,
     overrides: Sequence[str] = (),
     progress: ProgressCallback | None = None,
@@ -60,14 +78,15 @@ def create_project(
         The project's folder, without a project; made if it is absent.
     dataset : Path, optional
         A prepared data set, left where it is.
-    folders : ImageFolders, optional
-        Images to be checked and prepared inside the project.
+    folders : ImageFolders or Slides, optional
+        Images to be checked and prepared inside the project; or slides, which stay where they are,
+        while what is found of them is kept inside the project.
     source : str, optional
         ``"package.module:factory"``, which makes a `Source`.
     overrides : sequence of str
         ``dotted.key=value``: settings that stay as given, whatever the images are like.
     progress : callable, optional
-        Told how many of the images of `folders` are checked and written, and of how many.
+        Told how many of the images or slides of `folders` are done, and of how many.
     on_prepared : callable, optional
         Told what the images of `folders` came to.
     lap : callable, optional
@@ -96,29 +115,36 @@ def create_project(
 
     lap("loading")
     named = "data.path=." if source is None else f"data.source={source}"
-    load_config(TEMPLATE, [named, *overrides])  # a wrong setting is told before any work
+    config = load_config(TEMPLATE, [named, *overrides])  # a wrong setting is told before any work
     with staged_folder(root, last=CONFIG_NAME) as unfinished:
-        if folders is not None:
+        if isinstance(folders, ImageFolders):
             dataset = unfinished / "dataset"
             summary = _prepare(folders, dataset, progress)
             lap("checking and preparing images")
             if on_prepared is not None:
                 on_prepared(summary)
+        if isinstance(folders, Slides):
+            dataset = unfinished / SLIDES_FOLDER
+            mpp = config.data.mpp or WORKING_MPP
+            options = replace(folders.options, mpp=mpp)
+            write_slide_set(find_slides(folders.paths), dataset, options, progress)
+            lap("looking at slides")
+            overrides = [f"data.mpp={mpp!r}", *overrides]
         path = "null" if dataset is None else str(dataset.resolve())
         settings = [f"data.path={path}", *([] if source is None else [named]), *overrides]
         return begin_project(unfinished, settings, lap=lap)
 
 
-def _check_one_of(dataset: Path | None, folders: ImageFolders | None, source: str | None) -> None:
-    given = [
-        name
-        for name, value in (("--data", dataset), ("--images", folders), ("--source", source))
-        if value is not None
-    ]
+def _check_one_of(
+    dataset: Path | None, folders: ImageFolders | Slides | None, source: str | None
+) -> None:
+    named = {"--data": dataset, "--images": folders, "--source": source}
+    given = [name for name, value in named.items() if value is not None]
     if len(given) != 1:
         raise ConfigError(
-            "expected one of --data DATASET, --images FOLDER and --source PACKAGE:FACTORY, got "
-            f"{' and '.join(given) or 'none of them'}. Give the one that you have."
+            "expected one of --data DATASET, --images FOLDER, --slides SLIDES and --source "
+            f"PACKAGE:FACTORY, got {' and '.join(given) or 'none of them'}. Give the one that you "
+            "have."
         )
 
 

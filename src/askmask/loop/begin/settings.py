@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from askmask.config import Config, with_overrides
+from askmask.data.larger_images import PartSource
 from askmask.data.prepared import PreparedSource
 from askmask.data.ranges import Percentiles
 from askmask.data.source import Source
 from askmask.loop.begin.machine_speed import Speed
 from askmask.loop.begin.survey import SMALLEST_SIDE, Survey, survey
+from askmask.query.regions.candidates import budget_count
 
 Value = str | int | float | list[int] | list[str]
 
@@ -108,6 +110,7 @@ def fitting_settings(
         *_roles(seen),
         _crop(seen),
         *_regions(seen),
+        *_per_slide(config, source),
         _smallest_object(seen),
         *_calibration(seen),
     )
@@ -199,6 +202,16 @@ def _regions(seen: Survey) -> Iterable[Setting]:
     yield Setting("query.region.size", [side, side], why)
     stride = max(side // 4, 1)
     yield Setting("query.region.stride", stride, "A quarter of a region: places are close enough.")
+
+
+def _per_slide(config: Config, source: Source) -> Iterable[Setting]:
+    """Of several slides, at most twice its share of a query lies in one."""
+    groups = {info.group for info in source.images()} if isinstance(source, PartSource) else set()
+    budget = budget_count(config.query.region)
+    most = -(-2 * budget // max(len(groups), 1))
+    if len(groups) > 1 and most < budget:
+        why = f"Of {len(groups)} slides one may take twice its share of {budget} regions, no more."
+        yield Setting("query.most_per_group", most, why)
 
 
 def _smallest_object(seen: Survey) -> Setting:

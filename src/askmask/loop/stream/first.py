@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from askmask.data.larger_images import askable_pixels
 from askmask.loop.project import Project
 from askmask.loop.stream.order import drawn_order
 from askmask.query.regions import places_of
@@ -26,7 +27,8 @@ def ask_first(project: Project) -> Query | None:
     rule = config.region if config.unit is Unit.REGION else config.image
     items: list[QueryItem] = []
     for image_id in drawn_order(project, 1):
-        places = places_of(image_id, ~store.asked(image_id), rule)
+        askable = askable_pixels(project.source, image_id)
+        places = places_of(image_id, ~store.asked(image_id), rule, askable)
         for best in ranked(places, random_keys(places, project.config.seed, 1), 1):
             items.append(QueryItem(len(items), best.region, best.score, best.new_pixels))
         if len(items) == FIRST:

@@ -14,7 +14,7 @@ from jaxtyping import Float32, Float64, Int
 
 from askmask.config import Config, ImageConfig, RegionConfig, with_overrides
 from askmask.errors import AskmaskError
-from askmask.loop.ask import PoolScores
+from askmask.loop.ask import PoolScores, groups_of
 from askmask.loop.project import START, Project
 from askmask.loop.round_model import RoundModel, kept_features
 from askmask.loop.stream.order import drawn_order
@@ -76,7 +76,8 @@ class Look:
         self.round = round
         self.seen: list[str] = []
         self.first_answer = project.store.newest_answer()
-        self._strategy, self._turn = strategy_turn(self.project.config, round)
+        self._strategy, turn = strategy_turn(self.project.config, round)
+        self._turn = replace(turn, groups=groups_of(project))
         if model.round == START and self._strategy.maps is not None:
             raise AskmaskError(
                 f"expected a strategy that needs no model, got {self._strategy.name!r}, while "

@@ -6,7 +6,7 @@ rule works with every strategy.
 """
 
 import math
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,13 @@ class Places(Protocol):
         ...
 
 
-def places_of(image_id: str, available: Available, rule: Rule) -> Places:
+LEAST_ASKABLE: Final = 0.5
+"""Share of a place that must be askable: a box of glass with a rim of tissue teaches little."""
+
+
+def places_of(
+    image_id: str, available: Available, rule: Rule, askable: Available | None = None
+) -> Places:
     """Places of an image under a rule.
 
     Parameters
@@ -90,6 +96,9 @@ def places_of(image_id: str, available: Available, rule: Rule) -> Places:
         Pixels that are valid, not labelled and not pending. Not modified.
     rule : RegionConfig or ImageConfig
         Windows of a size and stride, or the whole image.
+    askable : (H, W) bool array, optional
+        Pixels that may be asked at all, such as tissue; None for all. The others are not
+        available, and windows with less than `LEAST_ASKABLE` of such pixels have none.
 
     Examples
     --------
@@ -99,8 +108,10 @@ def places_of(image_id: str, available: Available, rule: Rule) -> Places:
     >>> places.without_overlap(np.array([1, 0, 2]))
     array([1])
     """
+    if askable is not None:
+        available = available & askable
     if isinstance(rule, RegionConfig):
-        return WindowGrid(image_id, available, rule)
+        return WindowGrid(image_id, available, rule, askable)
     return WholeImage(image_id, available, rule)
 
 
@@ -148,9 +159,17 @@ class WindowGrid:
         As in `places_of`.
     rule : RegionConfig
         Size, stride and overlap.
+    askable : (H, W) bool array, optional
+        As in `places_of`.
     """
 
-    def __init__(self, image_id: str, available: Available, rule: RegionConfig) -> None:
+    def __init__(
+        self,
+        image_id: str,
+        available: Available,
+        rule: RegionConfig,
+        askable: Available | None = None,
+    ) -> None:
         self.image_id = image_id
         # Candidates that may overlap keep it, for the cost of their union.
         self.available = available.copy() if rule.overlap == "allow" else available
@@ -169,6 +188,8 @@ class WindowGrid:
             if available.all()
             else self.sums(available).astype(np.int_)
         )
+        if askable is not None:
+            self.new_pixels[self.sums(askable) < LEAST_ASKABLE * self._area] = 0
 
     @property
     def may_overlap(self) -> bool:

@@ -1,8 +1,9 @@
 """The choice among the candidates of a whole pool, streamed, within a budget."""
 
+import bisect
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -67,6 +68,36 @@ def select(
         QueryItem(rank, candidate.region, candidate.score, cost)
         for rank, (candidate, cost) in enumerate(zip(chosen, costs, strict=True))
     )
+
+
+def best_of_groups(
+    candidates: Iterable[Iterable[Candidate]], groups: Mapping[str, str | None], most: int
+) -> list[Candidate]:
+    """Best candidates of each group of images, so that none can take a whole query.
+
+    Parameters
+    ----------
+    candidates : iterable of iterables of Candidate
+        One list per image; read once. Held at one time: one list, and `most` of each group.
+    groups : mapping of str to str or None
+        Group of an image, by id. An image without one is a group of its own.
+    most : int
+        >= 1, per group.
+
+    Returns
+    -------
+    list of Candidate
+        Group by group, best first.
+    """
+    kept: dict[tuple[str, str], list[Candidate]] = {}
+    for of_image in candidates:
+        for candidate in of_image:
+            image_id = candidate.region.image_id
+            group = groups.get(image_id)
+            key = ("image", image_id) if group is None else ("group", group)
+            bisect.insort(held := kept.setdefault(key, []), candidate, key=_order)
+            del held[most:]
+    return [candidate for held in kept.values() for candidate in held]
 
 
 def _order(candidate: Candidate) -> tuple[float, Region]:

@@ -30,7 +30,7 @@ from askmask.query.scores import (
     vote_variation_ratio,
 )
 from askmask.query.strategies import diverse, noisy, stratified, typical
-from askmask.query.strategies.strategy import Maps, Strategy, Turn
+from askmask.query.strategies.strategy import Maps, Strategy, Turn, best_first
 from askmask.records import Unit
 
 Score = Callable[[SampleSums], Tensor]
@@ -338,6 +338,12 @@ def strategy_turn(config: Config, round: int) -> tuple[Strategy, Turn]:
     rule = query.region if query.unit is Unit.REGION else query.image
     if strategy.asks_a_number:
         _check_number(strategy, rule)
+    if query.most_per_group is not None and strategy.choose is not best_first:
+        raise ConfigError(
+            "expected a strategy that asks the best-scored places with query.most_per_group="
+            f"{query.most_per_group}, got {strategy.name!r}, which chooses by rules of its own. "
+            "Set query.most_per_group to null, or choose another acquisition function."
+        )
     turn = Turn(
         seed=config.seed,
         round=round,
@@ -345,6 +351,7 @@ def strategy_turn(config: Config, round: int) -> tuple[Strategy, Turn]:
         rule=rule,
         options=options,
         has_background=config.evaluation.has_background,
+        most_per_group=query.most_per_group,
     )
     return strategy, turn
 

@@ -8,7 +8,7 @@ Images are streamed: `maps` and `utilities` see one image at a time, `choose` re
 and keeps what it needs of each. Nothing here reads a file, knows a network or holds state.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +20,7 @@ from askmask.config import RegionConfig
 from askmask.options import Options
 from askmask.query.regions import Places, Rule, ranked, select
 from askmask.query.regions.candidates import budget_count, limit_of
+from askmask.query.regions.selection import best_of_groups
 from askmask.query.scores import SampleSums
 from askmask.records import QueryItem
 from askmask.seeds import numpy_generator
@@ -43,6 +44,10 @@ class Turn:
         Of the strategy, checked.
     has_background : bool
         Whether class 0 is a background.
+    most_per_group : int or None
+        Most items that a query may hold of one group of images.
+    groups : mapping of str to str or None
+        Group of each image, by id; an image without one is a group of its own.
     """
 
     seed: int
@@ -51,6 +56,8 @@ class Turn:
     rule: Rule
     options: Options = field(default_factory=Options)
     has_background: bool = True
+    most_per_group: int | None = None
+    groups: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -110,7 +117,10 @@ def rule_scores(
 def best_first(images: Iterable[ScoredImage], turn: Turn) -> tuple[QueryItem, ...]:
     """Ask the places with the largest first utility; `askmask.query.regions` states the rules."""
     limit = limit_of(turn.rule)
-    return select((ranked(i.places, i.utilities[0], limit) for i in images), turn.rule)
+    lists = (ranked(i.places, i.utilities[0], limit) for i in images)
+    if turn.most_per_group is None:
+        return select(lists, turn.rule)
+    return select([best_of_groups(lists, turn.groups, turn.most_per_group)], turn.rule)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
