@@ -117,7 +117,7 @@ class SlideSource:
     def read_mask(self, image_id: str) -> Mask | None:
         """Return None: no mask of a slide is known but what was answered."""
         self._field(image_id)
-        return None  # noqa: RET501 - it is the mask
+        return None
 
     def read_around(self, image_id: str, margin: int) -> Surroundings:
         """Read a field with what lies around it on its slide.
