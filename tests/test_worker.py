@@ -15,6 +15,7 @@ from askmask.loop.loop import Loop
 from askmask.loop.project import Project
 from askmask.progress import Progress
 from askmask.runtime.worker_lock import only_worker
+from askmask.serve.ahead import RegionsAhead
 from askmask.serve.worker import Worker
 from askmask.store.mailbox import CommandName
 from askmask.store.work_records import ItemState
@@ -155,6 +156,22 @@ def test_few_answers_are_not_trained_on(warm: Project) -> None:
 
     assert rounds(warm) == [(0, "finished")]
     assert warm.store.answers_since_training() == 1
+
+
+def test_next_training_waits_until_the_model_has_looked_for_as_long_as_it_was_trained(
+    warm: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(warm)
+    work(worker)
+    monkeypatch.setattr(RegionsAhead, "has_looked_for", lambda _, seconds: seconds < 0)
+    answer(warm, 3)
+    work(worker)
+    assert len(rounds(warm)) == 1  # though 2 are enough
+
+    answer(warm, 1)
+    work(worker)
+
+    assert len(rounds(warm)) == 2
 
 
 def test_few_answers_are_trained_on_when_everybody_has_gone(

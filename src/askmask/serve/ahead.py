@@ -5,6 +5,7 @@ newest model through the pool, or before there is one from a cold start; see
 ``docs/decisions/0083-the-stream.md``.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +83,7 @@ class RegionsAhead:
         self._portion: Portion | None = None
         self._undrawn: list[Region] = []
         self._drawn: dict[Region, DrawnPiece] = {}
+        self._looked_seconds = 0.0
         self._checked_at = -1
         self._counted_at = -1
         self._fresh = 0
@@ -152,9 +154,18 @@ class RegionsAhead:
         self._begin_portion(None)
         self._next_at = FIRST_COLD if asker.round == START else FIRST_LOOK
         self._ranked_at, self._dry_at = 0, None
+        self._looked_seconds = 0.0
+
+    def has_looked_for(self, seconds: float) -> bool:
+        """Whether the present look took so long, or is done: another model may take over."""
+        look = self._look
+        return look is None or look.is_done or self._looked_seconds >= seconds
 
     def _advance(self, look: Look) -> bool:
-        self._report(look.advance())
+        began = time.monotonic()
+        progress = look.advance()
+        self._looked_seconds += time.monotonic() - began
+        self._report(progress)
         return True
 
     def _is_rank_due(self, look: Look) -> bool:

@@ -275,13 +275,17 @@ class Worker:
             return False
         if self._train_now:
             return True
-        if self._project.newest_training() is None and 0 in self._store.answered_rounds():
+        newest, count = self._project.newest_training(), self._store.answers_since_training()
+        if newest is None and 0 in self._store.answered_rounds():
             return True  # of masks that were known from the start
-        count = self._store.answers_since_training()
         if count == 0:
             return False
-        learned = self._store.answers_with_labels() - count
-        enough = count >= self._project.config.serve.answers_for_training(learned)
+        wanted = self._project.config.serve.answers_for_training(
+            self._store.answers_with_labels() - count
+        )
+        # A model that was trained for long and had no time to look would be of no use.
+        has_looked = newest is None or self._ahead.has_looked_for(newest.elapsed_seconds)
+        enough = count >= (wanted if has_looked else 2 * wanted)
         return enough or not self._store.worklist.open_items() or self._is_quiet()
 
     def _is_quiet(self) -> bool:
