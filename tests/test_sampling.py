@@ -235,7 +235,9 @@ def sampling_bytes(n_samples: int, precision: str) -> int:
 def test_memory_of_sampling_stays_under_350_megabytes_however_many_samples(precision: str) -> None:
     few, many = sampling_bytes(4, precision), sampling_bytes(30, precision)
     assert many < 350e6
-    assert many < 1.1 * few
+    # 26 probability maps more, if they were kept, would be 86 MB. Peaks of equal runs lie between
+    # 155 and 201 MB: threads take from pools of memory of their own.
+    assert many < few + 70e6
 
 
 # --- every predictor ------------------------------------------------------------------------

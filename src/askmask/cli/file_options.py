@@ -1,10 +1,12 @@
 """Options of every command that reads images and masks, and what they say together."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import typer
 
+from askmask.config import load_written_config
 from askmask.data.masks import Overlaps
 from askmask.data.pictures.picture import Orientation, Reading, WhiteIsZero
 from askmask.data.prepare.class_file import read_classes
@@ -12,8 +14,12 @@ from askmask.data.prepare.folder import PrepareOptions
 from askmask.data.prepare.mask_options import WITHOUT_VALUES, MaskOptions
 from askmask.data.ranges import PERCENTILES, Percentiles, RangeChoice, RangeRule
 from askmask.data.slides.preparing import SlideOptions
-from askmask.errors import ConfigError
+from askmask.data.slides.slide_set import is_slide_set
+from askmask.data.slides.tiled_image import Box
+from askmask.errors import ConfigError, ShapeError
 from askmask.loop.begin.create import Slides
+from askmask.loop.project import CONFIG_NAME
+from askmask.loop.slides.options import SlideOptions as PredictOptions
 
 MaskKindName = Annotated[
     str,
@@ -262,6 +268,67 @@ TissueName = Annotated[
         rich_help_panel=_SLIDES,
     ),
 ]
+
+
+SlidePart = Annotated[
+    str | None,
+    typer.Option(
+        help="Only this part, in pixels of the slide's first level.",
+        metavar="ROW,COL,HEIGHT,WIDTH",
+        rich_help_panel=_SLIDES,
+    ),
+]
+
+
+def is_slide_project(root: Path) -> bool:
+    """Whether the images of a project are fields of slides; False if there is no project."""
+    config = root / CONFIG_NAME
+    if not config.is_file():
+        return False
+    where = load_written_config(config).data
+    return where.source is None and where.path is not None and is_slide_set(where.path)
+
+
+def refuse_options(whose: str, given: Mapping[str, object]) -> None:
+    """Refuse options that say nothing of what a project holds.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is set.
+    """
+    named = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    if named:
+        raise ConfigError(
+            f"expected no {' and no '.join(named)}, which {'is' if len(named) == 1 else 'are'} for "
+            f"{whose}, got {'it' if len(named) == 1 else 'them'} for a project of others. Leave "
+            f"{'it' if len(named) == 1 else 'them'} out."
+        )
+
+
+def slide_options(
+    mpp: float | None, part: str | None, tissue: Literal["otsu", "none"] | None
+) -> PredictOptions:
+    """What was said of slides to be predicted.
+
+    Raises
+    ------
+    ConfigError
+        If the part is not four whole numbers that make a box, or `mpp` no size of a pixel.
+    """
+    if mpp is not None and mpp <= 0:
+        raise ConfigError(f"expected --mpp above 0 micrometres per pixel, got {mpp!r}.")
+    box = None
+    if part is not None:
+        try:
+            row, col, height, width = (int(number) for number in part.split(","))
+            box = Box(row, col, height, width)
+        except (ValueError, ShapeError):
+            raise ConfigError(
+                "expected --part as ROW,COL,HEIGHT,WIDTH in pixels of the slide's first level, "
+                f"like 0,0,20000,20000, got {part!r}."
+            ) from None
+    return PredictOptions(own_mpp=mpp, part=box, tissue=tissue != "none")
 
 
 def slide_choice(

@@ -11,20 +11,35 @@ from rich import box
 from rich.table import Table
 
 from askmask.cli.arguments import AsJson, OutPath, ProjectPath, console, progress_console
-from askmask.cli.file_options import Channels, OrientationName, ValueRange, own_range, reading
+from askmask.cli.file_options import (
+    Channels,
+    OrientationName,
+    OwnMpp,
+    SlidePart,
+    TissueName,
+    ValueRange,
+    is_slide_project,
+    own_range,
+    reading,
+    refuse_options,
+    slide_options,
+)
 from askmask.cli.output import metric_tables, print_json, progress_bars
 from askmask.cli.screen import Clock
 from askmask.data.pictures.picture import Orientation
 from askmask.data.prepare.stored_files import list_folder, list_images
 from askmask.data.prepared import check_out
+from askmask.data.slides.preparing import find_slides
 from askmask.errors import ConfigError, unknown_name
 from askmask.loop.alone import alone
 from askmask.loop.predictions import Predictions
 from askmask.loop.project import Project
+from askmask.loop.slides.options import SlideOptions
 from askmask.records import MetricRow
 
-if TYPE_CHECKING:  # it loads torch
+if TYPE_CHECKING:  # they load torch
     from askmask.experiments.run.samples_study import SamplesRow
+    from askmask.loop.slides.predicted import PredictedSlides
 
 METHODS = ("temperature", "vector", "histogram", "isotonic", "none")
 DEFAULT = "temperature"
@@ -123,7 +138,7 @@ def calibrate(
     console.print(clock.words())
 
 
-def predict(
+def predict(  # noqa: PLR0913, PLR0917 - one per fact about the files
     project: ProjectPath,
     images: Annotated[Path, typer.Argument(help="A folder of images, or one.", metavar="IMAGES")],
     out: OutPath,
@@ -134,10 +149,20 @@ def predict(
     orientation: OrientationName = Orientation.APPLY,
     channels: Channels = None,
     value_range: ValueRange = None,
+    mpp: OwnMpp = None,
+    part: SlidePart = None,
+    tissue: TissueName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write masks, confidence maps and a table for any images, by the newest model."""
+    """Write masks, confidence maps and a table for any images or slides, by the newest model."""
     clock = Clock()
+    said = {"scale": scale, "channels": channels, "value_range": value_range}
+    if is_slide_project(project):
+        refuse_options("plain images", said)
+        options = slide_options(mpp, part, tissue)
+        _predict_slides(project, images, out, options, clock, as_json=as_json)
+        return
+    refuse_options("slides", {"mpp": mpp, "part": part, "tissue": tissue})
     from askmask.loop.predict import predict_files
 
     check_out(out)
@@ -169,6 +194,43 @@ def predict(
             console.print(f"Objects have {smallest} pixels or more (evaluation.min_object_pixels).")
     screen.print(clock.words())
     found.check(out)
+
+
+def _predict_slides(
+    project: Path, slides: Path, out: Path, options: SlideOptions, clock: Clock, *, as_json: bool
+) -> None:
+    from askmask.loop.slides.predict_slides import predict_slides
+
+    screen = progress_console(as_json=as_json)
+    with Project.open(project) as opened, progress_bars(screen) as show:
+        model = opened.model()
+        clock.lap("loading")
+        heard = clock.listening(show)
+        found = predict_slides(model, find_slides([slides]), out, options=options, report=heard)
+        names = opened.source.classes.names
+    if as_json:
+        lines = [asdict(line) for line in found.slides]
+        print_json(
+            {"round": model.round, "classes": names, "slides": lines, "problems": found.problems}
+        )
+    else:
+        console.print(slide_table(found, names))
+        console.say(f"Labels, confidence, objects and slides.csv: {out}")
+    screen.print(clock.words())
+    found.check(out)
+
+
+def slide_table(found: "PredictedSlides", names: Sequence[str]) -> Table:
+    """Predicted slides, a line each."""
+    table = Table(title=f"{len(found.slides)} slides predicted")
+    areas = [f"{name}, mm2" for name in names]
+    for heading in ("slide", "seen, mm2", *areas, "confidence", "objects"):
+        table.add_column(heading, overflow="fold")
+    for line in found.slides:
+        mean = ABSENT if line.mean_confidence is None else f"{line.mean_confidence:.3f}"
+        told = [f"{area:.3g}" for area in (line.seen_mm2, *line.areas_mm2)]
+        table.add_row(line.slide, *told, mean, str(line.objects))
+    return table
 
 
 def samples(

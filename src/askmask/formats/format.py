@@ -14,6 +14,7 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from askmask.data.larger_images import Frame
 from askmask.errors import ExchangeError
 from askmask.formats.documents import problem, shown
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Labels, Region
@@ -70,6 +71,8 @@ class Batch:
         Sizes of the whole images, by id.
     read_image : callable
         Image id to (H, W, 3) uint8 RGB.
+    frames : mapping of str to Frame
+        Where images lie in larger ones, by id; empty for plain images.
     """
 
     classes: ClassMap
@@ -79,6 +82,7 @@ class Batch:
     items: Iterable[Item]
     images: Mapping[str, ImageInfo]
     read_image: Callable[[str], Pixels]
+    frames: Mapping[str, Frame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ class Expected:
         What an image is for, by id, if answers for it are not taken: "validation" or "test".
     skip_kept_apart : bool
         Whether such images are passed over; otherwise a file that speaks of one is refused.
+    frames : mapping of str to Frame
+        As in `Batch`.
     """
 
     classes: ClassMap
@@ -105,6 +111,7 @@ class Expected:
     images: Mapping[str, ImageInfo]
     kept_apart: Mapping[str, str] = field(default_factory=dict)
     skip_kept_apart: bool = False
+    frames: Mapping[str, Frame] = field(default_factory=dict)
 
     @property
     def rest(self) -> int:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from askmask.data.larger_images import Frame, PartSource
 from askmask.errors import ProjectError
 from askmask.formats.by_name import FormatOptions, exchange_format
 from askmask.formats.format import Batch, Expected, Found, Item
@@ -239,6 +240,7 @@ def _expected(project: Project, queries: Sequence[Query], *, skip_kept_apart: bo
         images=project.images,
         kept_apart=kept_apart,
         skip_kept_apart=skip_kept_apart,
+        frames=_frames(project),
     )
 
 
@@ -259,7 +261,16 @@ def _batch(project: Project, what: str) -> Batch:
         items=items,
         images=project.images,
         read_image=lru_cache(maxsize=1)(project.source.read_image),
+        frames=_frames(project),
     )
+
+
+def _frames(project: Project) -> dict[str, Frame]:
+    """Where every image lies in a larger one; empty for plain images."""
+    source = project.source
+    if not isinstance(source, PartSource):
+        return {}
+    return {image_id: source.frame(image_id) for image_id in project.images}
 
 
 def _query_items(project: Project, predict: _Predict | None) -> Iterator[Item]:

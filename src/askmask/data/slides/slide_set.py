@@ -128,11 +128,11 @@ def field_boxes(size: Size, side: int) -> list[Box]:
         Of a field; what is left over at an edge is a field of its own from half a side on, and
         belongs to the field before below that.
     """
-    rows, cols = _cuts(size[0], side), _cuts(size[1], side)
+    rows, cols = cut_side(size[0], side), cut_side(size[1], side)
     return [Box(row, col, height, width) for row, height in rows for col, width in cols]
 
 
-def _cuts(length: int, side: int) -> list[tuple[int, int]]:
+def cut_side(length: int, side: int) -> list[tuple[int, int]]:
     """Start and length of each part of a side."""
     count = max((length + side // 2) // side, 1)
     starts = [part * side for part in range(count)]

@@ -9,6 +9,8 @@ An asked region is a rectangle of QuPath's class "Region*". Coordinates are (x, 
 origin top left, so polygons follow the pixels exactly unless a tolerance is given. What no
 annotation covers is class 0 where that is the background, else unlabelled; QuPath's class "Ignore*"
 says that pixels have no label. Delete a rectangle to say that you did not answer that region.
+Of slides there is one file per slide, in pixels of its first level, and no picture; there a
+rectangle without a name of the export is taken, too, and cut into the fields that it covers.
 `askmask.formats.qupath.reading` says what is read.
 """
 
@@ -20,10 +22,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from askmask.data.larger_images import Frame
 from askmask.data.rasters import encode_image
 from askmask.errors import ConfigError
 from askmask.formats.format import Batch, Expected, Intake, Item, class_pixels
 from askmask.formats.names import image_names
+from askmask.formats.qupath.on_slides import frame_of, on_slide
 from askmask.formats.qupath.reading import IGNORE, REGION, class_words, read_geojson
 from askmask.metrics.contours import Ring, trace
 from askmask.metrics.valid_outlines import simplify_polygon
@@ -65,7 +69,7 @@ class QuPath:
             raise ConfigError(f"expected a tolerance >= 0 pixels, got {self.tolerance!r}.")
 
     def write(self, folder: Path, batch: Batch) -> int:
-        """Write one GeoJSON per image."""
+        """Write one GeoJSON per image, or per slide."""
         (folder / "images").mkdir(parents=True, exist_ok=True)
         words = list(class_words(batch.classes))
         features: dict[str, list[Json]] = {}
@@ -76,10 +80,15 @@ class QuPath:
             count += 1
         places = image_names(batch.images.values())
         names = {region.image_id: name for name, region in places.items()}
+        by_file: dict[str, list[Json]] = {}
         for image_id, found_in_it in features.items():
-            name = names[image_id]
-            picture = encode_image(batch.read_image(image_id))
-            (folder / "images" / f"{name}.png").write_bytes(picture)
+            frame = batch.frames.get(image_id)
+            name = names[image_id] if frame is None else frame.name
+            by_file.setdefault(name, []).extend(found_in_it)
+            if frame is None:  # a slide is there already, and too large for a picture
+                picture = encode_image(batch.read_image(image_id))
+                (folder / "images" / f"{name}.png").write_bytes(picture)
+        for name, found_in_it in by_file.items():
             text = json.dumps({"type": "FeatureCollection", "features": found_in_it})
             (folder / f"{name}.geojson").write_text(text + "\n", encoding="utf-8")
         return count
@@ -90,11 +99,11 @@ class QuPath:
 
     def _features(self, item: Item, batch: Batch, words: Sequence[str]) -> Iterator[Json]:
         """Rectangle of the region, then the polygons in it."""
-        region = item.region
+        region, frame = item.region, frame_of(batch.frames, item.region.image_id)
         box = np.array([(0, 0), (0, region.width), (region.height, region.width)], np.float64)
         corners = np.vstack([box, [(region.height, 0)]])
         facts = {} if item.score is None else {"acquisition score": item.score}
-        yield _feature([corners], REGION, region, name=item.name, measurements=facts)
+        yield _feature([corners], REGION, region, frame, name=item.name, measurements=facts)
         if item.labels is None:
             return
         found = class_pixels(item.labels, batch.classes, has_background=batch.has_background)
@@ -105,21 +114,22 @@ class QuPath:
             color = _COLORS[number % len(_COLORS)]
             for polygon in trace(pixels):
                 simple = simplify_polygon(polygon, self.tolerance)
-                yield _feature(simple.rings, label, region, color=color)
+                yield _feature(simple.rings, label, region, frame, color=color)
 
 
 def _feature(
     rings: Sequence[Ring],
     label: str,
     region: Region,
+    frame: Frame,
     *,
     name: str | None = None,
     color: tuple[int, int, int] = (200, 200, 0),
     measurements: Mapping[str, float] | None = None,
 ) -> Json:
-    """One annotation; rings come in coordinates of the region and leave in those of the image."""
+    """One annotation; rings come in coordinates of the region and leave in those of the file."""
     origin = np.array([region.row, region.col], np.float64)
-    closed = [np.vstack([ring, ring[:1]]) + origin for ring in rings]
+    closed = [on_slide(np.vstack([ring, ring[:1]]) + origin, frame) for ring in rings]
     properties: Json = {
         "objectType": "annotation",
         "classification": {"name": label, "color": list(color)},

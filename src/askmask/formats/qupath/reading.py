@@ -17,6 +17,14 @@ from askmask.errors import ExchangeError, ShapeError
 from askmask.formats.documents import Entry, Number, parse, problem, read_document, shown
 from askmask.formats.format import Expected, Intake
 from askmask.formats.names import class_labels
+from askmask.formats.qupath.on_slides import (
+    frame_of,
+    in_field,
+    is_rectangle,
+    on_slide,
+    parts_of_rectangle,
+    slide_called,
+)
 from askmask.formats.shapes import polygon_pixels
 from askmask.metrics.contours import Ring
 from askmask.records import UNLABELLED, ClassMap, Labels, Region
@@ -120,7 +128,7 @@ def read_geojson(path: Path, expected: Expected, *, area: str | None) -> Intake:
         except ExchangeError as error:
             intake.problems += error.problems
             continue
-        drawn = _drawn(features, file.name, intake)
+        drawn = _drawn(features, file, intake)
         _refuse_other_image(drawn, file, intake)
         _ask_for_area(drawn, file, area, intake)
         for name, region in drawn.regions.items():
@@ -137,8 +145,9 @@ def _features(content: object, where: str) -> list[object]:
     return parse(_COLLECTION, content, where).features
 
 
-def _drawn(features: Sequence[object], where: str, intake: Intake) -> _Drawn:
-    drawn = _Drawn()
+def _drawn(features: Sequence[object], file: Path, intake: Intake) -> _Drawn:
+    drawn, where = _Drawn(), file.name
+    slide = slide_called(file.stem, intake.expected)
     known = class_words(intake.expected.classes) | {IGNORE: UNLABELLED}
     for number, entry in enumerate(features):
         here = f"feature {number} of {where}"
@@ -151,7 +160,10 @@ def _drawn(features: Sequence[object], where: str, intake: Intake) -> _Drawn:
             word = _word(facts.classification)
             if word == REGION:
                 polygons = _rings(feature.geometry, here)
-                _add_region(drawn, str(facts.name), polygons, here, intake)
+                if slide is not None and str(facts.name) not in intake.expected.regions:
+                    _add_rectangle(drawn, polygons, slide, here, intake)
+                else:
+                    _add_region(drawn, str(facts.name), polygons, here, intake)
             elif word in known:
                 polygons = _rings(feature.geometry, here)
                 drawn.polygons += [(known[word], rings, here) for rings in polygons]
@@ -204,9 +216,13 @@ def _add_region(
     if region is None:
         return
     corners = np.concatenate([ring for rings in polygons for ring in rings])
+    frame = frame_of(intake.expected.frames, region.image_id)
     found = (*corners.min(0), *corners.max(0))
-    meant = (region.row, region.col, region.row + region.height, region.col + region.width)
-    if max(abs(one - other) for one, other in zip(found, meant, strict=True)) > _HALF:
+    bottom, right = region.row + region.height, region.col + region.width
+    ends = on_slide(np.array([(region.row, region.col), (bottom, right)], np.float64), frame)
+    meant = tuple(int(v) if v.is_integer() else v for v in ends.ravel().round(2).tolist())
+    off = max(abs(one - other) for one, other in zip(found, meant, strict=True))
+    if off > _HALF * max(frame.scale, 1):
         intake.problems.append(
             f"expected the rectangle {shown(name)} at rows and columns {meant} in {where}, got "
             f"{tuple(round(float(v), 2) for v in found)}: it was moved or resized, or lies on "
@@ -215,10 +231,38 @@ def _add_region(
     drawn.regions[name] = region
 
 
+def _add_rectangle(
+    drawn: _Drawn, polygons: list[list[Ring]], slide: str, where: str, intake: Intake
+) -> None:
+    """Take a rectangle that a person drew on a slide as regions, one in each of its fields."""
+    drawn.rectangles += 1
+    if len(polygons) != 1 or len(polygons[0]) != 1 or not is_rectangle(polygons[0][0]):
+        intake.problems.append(
+            f"expected a rectangle of the class {REGION} in {where}, got another shape. Draw one "
+            "rectangle around what you looked at."
+        )
+        return
+    parts = parts_of_rectangle(polygons[0][0], slide, intake.expected)
+    if not parts:
+        intake.problems.append(
+            f"expected rectangles of the class {REGION} on the tissue of {slide!r}, got one in "
+            f"{where} that lies beside it. Delete it, or take all of the slide: askmask init with "
+            "--tissue none."
+        )
+    for number, region in enumerate(parts, start=1):
+        drawn.regions[f"{where}, part {number}"] = region
+
+
 def _refuse_other_image(drawn: _Drawn, file: Path, intake: Intake) -> None:
     """Tell of rectangles of one image in the file of another one."""
     home = intake.expected.regions.get(file.stem)
+    slide = slide_called(file.stem, intake.expected)
     for name, region in drawn.regions.items():
+        if slide is not None and frame_of(intake.expected.frames, region.image_id).name != slide:
+            intake.problems.append(
+                f"expected rectangles of slide {slide!r} in {file.name!r}, got {shown(name)} of "
+                f"{region.image_id!r}. Import each file on its own slide."
+            )
         if home is not None and home.image_id != region.image_id:
             intake.problems.append(
                 f"expected rectangles of image {home.image_id!r} in {file.name!r}, got "
@@ -232,6 +276,11 @@ def _ask_for_area(drawn: _Drawn, file: Path, area: str | None, intake: Intake) -
         return
     if not drawn.polygons:
         intake.pass_over("files without an annotation")
+    elif area == "image" and slide_called(file.stem, intake.expected) is not None:
+        intake.problems.append(
+            f"expected a rectangle of the class {REGION} around what was looked at in "
+            f"{file.name!r}, found none, and --area image is not for slides. Draw one in QuPath."
+        )
     elif area == "image":
         region = intake.region(file.stem)
         if region is not None:
@@ -249,10 +298,11 @@ def _ask_for_area(drawn: _Drawn, file: Path, area: str | None, intake: Intake) -
 def _painted(region: Region, drawn: _Drawn, intake: Intake) -> Labels:
     """Raster of a region, from the parts of the polygons that lie in it."""
     origin = np.array([region.row, region.col], np.float64)
+    frame = frame_of(intake.expected.frames, region.image_id)
     shape = (region.height, region.width)
     labels = np.full(shape, intake.expected.rest, np.int16)
     for value, rings, where in drawn.polygons:
-        placed = [ring - origin for ring in rings]
+        placed = [in_field(ring, frame) - origin for ring in rings]
         if (placed[0].max(0) <= 0).any() or (placed[0].min(0) >= shape).any():
             continue
         try:

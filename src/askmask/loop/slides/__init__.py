@@ -1,0 +1,1 @@
+"""What the loop does with whole slides, beside the fields that are its images."""

@@ -1,0 +1,319 @@
+"""Whole slides predicted: a pyramid of labels, one of confidence, and a table of objects for each.
+
+Held at one time: a tile's network, and one row of tiles. What is finished of a slide waits on disk,
+so that a killed run goes on where it was.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from askmask.data.larger_images import MARGIN
+from askmask.data.slides.opening import open_tiled
+from askmask.data.slides.pyramid_file import write_pyramid
+from askmask.data.slides.resampled import Resampled, at_mpp
+from askmask.data.slides.slide_set import cut_side
+from askmask.data.slides.slide_source import SlideSource
+from askmask.data.slides.tiled_image import Box
+from askmask.data.slides.tissue import find_tissue, tissue_at
+from askmask.errors import ProjectError, SourceError
+from askmask.loop.round_model import RoundModel
+from askmask.loop.slides.blended import RAMP, TILE, Rows, Values, blended_rows
+from askmask.loop.slides.finished_bands import NOT_SEEN, Band, BandRows, FinishedBands
+from askmask.loop.slides.options import ALL, SlideOptions
+from askmask.loop.slides.predicted import (
+    CONFIDENCE_SCALE,
+    ObjectTable,
+    PredictedSlide,
+    PredictedSlides,
+    write_slides,
+)
+from askmask.metrics.streamed_objects import FoundObject, StreamedObjects
+from askmask.progress import Listener, Progress, silent
+from askmask.whole_files import write_atomically
+
+_UNFINISHED: Final = ".unfinished"
+_OBJECT_PIXELS: Final = 4 * 2**20  # of a band that objects are looked for in at once
+_SMALLEST: Final = 32  # what networks accept
+_STRIDE: Final = 32  # of the coarsest features of any network
+
+
+def predict_slides(
+    model: RoundModel,
+    slides: Sequence[Path],
+    out: Path,
+    *,
+    options: SlideOptions = ALL,
+    report: Listener = silent,
+) -> PredictedSlides:
+    """Predict slides by a round's model, at its project's resolution.
+
+    Writes ``labels/NAME.ome.tif`` (class indices, `NOT_SEEN` where there is no tissue near),
+    ``confidence/NAME.ome.tif`` (`CONFIDENCE_SCALE` is 1), ``objects/NAME.csv``, ``slides.csv`` and
+    ``predictions.json``. Repeated after it was interrupted, it goes on where it was.
+
+    Parameters
+    ----------
+    model : RoundModel
+        Of a project of slides.
+    slides : sequence of Path
+        Files; they need not belong to the project.
+    out : Path
+        Absent, empty, or what the same call left unfinished.
+    options : SlideOptions
+        What is to be said of the slides.
+    report : callable
+        Told how far it has come, in rows of tiles.
+
+    Raises
+    ------
+    ProjectError
+        If the project is not one of slides, or the round has no model.
+    SourceError
+        If `out` holds something else.
+    """
+    engine = _Engine(model, options)
+    facts = engine.facts(slides)
+    unfinished = out / _UNFINISHED
+    _begin(out, facts)
+    done = PredictedSlides()
+    for number, path in enumerate(slides):
+        try:
+            line = engine.predict(path, out, unfinished / f"{number:05d}", report)
+        except SourceError as error:
+            done.problems.append(f"{path.name}: {error}")
+            continue
+        done.slides.append(line)
+    write_slides(out / "slides.csv", engine.classes, done.slides)
+    write_atomically(out / "predictions.json", json.dumps(facts, indent=1) + "\n")
+    for number in range(len(slides)):
+        FinishedBands(unfinished / f"{number:05d}").delete()
+    (unfinished / "of.json").unlink()
+    unfinished.rmdir()
+    return done
+
+
+def _begin(out: Path, facts: dict[str, object]) -> None:
+    """Make the folders, or find that an interrupted call of the same arguments made them."""
+    mark = out / _UNFINISHED / "of.json"
+    text = json.dumps(facts, indent=1) + "\n"
+    if mark.is_file():
+        if mark.read_text(encoding="utf-8") == text:
+            return
+        raise SourceError(
+            f"expected {str(out)!r} to be absent or empty, found an unfinished prediction of "
+            "another model, of other slides or of another part. Repeat that command to finish it, "
+            "choose another folder, or remove this one."
+        )
+    left = [] if not out.exists() else [p for p in out.iterdir() if p.name != _UNFINISHED]
+    if left or out.is_file():
+        raise SourceError(
+            f"expected {str(out)!r} to be absent or an empty folder, but it holds something. "
+            "Choose another folder, or remove it first."
+        )
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(mark, text)
+
+
+class _Engine:
+    """A loaded model and how it is applied to a slide."""
+
+    def __init__(self, model: RoundModel, options: SlideOptions) -> None:
+        source = model.project.source
+        if not isinstance(source, SlideSource):
+            raise ProjectError(
+                "expected a project of slides, got one of plain images, whose resolution nobody "
+                "knows. Make one with `askmask init PROJECT --slides SLIDES`."
+            )
+        self._model = model
+        self._options = options
+        self._mpp = source.mpp
+        self.classes = source.classes.names
+        evaluation = model.project.config.evaluation
+        self._threshold = evaluation.boundary_threshold
+        self._min_pixels = evaluation.min_object_pixels
+        self._first_class = int(evaluation.has_background)
+        smallest = np.zeros((_SMALLEST, _SMALLEST, 3), np.uint8)
+        probe = model.sums(model.judge, smallest, name="", boundary=True)
+        # A contour that belongs to one class cannot split another one's objects.
+        self._has_contour = (
+            probe.boundary_probs is not None
+            and evaluation.objects
+            and len(self.classes) == 1 + evaluation.has_background
+        )
+
+    def facts(self, slides: Sequence[Path]) -> dict[str, object]:
+        """What the folder of predictions must tell for itself."""
+        stored = self._model.recalibration
+        return {
+            "askmask": "predicted slides",
+            "classes": list(self.classes),
+            "not_seen": NOT_SEEN,
+            "confidence_scale": CONFIDENCE_SCALE,
+            "mpp": self._mpp,
+            "round": self._model.round,
+            "models": list(self._model.digests),
+            "recalibration": "none" if stored is None else f"{stored.method}-{stored.digest}",
+            "min_object_pixels": self._min_pixels,
+            "options": asdict(self._options),
+            "slides": [[path.name, path.stat().st_size] for path in slides],
+        }
+
+    def predict(self, path: Path, out: Path, folder: Path, report: Listener) -> PredictedSlide:
+        """Predict one slide and write its files, going on from what is in `folder`."""
+        name = path.name.removesuffix(path.suffix).removesuffix(".ome")
+        with ExitStack() as stack:
+            image = stack.enter_context(closing(open_tiled(path)))
+            own = image.mpp if image.mpp is not None else self._options.own_mpp
+            view = stack.enter_context(closing(at_mpp(image, self._mpp, own)))
+            part = self._part(view)
+            tissue = None
+            if self._options.tissue:
+                assert own is not None, "a slide without is refused above"
+                tissue = find_tissue(image, own)
+            finished = FinishedBands(folder)
+            self._predict_bands(_Slide(name, view, part, tissue), finished, report)
+            corner = part.row * view.factor, part.col * view.factor
+        size = part.height, part.width
+        millimetres = part.row * self._mpp / 1000, part.col * self._mpp / 1000
+        for kind, choose in (
+            ("labels", lambda band: band.labels),
+            ("confidence", lambda band: band.confidence),
+        ):
+            (out / kind).mkdir(exist_ok=True)
+            write_pyramid(
+                out / kind / f"{name}.ome.tif",
+                size,
+                BandRows(finished, choose),
+                mpp=self._mpp,
+                corner_mm=millimetres,
+            )
+        objects = self._objects(finished)
+        (out / "objects").mkdir(exist_ok=True)
+        table = ObjectTable(self.classes, part, view.factor, self._mpp)
+        table.write(out / "objects" / f"{name}.csv", objects)
+        counts, total = self._counted(finished)
+        square_mm = (self._mpp / 1000) ** 2
+        return PredictedSlide(
+            slide=name,
+            height=part.height,
+            width=part.width,
+            row=round(corner[0]),
+            col=round(corner[1]),
+            mpp=self._mpp,
+            seen_mm2=float(counts.sum()) * square_mm,
+            areas_mm2=tuple((counts * square_mm).tolist()),
+            mean_confidence=total / float(counts.sum()) if counts.any() else None,
+            objects=len(objects),
+        )
+
+    def _part(self, view: Resampled) -> Box:
+        """What is to be predicted, in pixels of the working resolution."""
+        part = self._options.part
+        if part is None:
+            return Box(0, 0, *view.size)
+        row, col = int(part.row / view.factor), int(part.col / view.factor)
+        row, col = row // _STRIDE * _STRIDE, col // _STRIDE * _STRIDE
+        bottom = min(round(part.bottom / view.factor), view.size[0])
+        right = min(round(part.right / view.factor), view.size[1])
+        if bottom - row < _SMALLEST or right - col < _SMALLEST:
+            raise SourceError(
+                f"expected a part of {view.name!r} with at least {_SMALLEST} pixels on a side at "
+                f"{self._mpp:g} micrometres per pixel, got rows {part.row} to {part.bottom} and "
+                f"columns {part.col} to {part.right}. The slide ends at "
+                f"{round(view.size[0] * view.factor)}, {round(view.size[1] * view.factor)}."
+            )
+        return Box(row, col, bottom - row, right - col)
+
+    def _predict_bands(self, slide: "_Slide", finished: FinishedBands, report: Listener) -> None:
+        size = slide.part.height, slide.part.width
+        total = len(cut_side(size[0], TILE))
+        report(Progress(self._model.round, "predict", finished.count, total))
+        if finished.count == total:
+            return
+        rows = blended_rows(
+            size,
+            len(self.classes) + self._has_contour,
+            lambda box: self._values(slide, box),
+            first=finished.count,
+            carry=finished.carry(),
+        )
+        for row in rows:
+            finished.add(self._band(row), row.carry)
+            report(Progress(self._model.round, "predict", finished.count, total))
+
+    def _values(self, slide: "_Slide", box: Box) -> Values | None:
+        """Probabilities in a tile, (C, h, w), and of a contour, if the network predicts it."""
+        tile = Box(slide.part.row + box.row, slide.part.col + box.col, box.height, box.width)
+        if not slide.has_tissue(tile, self._mpp):
+            return None
+        beyond = MARGIN - RAMP
+        top, left = max(tile.row - beyond, 0), max(tile.col - beyond, 0)
+        bottom = min(tile.bottom + beyond, slide.view.size[0])
+        right = min(tile.right + beyond, slide.view.size[1])
+        pixels = slide.view.read(0, Box(top, left, bottom - top, right - left))
+        found = self._model.sums(
+            self._model.judge,
+            pixels,
+            name=f"{slide.name}@{tile.row},{tile.col}",
+            boundary=self._has_contour,
+        )
+        inner = (
+            slice(tile.row - top, tile.row - top + tile.height),
+            slice(tile.col - left, tile.col - left + tile.width),
+        )
+        parts = [found.sums.mean_probs[:, *inner].float().cpu().numpy()]
+        if found.boundary_probs is not None:
+            parts.append(found.boundary_probs[inner].float().cpu().numpy()[None])
+        return np.concatenate(parts)
+
+    def _band(self, rows: Rows) -> Band:
+        probs = rows.values[: len(self.classes)]
+        labels = np.where(rows.is_seen, probs.argmax(0), NOT_SEEN).astype(np.uint8)
+        confidence = np.rint(probs.max(0) * CONFIDENCE_SCALE).astype(np.uint8)
+        contour = np.zeros((labels.shape[0], 0), np.uint8)
+        if self._has_contour:
+            contour = (rows.values[-1] >= self._threshold).astype(np.uint8)
+        return Band(labels, np.where(rows.is_seen, confidence, 0).astype(np.uint8), contour)
+
+    def _objects(self, finished: FinishedBands) -> list[FoundObject]:
+        """Objects of every class but the background."""
+        found: list[FoundObject] = []
+        for label in range(self._first_class, len(self.classes)):
+            objects = StreamedObjects(label, self._min_pixels)
+            for band in finished.bands():
+                step = max(_OBJECT_PIXELS // band.labels.shape[1], 1)
+                for row in range(0, band.labels.shape[0], step):
+                    some = slice(row, row + step)
+                    contour = band.contour[some] > 0 if self._has_contour else None
+                    objects.add(band.labels[some], band.confidence[some], contour)
+            found += objects.found()
+        return found
+
+    def _counted(self, finished: FinishedBands) -> tuple[npt.NDArray[np.int64], float]:
+        """Pixels of each class, and the sum of the confidences of all of them."""
+        counts, total = np.zeros(len(self.classes), np.int64), 0.0
+        for band in finished.bands():
+            counts += np.bincount(band.labels.ravel(), minlength=256)[: len(self.classes)]
+            total += float(band.confidence.sum(dtype=np.int64)) / CONFIDENCE_SCALE
+        return counts, total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Slide:
+    """A slide that is open, and the part of it that is predicted."""
+
+    name: str
+    view: Resampled
+    part: Box
+    tissue: npt.NDArray[np.bool_] | None
+
+    def has_tissue(self, box: Box, mpp: float) -> bool:
+        """Whether anything in a box is tissue."""
+        return self.tissue is None or bool(tissue_at(self.tissue, box, mpp).any())
