@@ -8,14 +8,17 @@ file is decoded whole, and the decoded images used last are kept.
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import tifffile
 from PIL import Image
 
 from askmask.data.prepared import PreparedSource
+from askmask.data.slides.blocks import BlockCache
+from askmask.data.slides.tiff import TiffImage, is_read_in_parts
+from askmask.data.slides.tiled_image import Box
 from askmask.data.source import Pixels, Source
 from askmask.errors import SourceError
 from askmask.records import ImageInfo, Region
@@ -92,9 +95,8 @@ class Pyramid:
         if path is None:
             whole = self._whole(self._info(region.image_id), 1)
             return _reduced(whole[region.slices], factor)
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            bands = [_reduced(_segments(page, band), factor) for band in _bands(region, factor)]
+        with closing(TiffImage(path, BlockCache(0))) as image:
+            bands = [_reduced(image.read(0, band), factor) for band in _bands(region, factor)]
         return np.concatenate(bands)
 
     def _whole(self, info: ImageInfo, factor: int) -> Pixels:
@@ -136,13 +138,7 @@ class Pyramid:
         path = self._source.image_path(image_id)
         if path.suffix.lower() not in _TIFF_SUFFIXES:
             return None
-        try:
-            with tifffile.TiffFile(path) as file:
-                return path if _is_plain(file.pages[0]) else None
-        except (OSError, ValueError) as error:
-            raise SourceError(
-                f"cannot read {path.name!r} ({error}). Prepare the data set again."
-            ) from error
+        return path if is_read_in_parts(path) else None
 
     def _info(self, image_id: str) -> ImageInfo:
         if image_id not in self._infos:
@@ -178,59 +174,9 @@ def _reduced(pixels: Pixels, factor: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).reduce(factor))
 
 
-def _bands(region: Region, factor: int) -> Iterator[Region]:
+def _bands(region: Region, factor: int) -> Iterator[Box]:
     """Cut a region into bands of rows that are small enough to be held, and whole blocks high."""
     fitting = max(_BAND_BYTES // (3 * region.width * factor), 1) * factor
     for row in range(0, region.height, fitting):
         height = min(fitting, region.height - row)
-        yield Region(region.image_id, region.row + row, region.col, height, region.width)
-
-
-def _is_plain(page: Any) -> bool:  # Any: tifffile's pages have no types
-    """Whether pixels are 8-bit grey or RGB as they are shown, in one plane."""
-    is_grey = page.samplesperpixel == 1 and page.photometric == tifffile.PHOTOMETRIC.MINISBLACK
-    is_rgb = page.samplesperpixel == 3 and page.photometric in {
-        tifffile.PHOTOMETRIC.RGB,
-        tifffile.PHOTOMETRIC.YCBCR,
-    }
-    is_plane = page.planarconfig == tifffile.PLANARCONFIG.CONTIG
-    return bool(page.dtype == np.uint8 and is_plane and (is_grey or is_rgb))
-
-
-def _segments(page: Any, window: Region) -> Pixels:  # Any: as above
-    """Pixels of a window, from the tiles or strips that reach into it."""
-    out = np.zeros((window.height, window.width, 3), np.uint8)
-    chunk_height, chunk_width = page.chunks[:2]
-    across = -(-page.imagewidth // chunk_width)
-    handle = page.parent.filehandle
-    for row in range(window.row // chunk_height, -(-(window.row + window.height) // chunk_height)):
-        for col in range(window.col // chunk_width, -(-(window.col + window.width) // chunk_width)):
-            index = row * across + col
-            count = page.databytecounts[index]
-            if count == 0:
-                continue  # a sparse file leaves black tiles out
-            handle.seek(page.dataoffsets[index])
-            try:
-                decoded, *_ = page.decode(
-                    handle.read(count),
-                    index,
-                    jpegtables=page.jpegtables,
-                    jpegheader=page.jpegheader,
-                )
-            except Exception as error:
-                raise SourceError(
-                    f"cannot read a part of {page.parent.filename!r} ({error}). Save it with "
-                    "deflate or without compression, or install imagecodecs."
-                ) from error
-            _paste(out, decoded[0], (row * chunk_height, col * chunk_width), window)
-    return out
-
-
-def _paste(out: Pixels, chunk: Pixels, corner: tuple[int, int], window: Region) -> None:
-    """Write the part of a chunk that lies in the window; grey goes into all three channels."""
-    top, left = max(corner[0], window.row), max(corner[1], window.col)
-    bottom = min(corner[0] + chunk.shape[0], window.row + window.height)
-    right = min(corner[1] + chunk.shape[1], window.col + window.width)
-    out[top - window.row : bottom - window.row, left - window.col : right - window.col] = chunk[
-        top - corner[0] : bottom - corner[0], left - corner[1] : right - corner[1]
-    ]
+        yield Box(region.row + row, region.col, height, region.width)

@@ -39,6 +39,18 @@ def needs_openslide(path: Path) -> bool:
         return any(getattr(file, flag, False) for flag in _OTHERS_READ)
 
 
+def is_read_in_parts(path: Path) -> bool:
+    """Whether the first image of a TIFF has pixels that `TiffImage` reads.
+
+    Raises
+    ------
+    SourceError
+        If it is no TIFF, or a damaged one.
+    """
+    with _opened(path) as file:
+        return _is_plain(file.pages[0])
+
+
 class TiffImage:
     """A TIFF file of 8-bit grey or RGB pixels; a `TiledImage`.
 
@@ -161,11 +173,7 @@ def _plain(level: Any, name: str) -> _Page:  # Any: as above
             "and times are not read: save one picture in RGB."
         )
     page = level.pages[0].aspage()
-    kinds = tifffile.PHOTOMETRIC
-    is_grey = page.samplesperpixel == 1 and page.photometric == kinds.MINISBLACK
-    is_rgb = page.samplesperpixel == 3 and page.photometric in (kinds.RGB, kinds.YCBCR)
-    is_plane = page.planarconfig == tifffile.PLANARCONFIG.CONTIG
-    if not (page.dtype == np.uint8 and is_plane and (is_grey or is_rgb) and page.imagedepth == 1):
+    if not _is_plain(page):
         kind = getattr(page.photometric, "name", page.photometric)
         raise SourceError(
             f"expected 8-bit grey or RGB pixels in one plane in {name!r}, got {page.dtype} "
@@ -178,6 +186,14 @@ def _plain(level: Any, name: str) -> _Page:  # Any: as above
             f"{page.chunks[0]} x {page.chunks[1]} pixels in one. Save it in tiles."
         )
     return page
+
+
+def _is_plain(page: _Page) -> bool:
+    kinds = tifffile.PHOTOMETRIC
+    is_grey = page.samplesperpixel == 1 and page.photometric == kinds.MINISBLACK
+    is_rgb = page.samplesperpixel == 3 and page.photometric in (kinds.RGB, kinds.YCBCR)
+    is_plane = page.planarconfig == tifffile.PLANARCONFIG.CONTIG and page.imagedepth == 1
+    return bool(page.dtype == np.uint8 and is_plane and (is_grey or is_rgb))
 
 
 def _is_bare(page: _Page) -> bool:
