@@ -127,6 +127,7 @@ def ask(project: ProjectPath, as_json: AsJson = False) -> None:
     """Choose what to label next, and write it as files to be painted."""
     clock = Clock()
     from askmask.loop.loop import Loop
+    from askmask.loop.slides.overview import write_overviews
 
     screen = progress_console(as_json=as_json)
     with (
@@ -146,6 +147,7 @@ def ask(project: ProjectPath, as_json: AsJson = False) -> None:
             score=lambda image_id: None if is_first else loop.score_map(image_id, query.round),
             prediction=None if is_first else predicted,
         )
+        write_overviews(opened, query, folder)
     clock.lap("writing")
     screen.print(clock.words())
     if as_json:

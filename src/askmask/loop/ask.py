@@ -19,6 +19,7 @@ from askmask.data.larger_images import askable_pixels, read_around
 from askmask.errors import AskmaskError, ConfigError, NothingToAsk, ShapeError, SourceError
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
+from askmask.loop.slides.heat import HeatMaps
 from askmask.models.build import starting_weights
 from askmask.progress import Listener, Progress, silent
 from askmask.query.regions import Places, places_of
@@ -69,11 +70,14 @@ class Proposal:
     scores : ScoreCounts or None
         Histograms of the first score map, over the pool and over what is asked; None for
         strategies without a score map.
+    heat : HeatMaps or None
+        First score map of whole slides, small; empty for plain images.
     """
 
     items: tuple[QueryItem, ...]
     utilities: tuple[ImageUtilities, ...] = ()
     scores: ScoreCounts | None = None
+    heat: HeatMaps | None = None
 
 
 def propose(
@@ -124,7 +128,7 @@ def propose(
 
     items = strategy.choose(read(), turn)
     pool.warn_of_equal_scores()
-    return Proposal(items, tuple(kept), pool.tally.counts(items))
+    return Proposal(items, tuple(kept), pool.tally.counts(items), pool.heat)
 
 
 def groups_of(project: Project) -> dict[str, str | None]:
@@ -224,6 +228,7 @@ class PoolScores:
         self._model = project.model(round - 1) if model is None else model
         self._report = report
         self._strategy, self._turn = strategy_turn(project.config, round)
+        self.heat = HeatMaps(project.source)
         self.tally = ScoreTally(len(project.source.classes))
         self._lowest, self._highest = math.inf, -math.inf
 
@@ -250,6 +255,8 @@ class PoolScores:
         if not is_open and not self._strategy.sees_labelled:
             return None
         maps = self.maps(image_id) if is_open else self._no_maps(available.shape)
+        if is_open and len(maps):
+            self.heat.add(image_id, maps[0])
         utilities = self._utilities(places, maps)
         return ScoredImage(places, utilities, partial(self._embed, image_id)), maps
 

@@ -25,6 +25,7 @@ from askmask.loop.evaluate import judge_shared, judging_steps
 from askmask.loop.oracle import Oracle
 from askmask.loop.predictions import predict_known
 from askmask.loop.project import START, Project
+from askmask.loop.slides.heat import write_heat
 from askmask.loop.train import fitting_steps
 from askmask.progress import Listener, Progress, drive, silent
 from askmask.query.score_histograms import write_counts
@@ -173,6 +174,8 @@ class Loop:
         )
         if proposal.scores is not None:  # so that no query is without them
             write_counts(self.project.scores_path(number), proposal.scores)
+        if proposal.heat is not None:
+            write_heat(self.project.heat_path(number), proposal.heat)
         store.add_query(query)
         return query
 

@@ -203,6 +203,10 @@ class Project:
         """File of the histograms of the scores that a round's query chose from."""
         return self.root / "scores" / f"round_{round:03d}.json"
 
+    def heat_path(self, round: int) -> Path:
+        """File of the heat maps of whole slides that a round's query chose from."""
+        return self.scores_path(round).with_suffix(".heat.npz")
+
     def delete_models(self, round: int) -> None:
         """Delete the model files of a round and its recalibration; its metrics stay."""
         for ending in ("*.safetensors", ".calibration.json"):

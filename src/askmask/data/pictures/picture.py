@@ -147,8 +147,8 @@ def turned(values: Stored, orientation: int) -> Stored:
 def too_large(where: str) -> SourceError:
     """Build the error for an image that would not fit into memory."""
     return SourceError(
-        f"{where!r} has more than {MAX_PIXELS:,} pixels. Cut it into tiles of some 1000 x 1000, or "
-        "save it smaller."
+        f"{where!r} has more than {MAX_PIXELS:,} pixels. Cut it into tiles of some 1000 x 1000, "
+        "save it smaller, or bring it as a slide: askmask init --slides."
     )
 
 

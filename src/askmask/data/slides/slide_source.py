@@ -143,13 +143,16 @@ class SlideSource:
         slide, box = self._field(image_id)
         return self.tissue_in(slide, box)
 
-    def tissue_in(self, slide: SlideEntry, box: Box) -> Tissue:
-        """(h, w) bool: tissue in a box of a slide, in pixels of the working resolution."""
+    def tissue_in(self, slide: SlideEntry, box: Box, *, mpp: float | None = None) -> Tissue:
+        """(h, w) bool: tissue in a box of a slide, in pixels of `mpp` micrometres.
+
+        By default those of the working resolution.
+        """
         if slide.tissue is None:
             return np.ones((box.height, box.width), np.bool_)
         if slide.id not in self._tissues:
             self._tissues[slide.id] = self._read_tissue(slide.tissue)
-        return tissue_at(self._tissues[slide.id], box, self.mpp)
+        return tissue_at(self._tissues[slide.id], box, self.mpp if mpp is None else mpp)
 
     def frame(self, image_id: str) -> Frame:
         """Where a field lies on its slide, in pixels of the slide's first level."""
