@@ -74,9 +74,8 @@ def write_heat(path: Path, heat: HeatMaps) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     names = np.array(list(maps))
-    numbered = {f"map_{number}": one for number, one in enumerate(maps.values())}
     with replacing(path) as unfinished:
-        np.savez_compressed(unfinished, names=names, **numbered)
+        np.savez_compressed(unfinished, *maps.values(), names=names)
 
 
 def read_heat(path: Path) -> dict[str, Heat]:
@@ -84,9 +83,8 @@ def read_heat(path: Path) -> dict[str, Heat]:
     if not path.is_file():
         return {}
     with np.load(path) as file:
-        return {
-            str(name): file[f"map_{number}"] for number, name in enumerate(file["names"].tolist())
-        }
+        names = file["names"].tolist()
+        return {str(name): file[f"arr_{number}"] for number, name in enumerate(names)}
 
 
 def _cell(frame: Frame, corner: float) -> int:
