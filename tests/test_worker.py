@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import askmask.serve.ahead as ahead_module
 import askmask.serve.worker as worker_module
 from askmask.config import Config
 from askmask.data.rasters import decode_mask
-from askmask.errors import ProjectError, StoreError, TrainingFailed
+from askmask.errors import ProjectError, SourceError, StoreError, TrainingFailed
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
 from askmask.progress import Progress
@@ -262,6 +263,28 @@ def test_worker_that_dies_at_any_report_is_continued_by_the_next(warm: Project) 
     assert rounds(warm) == [(0, "finished")]
     assert_no_region_was_asked_twice(warm)
     assert all(item.piece is not None for item in open_items(warm))
+
+
+def test_image_that_cannot_be_drawn_keeps_nobody_from_labelling_nor_the_worker_from_training(
+    warm: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(warm)
+    work(worker)
+
+    def fail(*_: object, **__: object) -> None:
+        raise SourceError("image 'train_1' is gone")
+
+    monkeypatch.setattr(ahead_module, "draw_region", fail)
+    monkeypatch.setattr(worker_module, "draw_pieces", fail)
+    answer(warm, len(open_items(warm)) - 1)
+    for _ in range(4):  # after a failure it rests for a moment
+        work(worker)
+
+    assert len(rounds(warm)) == 2
+    assert len(open_items(warm)) >= 3
+    told = warm.store.control.worker()
+    assert told is not None
+    assert (told.state, told.message) == ("failed", "image 'train_1' is gone")
 
 
 def test_failure_is_told_as_long_as_it_lasts_whatever_else_is_done(

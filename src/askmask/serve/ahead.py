@@ -118,10 +118,14 @@ class RegionsAhead:
             return True
         return self._look_again() if look.is_done else self._advance(look)
 
-    def top_up(self) -> bool:
-        """Go on with what was seen if few are left; return whether there was anything to do."""
+    def top_up(self, *, draws: bool = True) -> bool:
+        """Go on with what was seen if few are left; return whether there was anything to do.
+
+        Without `draws` regions are asked as they are, because an image could not be drawn or read.
+        """
         look = self._look
         if self._portion is not None:
+            self._undrawn = self._undrawn if draws else []
             return self._draw_or_ask(self._portion)
         if look is None or self._dry_at == len(look.seen) or not self._is_low():
             return False

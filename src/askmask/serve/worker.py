@@ -188,7 +188,7 @@ class Worker:
     def _draw(self) -> bool:
         """Draw what is not drawn yet of one image's open regions; those in hand come first."""
         newest = self._store.control.newest_event()
-        if newest == self._all_drawn_at:
+        if newest == self._all_drawn_at or self._has_failed("draw"):
             return False
         missing = [item for item in self._store.worklist.open_items() if item.piece is None]
         if not missing:
@@ -199,13 +199,14 @@ class Worker:
         if first.model is not None:  # without a model there is nothing to compute
             image_id = first.item.region.image_id
             same = [item for item in same if item.item.region.image_id == image_id]
-        self._draw_items(same)
+        with self._noting_failure("draw"):
+            self._draw_items(same)
         return True
 
     def _ask_ahead(self) -> bool:
         """Ask what people will need soon, or look at one more image for it."""
         if self._has_failed("ask"):
-            return self._ahead.top_up()
+            return self._ahead.top_up(draws=False)
         with self._noting_failure("ask"):
             self._ahead.begin(Asker.after(self._project.newest_training(), self._strategy()))
             return self._ahead.serve()
