@@ -153,7 +153,7 @@ class Look:
 
         return self._strategy.choose(read(), turn)
 
-    def would_say(self, item: WorkItem) -> bool:
+    def is_own(self, item: WorkItem) -> bool:
         """Whether the same model asked a region by the same strategy, in this look or before."""
         by = self.project.config.query.acquisition
         return (item.model, item.acquisition) == (self.model.name, by)

@@ -45,7 +45,7 @@ class Portion:
         if not self.is_anew:
             return self.items
         fresh = self.look.project.store.worklist.fresh_items()
-        known = {item.item.region for item in fresh if self.look.would_say(item)}
+        known = {item.item.region for item in fresh if self.look.is_own(item)}
         return tuple(item for item in self.items if item.region not in known)
 
 
@@ -87,7 +87,7 @@ def ask(portion: Portion, pieces: Mapping[Region, DrawnPiece] | None = None) -> 
         beside = store.worklist.fresh_items()
         if portion.is_anew:
             chosen = {item.region for item in portion.items}
-            beside = tuple(i for i in beside if look.would_say(i) and i.item.region in chosen)
+            beside = tuple(i for i in beside if look.is_own(i) and i.item.region in chosen)
             keep = {(item.round, item.item.rank) for item in beside}
             store.worklist.withdraw_fresh(BY_WORKER, keep)
             store.worklist.forget_pieces(FORGET_SECONDS)
