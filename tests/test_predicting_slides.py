@@ -57,11 +57,21 @@ def project(slide: Path, tmp_path_factory: pytest.TempPathFactory, disc_config: 
         yield opened
 
 
-@pytest.fixture(autouse=True)
-def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (blended, predict_slides):
-        monkeypatch.setattr(module, "TILE", 128)
-        monkeypatch.setattr(module, "RAMP", 32)
+@pytest.fixture(autouse=True, scope="module")
+def _small_tiles():
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (blended, predict_slides):
+            patch.setattr(module, "TILE", 128)
+            patch.setattr(module, "RAMP", 32)
+        yield
+
+
+@pytest.fixture(scope="module")
+def out(project: Project, slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The slide, predicted."""
+    folder = tmp_path_factory.mktemp("predicted") / "out"
+    PREDICT(project.model(), [slide], folder)
+    return folder
 
 
 def labels_of(path: Path, level: int = 0) -> np.ndarray:
@@ -82,24 +92,22 @@ def whole(project: Project, slide: Path):
 
 
 def test_tiles_say_what_the_network_says_of_the_whole_slide(
-    project: Project, slide: Path, tmp_path: Path
+    project: Project, slide: Path, out: Path
 ) -> None:
-    PREDICT(project.model(), [slide], tmp_path / "out")
     expected = whole(project, slide)
-    labels = labels_of(tmp_path / "out" / "labels" / "one.ome.tif")
+    labels = labels_of(out / "labels" / "one.ome.tif")
     assert labels.shape == (450, 550)
     assert len(np.unique(labels)) == 2
     np.testing.assert_array_equal(labels, expected.labels)
-    confidence = labels_of(tmp_path / "out" / "confidence" / "one.ome.tif")
+    confidence = labels_of(out / "confidence" / "one.ome.tif")
     assert np.abs(confidence - expected.confidence * 255).max() <= 0.51
 
 
 def test_objects_are_those_of_the_whole_slide_in_pixels_of_its_first_level(
-    project: Project, slide: Path, tmp_path: Path
+    project: Project, slide: Path, out: Path
 ) -> None:
-    PREDICT(project.model(), [slide], tmp_path / "out")
-    rows = table(tmp_path / "out" / "objects" / "one.csv")
-    labels = labels_of(tmp_path / "out" / "labels" / "one.ome.tif")
+    rows = table(out / "objects" / "one.csv")
+    labels = labels_of(out / "labels" / "one.ome.tif")
     numbered, _ = ndimage.label(labels == 1, np.ones((3, 3)))
     boundary = whole(project, slide).boundary_probs
     from askmask.metrics.objects import find_objects
@@ -112,17 +120,14 @@ def test_objects_are_those_of_the_whole_slide_in_pixels_of_its_first_level(
     tops = [tuple(float(row[n]) for n in ("top", "left", "bottom", "right")) for row in rows]
     assert set(tops) & boxes
     assert {row["class"] for row in rows} == {"gland"}
-    (line,) = table(tmp_path / "out" / "slides.csv")
+    (line,) = table(out / "slides.csv")
     assert int(line["objects"]) == len(rows)
     assert float(line["seen_mm2"]) == pytest.approx(450 * 550 / 1e6)
     assert float(line["gland_mm2"]) == pytest.approx((labels == 1).sum() / 1e6)
 
 
-def test_the_pyramid_opens_in_other_programs_at_its_scale(
-    project: Project, slide: Path, tmp_path: Path
-) -> None:
-    PREDICT(project.model(), [slide], tmp_path / "out")
-    path = tmp_path / "out" / "labels" / "one.ome.tif"
+def test_the_pyramid_opens_in_other_programs_at_its_scale(out: Path) -> None:
+    path = out / "labels" / "one.ome.tif"
     with tifffile.TiffFile(path) as file:
         assert file.is_ome
         assert file.is_bigtiff
@@ -137,12 +142,11 @@ def test_the_pyramid_opens_in_other_programs_at_its_scale(
 
 
 def test_a_part_is_what_the_whole_slide_has_there(
-    project: Project, slide: Path, tmp_path: Path
+    project: Project, slide: Path, out: Path, tmp_path: Path
 ) -> None:
-    PREDICT(project.model(), [slide], tmp_path / "all")
     part = SlideOptions(part=Box(128, 320, 500, 600))
     PREDICT(project.model(), [slide], tmp_path / "part", options=part)
-    labels = labels_of(tmp_path / "all" / "labels" / "one.ome.tif")
+    labels = labels_of(out / "labels" / "one.ome.tif")
     some = labels_of(tmp_path / "part" / "labels" / "one.ome.tif")
     assert some.shape == (250, 300)
     np.testing.assert_array_equal(some, labels[64:314, 160:460])
@@ -158,13 +162,12 @@ class Stopped(Exception):
     "after", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
 )
 def test_a_stopped_prediction_goes_on_and_comes_to_the_same(
-    project: Project, slide: Path, tmp_path: Path, after: int
+    project: Project, slide: Path, out: Path, tmp_path: Path, after: int
 ) -> None:
     def stop(progress: Progress) -> None:
         if progress.done == after:
             raise Stopped
 
-    PREDICT(project.model(), [slide], tmp_path / "whole")
     with pytest.raises(Stopped):
         PREDICT(project.model(), [slide], tmp_path / "out", report=stop)
     told: list[int] = []
@@ -172,9 +175,9 @@ def test_a_stopped_prediction_goes_on_and_comes_to_the_same(
     assert told[0] == after
     names = ["labels/one.ome.tif", "confidence/one.ome.tif"]
     for name in names:
-        np.testing.assert_array_equal(*(labels_of(tmp_path / w / name) for w in ("whole", "out")))
+        np.testing.assert_array_equal(*(labels_of(w / name) for w in (out, tmp_path / "out")))
     for name in ("objects/one.csv", "slides.csv", "predictions.json"):
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
     assert not (tmp_path / "out" / ".unfinished").exists()
 
 
@@ -201,6 +204,7 @@ def test_a_folder_with_something_in_it_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_glass_is_not_looked_at(project: Project, tmp_path: Path) -> None:
     image = tissue_slide(1200, 1200, border=400)
     slide = write_pages(tmp_path / "glass.tif", image, mpp=1.0)
@@ -226,6 +230,7 @@ def test_a_slide_that_cannot_be_predicted_stops_no_other(
     assert (told["mpp"], told["not_seen"]) == (1.0, 255)
 
 
+@pytest.mark.slow
 def test_a_project_of_plain_images_predicts_no_slides(
     disc_config: Build, slide: Path, tmp_path: Path
 ) -> None:

@@ -36,12 +36,15 @@ def test_plain_images_have_no_heat_map() -> None:
     assert heat.maps() == {}
 
 
-@pytest.fixture
-def asked(tmp_path: Path, disc_config: Build, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory, disc_config: Build):
     """A project of one slide of 600 x 800 pixels that asked by its model."""
-    monkeypatch.setattr(preparing, "FIELD_SIDE", 128)
-    slide = write_pages(tmp_path / "one.tif", tissue_slide(600, 800, border=150), mpp=1.0)
-    with slide_project(tmp_path, disc_config, [slide]) as project:
+    root = tmp_path_factory.mktemp("slides")
+    slide = write_pages(root / "one.tif", tissue_slide(600, 800, border=150), mpp=1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparing, "FIELD_SIDE", 128)
+        project = slide_project(root, disc_config, [slide])
+    with project:
         yield trained(project)
 
 

@@ -77,7 +77,9 @@ def test_a_query_is_the_same_of_a_picture_and_of_a_slide_read_in_tiles(
 
 
 @pytest.mark.usefixtures("_small_fields")
-@pytest.mark.parametrize("acquisition", ["random", "predictive_entropy"])
+@pytest.mark.parametrize(
+    "acquisition", ["random", pytest.param("predictive_entropy", marks=pytest.mark.slow)]
+)
 def test_every_asked_region_is_at_least_half_tissue(
     acquisition: str, tmp_path: Path, disc_config: Build
 ) -> None:
