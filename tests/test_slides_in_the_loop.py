@@ -1,5 +1,6 @@
 """The loop on slides: asked in tissue, shared among slides, the same as on plain images."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -168,6 +169,18 @@ def test_init_makes_a_project_of_slides_and_tells_their_tissue(tmp_path: Path) -
     config = load_written_config(tmp_path / "p" / "askmask.yaml")
     assert (config.data.mpp, config.data.start) == (2.0, "none")
     assert config.query.most_per_group == 14  # of 20, on three slides
+
+
+def test_status_of_slides_tells_areas(tmp_path: Path, disc_config: Build) -> None:
+    slide = write_pages(tmp_path / "one.tif", drawn(200, 280), mpp=2.0, levels=1)
+    write_slide_set([slide], tmp_path / "set", SlideOptions(CLASSES, mpp=2.0, tissue="none"))
+    where = {"path": str(tmp_path / "set"), "start": "none", "validation": 0, "test": []}
+    with Project.create(tmp_path / "p", disc_config(data=where)) as project:
+        Loop(project).tell([painted(project.source, Region("one/0_0", 0, 0, 100, 50))])
+    told = json.loads(CliRunner().invoke(app, ["status", str(tmp_path / "p"), "--json"]).stdout)
+    assert told["slides"] == 1
+    assert told["labelled_mm2"] == 0.02  # 5000 pixels of 4 square micrometres
+    assert told["tissue_mm2"] == 0.22
 
 
 def test_init_of_slides_that_cannot_be_used_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -302,6 +302,23 @@ def query_folder(project: Project, query: Query) -> Path:
     return project.root / "queries" / f"round_{query.round:03d}"
 
 
+def _of_slides(project: Project, pixels: int) -> dict[str, object]:
+    """Labelled area, and how much there is; empty for plain images."""
+    from askmask.data.slides.slide_source import SlideSource
+
+    source = project.source
+    if not isinstance(source, SlideSource):
+        return {}
+    slides = source.slide_set.slides
+    areas = [slide.height * slide.width * slide.mpp**2 / 1e6 for slide in slides]
+    tissue = sum(area * slide.tissue_share for area, slide in zip(areas, slides, strict=True))
+    return {
+        "slides": len(slides),
+        "labelled_mm2": round(pixels * source.mpp**2 / 1e6, 4),
+        "tissue_mm2": round(tissue, 2),
+    }
+
+
 def _status(project: Project) -> dict[str, object]:
     from askmask.metrics.coverage import means_cover, objects_are
 
@@ -317,6 +334,7 @@ def _status(project: Project) -> dict[str, object]:
         "labelled_images": len(list(store.labelled_images())),
         "labelled_pixels": pixels,
         "labelled_fraction": round(pixels / project.pool_pixels, 4),
+        **_of_slides(project, pixels),
         "regions_asked": 0 if query is None else len(query.items),
         "regions_open": len(store.unanswered(present)) if query else 0,
         "models": [project.model_path(n).name for n in sorted({r.round for r in trained})],
