@@ -19,6 +19,7 @@
     │   ├── UnknownItem                       a region that nobody asked
     │   └── ReusedId                          an answer's id that another answer has
     ├── DiskError        (OSError)            a disk refuses a file: it is full, or no right to it
+    ├── ClusterError     (RuntimeError)       a cluster cannot be reached, or was lost
     ├── KernelError      (RuntimeError)       the optional compiled kernel cannot be built or loaded
     └── TrainingFailed   (RuntimeError)       a training diverged and the rule allows no restart
 """
@@ -121,6 +122,10 @@ class ReusedId(StoreError):
 
 class DiskError(AskmaskError, OSError):
     """A disk refuses a file: it is full or failing, or there is no right to it."""
+
+
+class ClusterError(AskmaskError, RuntimeError):
+    """A cluster of workers cannot be reached, was lost, or has no worker that may be used."""
 
 
 class KernelError(AskmaskError, RuntimeError):

@@ -19,6 +19,15 @@ Overrides = Annotated[
     typer.Argument(help="Settings that win over the config: query.unit=image", metavar="key=value"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+ClusterName = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="Work elsewhere: local:N for N processes here, the address of a Dask scheduler, or a "
+        "YAML file for Slurm, LSF or PBS. See docs/how-to/scale.md.",
+        metavar="WHERE",
+    ),
+]
 FormatName = Annotated[
     str,
     typer.Option("--format", help="coco, label-studio, nnunet, png or qupath.", metavar="FORMAT"),

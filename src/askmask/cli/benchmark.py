@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from askmask.cli.arguments import AsJson, Overrides, console, progress_console
+from askmask.cli.arguments import AsJson, ClusterName, Overrides, console, progress_console
 from askmask.cli.output import print_json
 from askmask.cli.screen import Clock
 from askmask.config import Config, load_config, load_written_config
@@ -32,6 +32,7 @@ def simulate(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
     as_json: AsJson = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the trials and stop.")] = False,
+    cluster: ClusterName = None,
 ) -> None:
     """Compare strategies: the same loop, answered from known masks."""
     clock = Clock()
@@ -54,7 +55,7 @@ def simulate(
             failures.append(trial.name)
 
     with watch_grid(progress_console(as_json=as_json), out, settings):
-        rows = runner.simulate(settings, out, resume=resume, on_trial=note_failure)
+        rows = runner.simulate(settings, out, resume=resume, on_trial=note_failure, cluster=cluster)
     clock.lap("running trials")
     report = write_run_report(out, settings, rows)
     clock.lap("writing the report")

@@ -11,9 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from askmask.config import Config
 from askmask.experiments.run.grid import Trial, trials
-from askmask.experiments.run.runner import FAILURE_NAME, read_progress
-
-PHASES = ("ask", "train", "evaluate")
+from askmask.experiments.run.runner import FAILURE_NAME, PHASES, read_progress
 
 
 @contextmanager

@@ -59,8 +59,9 @@ class Executor(Protocol):
     - `map` yields exactly one outcome per item, in the order in which jobs end; `index` says
       which item it was. The iterator has a `close` method, as generators have.
     - A job that raises, exits or whose process dies is an outcome with an `error`, the exception's
-      type and message, and the traceback as `details` if it raised; the others go on. Nothing is
-      tried again, and an executor can be used again.
+      type and message, and the traceback as `details` if it raised; the others go on. A job that
+      raised is not tried again. One whose process died may be, a stated number of times, if the
+      implementation says so. An executor can be used again.
     - Items are read when there is room to run them, so they may come from a generator. Jobs
       start when the first outcome is asked for, and room is filled while one is waited for.
     - If the iterator is closed, or an exception such as KeyboardInterrupt passes through it, the
@@ -291,12 +292,25 @@ def limit_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def answer_one(pipe: Connection, index: int) -> None:
+@runtime_checkable
+class Pipe(Protocol):
+    """Where a job comes from and its outcome goes to, such as a `Connection`."""
+
+    def recv(self) -> Any:  # Any: whatever was sent
+        """Receive what was sent; raises EOFError if nothing will come."""
+        ...
+
+    def send(self, value: Any, /) -> None:  # Any: whatever can be pickled
+        """Send a value."""
+        ...
+
+
+def answer_one(pipe: Pipe, index: int) -> None:
     """Receive a (function, item), run it, and send its outcome.
 
     Parameters
     ----------
-    pipe : Connection
+    pipe : Pipe
         To the parent; a parent that has gone ends this without an error.
     index : int
         Place of the item.

@@ -9,9 +9,11 @@
 
 import json
 import logging
+import math
 import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,19 +23,23 @@ from askmask.experiments.report.asked import draw_asked, pictures
 from askmask.experiments.report.report import GalleryItem
 from askmask.experiments.run.collect import collect_trial, failure_row
 from askmask.experiments.run.grid import Trial, trials
+from askmask.experiments.run.machines import for_all_machines, trial_executor
 from askmask.experiments.run.results import ResultRow, write_results
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import CONFIG_NAME, Project
 from askmask.progress import Progress
 from askmask.runtime.cache import Cache
-from askmask.runtime.executors import Executor, Processes, Serial
+from askmask.runtime.worker_lock import only_worker
 from askmask.whole_files import write_atomically
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_NAME = "progress.json"
 FAILURE_NAME = "failure.json"
+PHASES = ("ask", "train", "evaluate")
+"""What a trial does in a round, in this order."""
+_PATIENCE_SECONDS = 120.0  # longer than any network disk takes to notice that a machine has died
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,12 @@ def simulate(
     *,
     resume: bool = False,
     on_trial: Callable[[Trial, str | None], None] = lambda _trial, _error: None,
+    cluster: str | None = None,
 ) -> list[ResultRow]:
     """Run every trial of a grid that is not finished, and write ``OUT/results.csv``.
 
-    A trial that fails or is killed is a row of the table with its reason; the others go on.
+    A trial that fails or is killed is a row of the table with its reason; the others go on. While
+    the grid runs, the table holds the trials that have ended.
 
     Parameters
     ----------
@@ -68,6 +76,9 @@ def simulate(
         Go on with the run in `out`: finished rounds are kept, failed trials are tried again.
     on_trial : callable
         Called with each trial as it ends, and its error or None.
+    cluster : str, optional
+        Where the trials run, as ``--cluster`` has it; by default in `grid.workers` processes of
+        this machine. All machines of a cluster see `out` and the data set under the same paths.
 
     Returns
     -------
@@ -78,30 +89,44 @@ def simulate(
     ------
     ProjectError
         If `out` holds something and `resume` is false, or holds a run of other settings.
+    ClusterError
+        If the cluster cannot be reached or was lost; finished rounds are kept.
     """
     planned = trials(config)
     _claim(out, config, resume=resume)
-    jobs = [
-        Job(
-            trial, out / "trials" / trial.name, out / "cache", config, trial.seed == planned[0].seed
-        )
+    jobs = _jobs(planned, config if cluster is None else for_all_machines(config), out.resolve())
+    table = _Table(out, config, planned)
+    with trial_executor(config, out, cluster, _reached) as executor, table:
+        for outcome in executor.map(run_trial, jobs):
+            job = jobs[outcome.index]
+            if outcome.error is not None:
+                job.root.mkdir(parents=True, exist_ok=True)
+                _write_json(job.root / FAILURE_NAME, {"reason": outcome.error})
+                logger.warning("trial %s failed: %s", job.trial.name, outcome.error)
+            on_trial(job.trial, outcome.error)
+            table.take(job.trial)
+    return table.rows()
+
+
+def _jobs(planned: Sequence[Trial], config: Config, out: Path) -> list[Job]:
+    first = planned[0].seed if planned else None
+    return [
+        Job(trial, out / "trials" / trial.name, out / "cache", config, trial.seed == first)
         for trial in planned
     ]
-    workers = config.grid.workers
-    executor: Executor = Processes(workers, threads=config.threads) if workers > 1 else Serial()
-    for outcome in executor.map(run_trial, jobs):
-        job = jobs[outcome.index]
-        if outcome.error is not None:
-            job.root.mkdir(parents=True, exist_ok=True)
-            _write_json(job.root / FAILURE_NAME, {"reason": outcome.error})
-            logger.warning("trial %s failed: %s", job.trial.name, outcome.error)
-        on_trial(job.trial, outcome.error)
-        write_results(out / "results.csv", collect(out))
-    return collect(out)
 
 
 def run_trial(job: Job) -> None:
-    """Run one trial to its last round, from wherever it was left."""
+    """Run one trial to its last round, from wherever it was left.
+
+    A trial that another process still works at, for one that lost its cluster, is waited for.
+    """
+    job.root.mkdir(parents=True, exist_ok=True)
+    with only_worker(job.root, patience_seconds=_PATIENCE_SECONDS):
+        _run_alone(job)
+
+
+def _run_alone(job: Job) -> None:
     (job.root / FAILURE_NAME).unlink(missing_ok=True)
     if (job.root / CONFIG_NAME).is_file():
         project = Project.open(job.root)
@@ -134,25 +159,79 @@ def collect(out: Path) -> list[ResultRow]:
             "Make one with `askmask simulate`."
         )
     config = load_written_config(path)
+    return [row for trial in trials(config) for row in _rows_of(out, trial, config)]
+
+
+def _rows_of(out: Path, trial: Trial, config: Config) -> list[ResultRow]:
+    """Rows of one trial, and of its failure."""
+    root = out / "trials" / trial.name
     rows: list[ResultRow] = []
-    for trial in trials(config):
-        root = out / "trials" / trial.name
-        if (root / CONFIG_NAME).is_file():
-            with Project.open(root) as project:
-                rows += collect_trial(project, trial, config)
-        failure = root / FAILURE_NAME
-        if failure.is_file():
-            reason = json.loads(failure.read_text(encoding="utf-8"))["reason"]
-            reached = max((row.round for row in rows if row.trial == trial.name), default=0)
-            rows.append(failure_row(trial, config, reached, reason))
+    if (root / CONFIG_NAME).is_file():
+        with Project.open(root) as project:
+            rows += collect_trial(project, trial, config)
+    failure = root / FAILURE_NAME
+    if failure.is_file():
+        reason = json.loads(failure.read_text(encoding="utf-8"))["reason"]
+        reached = max((row.round for row in rows), default=0)
+        rows.append(failure_row(trial, config, reached, reason))
     return rows
+
+
+class _Table:
+    """The results table of a run, kept up to date as trials end; written when its block ends.
+
+    A trial that runs is not read: its database belongs to the process that writes it, which may
+    be on another machine. Writing takes a tenth of the time at most, however long the table is.
+    """
+
+    def __init__(self, out: Path, config: Config, planned: Sequence[Trial]) -> None:
+        self._out = out
+        self._config = config
+        self._rows = {trial: _rows_of(out, trial, config) for trial in planned}
+        self._written = -math.inf
+        self._took = 0.0
+
+    def take(self, trial: Trial) -> None:
+        """Take in a trial that has ended."""
+        self._rows[trial] = _rows_of(self._out, trial, self._config)
+        if time.monotonic() - self._written > 10 * self._took:
+            self._write()
+
+    def rows(self) -> list[ResultRow]:
+        """All rows, trial by trial."""
+        return [row for rows in self._rows.values() for row in rows]
+
+    def _write(self) -> None:
+        started = time.monotonic()
+        write_results(self._out / "results.csv", self.rows())
+        self._written = time.monotonic()
+        self._took = self._written - started
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+
+
+def _reached(job: Job) -> tuple[int, int, int]:
+    """How far a trial is: its round, the phase of it, and what is done of that."""
+    report = read_progress_of(job.root)
+    if "round" not in report:  # nothing yet, or all
+        return (int(bool(report)) * sys.maxsize - 1, 0, 0)
+    round, done = (int(str(report[key])) for key in ("round", "done"))
+    return (round, PHASES.index(str(report["phase"])), done)
 
 
 def read_progress(out: Path, trial: Trial) -> dict[str, object]:
     """Last report of a trial: `round`, `phase`, `done`, `total`; empty before its first."""
-    path = out / "trials" / trial.name / PROGRESS_NAME
+    return read_progress_of(out / "trials" / trial.name)
+
+
+def read_progress_of(root: Path) -> dict[str, object]:
+    """Last report of the trial in a folder, see `read_progress`."""
     try:
-        progress: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        progress: dict[str, object] = json.loads((root / PROGRESS_NAME).read_text("utf-8"))
     except FileNotFoundError:
         return {}
     return progress
