@@ -13,7 +13,8 @@ import pytest
 
 import executor_jobs as jobs
 from askmask.errors import ClusterError, ConfigError
-from askmask.runtime.cluster import crew, on_worker
+from askmask.runtime import contents
+from askmask.runtime.cluster import crew
 from askmask.runtime.cluster.address import Local, Queued, Running, parse_cluster
 from askmask.runtime.cluster.connection import Connection, connect
 from askmask.runtime.cluster.crew import Needs
@@ -118,7 +119,8 @@ def test_a_job_that_gets_further_each_time_is_not_given_up(
     assert (outcome.value, outcome.error) == (7, None)
 
 
-def test_closing_the_iterator_ends_the_running_job(executor: Dask, tmp_path: Path) -> None:
+def test_closing_the_iterator_ends_the_running_job(connection: Connection, tmp_path: Path) -> None:
+    executor = Dask(connection, threads=1, ahead=1)  # both are sent, though one worker be left
     outcomes = executor.map(run_either, [("square", tmp_path), ("wait", tmp_path)])
     next(outcomes)
     (pid,) = wait_until(lambda: worker_pids(tmp_path))
@@ -163,12 +165,12 @@ def test_threads_are_those_asked_for(executor: Dask) -> None:
 def test_contents_are_found_at_every_worker_by_their_digest(connection: Connection) -> None:
     content = b"weights"
     executor = Dask(connection, needs=Needs(contents=[content]))
-    outcomes = list(executor.map(read_kept, [on_worker.digest(content)] * 4))
+    outcomes = list(executor.map(read_kept, [contents.digest(content)] * 4))
     assert [outcome.value for outcome in outcomes] == [content] * 4
 
 
 def read_kept(name: str) -> bytes:
-    path = on_worker.kept(name)
+    path = contents.kept(name)
     assert path is not None
     return path.read_bytes()
 

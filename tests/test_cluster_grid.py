@@ -83,7 +83,7 @@ def test_the_table_is_the_same_after_thirty_killed_workers(
     tmp_path: Path, disc_config: Build
 ) -> None:
     many = {"acquisitions": ["mutual_information", "random"], "units": ["region"]}
-    config = grid(disc_config, grid={**many, "seeds": [0, 1, 2, 3]}, training={"steps": 600})
+    config = grid(disc_config, grid={**many, "seeds": [0, 1, 2, 3]}, training={"steps": 300})
     simulate(config, tmp_path / "calm")
     out, path = tmp_path / "run", config_file(tmp_path, config)
     chooser, killed = random.Random(0), 0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from askmask.errors import ProjectError
 from askmask.query.score_histograms import (
     BINS,
+    MAX_KEPT,
     MAX_PIXELS,
     ScoreCounts,
     ScoreTally,
@@ -132,3 +133,12 @@ def test_rows_hold_the_edges_of_the_bins() -> None:
     assert (rows[-1].metric, rows[-1].bin, rows[-1].value, rows[-1].count) == (
         "asked_score", BINS, math.inf, 2,
     )  # fmt: skip
+
+
+def test_of_a_large_pool_fewer_pixels_of_each_image_are_kept() -> None:
+    score, every = np.zeros((256, 256)), np.ones((256, 256), bool)
+    few, many = ScoreTally(2, n_images=10), ScoreTally(2, n_images=MAX_KEPT // 4**4)
+    few.add("a", score, every)
+    many.add("a", score, every)
+    kept = [sum(counts.pool) for tally in (few, many) if (counts := tally.counts([])) is not None]
+    assert kept == [256**2, 4**4]

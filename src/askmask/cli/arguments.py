@@ -24,8 +24,14 @@ ClusterName = Annotated[
     typer.Option(
         "--cluster",
         help="Work elsewhere: local:N for N processes here, the address of a Dask scheduler, or a "
-        "YAML file for Slurm, LSF or PBS. See docs/how-to/scale.md.",
+        "YAML file for Slurm, LSF or PBS. See docs/how-to/cluster.md.",
         metavar="WHERE",
+    ),
+]
+SendImages = Annotated[
+    bool,
+    typer.Option(
+        "--send-images", help="Send images to the cluster, if it does not see them on a disk."
     ),
 ]
 FormatName = Annotated[

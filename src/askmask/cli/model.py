@@ -10,7 +10,15 @@ import typer
 from rich import box
 from rich.table import Table
 
-from askmask.cli.arguments import AsJson, OutPath, ProjectPath, console, progress_console
+from askmask.cli.arguments import (
+    AsJson,
+    ClusterName,
+    OutPath,
+    ProjectPath,
+    SendImages,
+    console,
+    progress_console,
+)
 from askmask.cli.file_options import (
     Channels,
     OrientationName,
@@ -50,15 +58,25 @@ _COLUMNS = 3  # classes that have columns of their own there; of more, the large
 ABSENT = "–"  # noqa: RUF001 a dash, as tables have it
 
 
-def evaluate(project: ProjectPath, as_json: AsJson = False) -> None:
+def evaluate(
+    project: ProjectPath,
+    cluster: ClusterName = None,
+    send_images: SendImages = False,
+    as_json: AsJson = False,
+) -> None:
     """Judge this round's model on the validation and test images."""
     clock = Clock()
+    from askmask.loop.elsewhere.workplace import workplace
     from askmask.loop.loop import Loop
     from askmask.metrics.coverage import coverage_notes
 
     screen = progress_console(as_json=as_json)
-    with Project.open(project) as opened, progress_bars(screen) as show:
-        loop = Loop(opened, on_progress=clock.listening(show))
+    with (
+        Project.open(project) as opened,
+        workplace(cluster, send_images=send_images) as elsewhere,
+        progress_bars(screen) as show,
+    ):
+        loop = Loop(opened, on_progress=clock.listening(show), elsewhere=elsewhere)
         clock.lap("loading")
         rows = loop.evaluate()
         names, evaluation = opened.source.classes.names, opened.config.evaluation
@@ -138,7 +156,7 @@ def calibrate(
     console.print(clock.words())
 
 
-def predict(  # noqa: PLR0913, PLR0917 - one per fact about the files
+def predict(  # noqa: PLR0913, PLR0917 - one per fact about files and machines
     project: ProjectPath,
     images: Annotated[Path, typer.Argument(help="A folder of images, or one.", metavar="IMAGES")],
     out: OutPath,
@@ -152,24 +170,32 @@ def predict(  # noqa: PLR0913, PLR0917 - one per fact about the files
     mpp: OwnMpp = None,
     part: SlidePart = None,
     tissue: TissueName = None,
+    cluster: ClusterName = None,
+    send_images: SendImages = False,
     as_json: AsJson = False,
 ) -> None:
     """Write masks, confidence maps and a table for any images or slides, by the newest model."""
     clock = Clock()
-    said = {"scale": scale, "channels": channels, "value_range": value_range}
+    said: dict[str, object] = {"scale": scale, "channels": channels, "value_range": value_range}
+    said |= {"cluster": cluster, "send_images": send_images or None}
     if is_slide_project(project):
         refuse_options("plain images", said)
         options = slide_options(mpp, part, tissue)
         _predict_slides(project, images, out, options, clock, as_json=as_json)
         return
     refuse_options("slides", {"mpp": mpp, "part": part, "tissue": tissue})
+    from askmask.loop.elsewhere.workplace import workplace
     from askmask.loop.predict import predict_files
 
     check_out(out)
     files = list_images(images, skip=out)
     ignored = 0 if images.is_file() else len(list_folder(images, skip=out)) - len(files)
     screen = progress_console(as_json=as_json)
-    with Project.open(project) as opened, progress_bars(screen) as show:
+    with (
+        Project.open(project) as opened,
+        workplace(cluster, send_images=send_images) as elsewhere,
+        progress_bars(screen) as show,
+    ):
         model = opened.model()
         clock.lap("loading")
         how, heard = reading(orientation, channels, None), clock.listening(show)
@@ -181,6 +207,7 @@ def predict(  # noqa: PLR0913, PLR0917 - one per fact about the files
             reading=how,
             value_range=own_range(value_range),
             report=heard,
+            elsewhere=elsewhere,
         )
         names, evaluation = opened.source.classes.names, opened.config.evaluation
     if as_json:

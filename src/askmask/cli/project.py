@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from askmask.cli.arguments import AsJson, Overrides, ProjectPath, console, progress_console
+from askmask.cli.arguments import (
+    AsJson,
+    ClusterName,
+    Overrides,
+    ProjectPath,
+    SendImages,
+    console,
+    progress_console,
+)
 from askmask.cli.file_options import (
     Channels,
     ClassNames,
@@ -123,9 +131,15 @@ def train(project: ProjectPath) -> None:
     console.say(f"Next: {command('evaluate', project)}, {command('ask', project)}")
 
 
-def ask(project: ProjectPath, as_json: AsJson = False) -> None:
+def ask(
+    project: ProjectPath,
+    cluster: ClusterName = None,
+    send_images: SendImages = False,
+    as_json: AsJson = False,
+) -> None:
     """Choose what to label next, and write it as files to be painted."""
     clock = Clock()
+    from askmask.loop.elsewhere.workplace import workplace
     from askmask.loop.loop import Loop
     from askmask.loop.slides.overview import write_overviews
 
@@ -133,9 +147,10 @@ def ask(project: ProjectPath, as_json: AsJson = False) -> None:
     with (
         Project.open(project) as opened,
         alone(opened, screen.say),
+        workplace(cluster, send_images=send_images) as elsewhere,
         progress_bars(screen) as show,
     ):
-        loop = Loop(opened, on_progress=clock.listening(show))
+        loop = Loop(opened, on_progress=clock.listening(show), elsewhere=elsewhere)
         clock.lap("loading")
         query = loop.ask()
         is_first = query.model is None  # asked cold: no model has said anything yet

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from askmask.config import DataConfig
+from askmask.data.description import DESCRIPTION_NAME
 from askmask.data.prepared import PreparedSource
-from askmask.data.slides.slide_set import is_slide_set
+from askmask.data.slides.slide_set import SET_NAME, is_slide_set
 from askmask.data.source import Source
 from askmask.errors import ConfigError
 from askmask.parts import call_factory
@@ -68,3 +69,11 @@ def _slides(path: Path, mpp: float | None) -> Source:
 
 
 _MEMBERS = ("classes", "images", "read_image", "read_mask")
+
+
+def index_of(config: DataConfig) -> Path | None:
+    """File that tells the data set of a config from any other; None for somebody else's source."""
+    if config.path is None or config.source is not None:
+        return None
+    path = config.path.resolve()
+    return path / (SET_NAME if is_slide_set(path) else DESCRIPTION_NAME)

@@ -87,6 +87,7 @@ def propose(
     model: RoundModel | None = None,
     report: Listener = silent,
     return_utilities: bool = False,
+    pool: "PoolScores | None" = None,
 ) -> Proposal:
     """Choose what the query of a round should ask, with the model of the round before.
 
@@ -104,6 +105,8 @@ def propose(
     return_utilities : bool
         Whether to keep the utilities of all places of the pool as well: 8 bytes per place, instead
         of what the strategy holds.
+    pool : PoolScores, optional
+        The scored images, by default scored here, one after another.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def propose(
     """
     strategy, turn = strategy_turn(project.config, round)
     turn = replace(turn, groups=groups_of(project))
-    pool = PoolScores(project, round, model, report)
+    pool = PoolScores(project, round, model, report) if pool is None else pool
     kept: list[ImageUtilities] = []
 
     def read() -> Iterator[ScoredImage]:
@@ -229,7 +232,7 @@ class PoolScores:
         self._report = report
         self._strategy, self._turn = strategy_turn(project.config, round)
         self.heat = HeatMaps(project.source)
-        self.tally = ScoreTally(len(project.source.classes))
+        self.tally = ScoreTally(len(project.source.classes), len(project.pool_ids))
         self._lowest, self._highest = math.inf, -math.inf
 
     def scored(self) -> Iterator[ScoredImage]:
@@ -297,9 +300,14 @@ class PoolScores:
             self.tally.add(places.image_id, values[0], places.available)
             seen = values[0][places.available]
             if seen.size:
-                self._lowest = min(self._lowest, float(seen.min()))
-                self._highest = max(self._highest, float(seen.max()))
+                self.widen((float(seen.min()), float(seen.max())))
         return self._strategy.utilities(places, values, self._turn)
+
+    def widen(self, extremes: tuple[float, float] | None) -> None:
+        """Take in the lowest and highest score of pixels that were scored here or elsewhere."""
+        if extremes is not None:
+            self._lowest = min(self._lowest, extremes[0])
+            self._highest = max(self._highest, extremes[1])
 
     def warn_of_equal_scores(self) -> None:
         """Warn if no pixel of the pool scored more than another, and say what the cause may be."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -57,7 +57,9 @@ def evaluation_parts(project: Project) -> list[tuple[str, tuple[str, ...]]]:
     return parts
 
 
-def judging_steps(model: RoundModel) -> Generator[Progress, None, tuple[MetricRow, ...]]:
+def judging_steps(
+    model: RoundModel, judging: "Judging | None" = None
+) -> Generator[Progress, None, tuple[MetricRow, ...]]:
     """Judge a round's model on every validation and test split, image by image.
 
     Two and more test splits are also scored together, as ``"test"``. The time it took is a row
@@ -66,13 +68,20 @@ def judging_steps(model: RoundModel) -> Generator[Progress, None, tuple[MetricRo
     follows as rows called ``recalibrated_...``. On a validation image they come from a map that was
     fitted without that image.
 
+    Parameters
+    ----------
+    model : RoundModel
+        Whom.
+    judging : iterator, optional
+        Scores of each image alone, in the order of `evaluation_parts`; by default made here.
+
     Yields
     ------
     Progress
         After every image.
     """
     started = time.perf_counter()
-    judges = _Judges(model)
+    judges = Judges(model)
     parts = evaluation_parts(model.project)
     total = sum(len(ids) for _, ids in parts)
     tests = [split for split, _ in parts if split != "validation"]
@@ -82,7 +91,10 @@ def judging_steps(model: RoundModel) -> Generator[Progress, None, tuple[MetricRo
     for split, image_ids in parts:
         scores = judges.new_scores(split)
         for image_id in image_ids:
-            judges.judge(scores, image_id)
+            if judging is None:
+                judges.judge(scores, image_id)
+            else:
+                scores.merge(next(judging))
             done += 1
             left_off = time.perf_counter()
             yield Progress(model.round, "evaluate", done, total)
@@ -97,23 +109,29 @@ def judging_steps(model: RoundModel) -> Generator[Progress, None, tuple[MetricRo
     return tuple(rows)
 
 
-class _Scores:
+class Scores:
     """Scores of one split, before and, with a recalibration, after it."""
 
     def __init__(self, before: Evaluation, after: RecalibratedEvaluation | None) -> None:
         self.before = before
         self.after = after
 
-    def merge(self, other: "_Scores") -> None:
+    def merge(self, other: "Scores") -> None:
+        """Add the images of another one of the same model and split."""
         self.before.merge(other.before)
         if self.after is not None and other.after is not None:
             self.after.merge(other.after)
 
     def rows(self) -> list[MetricRow]:
+        """Metrics before, then those after."""
         return self.before.rows() + ([] if self.after is None else self.after.rows())
 
 
-class _Judges:
+Judging = Iterator[Scores]
+"""Scores of images, one after another, each of one image alone."""
+
+
+class Judges:
     """A round's model, as it is and recalibrated."""
 
     def __init__(self, model: RoundModel) -> None:
@@ -121,12 +139,14 @@ class _Judges:
         self._model = model
         self._stored = model.recalibration
 
-    def new_scores(self, split: str) -> _Scores:
+    def new_scores(self, split: str) -> Scores:
+        """Scores of a split without an image yet."""
         classes, config = self._project.source.classes, self._project.config.evaluation
         after = None if self._stored is None else RecalibratedEvaluation(classes, config, split)
-        return _Scores(Evaluation(classes, config, split), after)
+        return Scores(Evaluation(classes, config, split), after)
 
-    def judge(self, scores: _Scores, image_id: str) -> None:
+    def judge(self, scores: Scores, image_id: str) -> None:
+        """Predict an image and count it in."""
         mask = self._project.source.read_mask(image_id)
         assert mask is not None, "roles give validation and test only to images with a mask"
         group = self._project.images[image_id].group

@@ -21,10 +21,14 @@ from askmask.loop.ask import (
     shown_score,
 )
 from askmask.loop.calibrate import recalibrate_round
-from askmask.loop.evaluate import judge_shared, judging_steps
+from askmask.loop.elsewhere.judging import judged_by_jobs
+from askmask.loop.elsewhere.scoring import PoolElsewhere
+from askmask.loop.elsewhere.workplace import Elsewhere
+from askmask.loop.evaluate import Judging, judge_shared, judging_steps
 from askmask.loop.oracle import Oracle
 from askmask.loop.predictions import predict_known
 from askmask.loop.project import START, Project
+from askmask.loop.round_model import RoundModel
 from askmask.loop.slides.heat import write_heat
 from askmask.loop.train import fitting_steps
 from askmask.progress import Listener, Progress, drive, silent
@@ -46,6 +50,8 @@ class Loop:
         Called with a `Progress` several times a second at most per step or image.
     cache : Cache, optional
         Where trials with the same start share trained models and their evaluation.
+    elsewhere : Elsewhere, optional
+        Where images are scored and judged, by default in this process.
     """
 
     def __init__(
@@ -54,12 +60,14 @@ class Loop:
         *,
         on_progress: Listener = silent,
         cache: Cache | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         strategy_turn(project.config, 1)  # refuses a strategy that does not exist or fit
         self.project = project
         self.device = project.device
         self._report = on_progress
         self._cache = cache
+        self._elsewhere = elsewhere
 
     @property
     def round(self) -> int:
@@ -161,7 +169,7 @@ class Loop:
             return self.asking_by(cold_start(config)).ask(number, model_round=START)
         started = time.perf_counter()
         model = self.project.model(number - 1 if model_round is None else model_round)
-        proposal = propose(self.project, number, model=model, report=self._report)
+        proposal = self._propose(number, model)
         if not proposal.items:
             raise nothing_to_ask(self.project, number)
         query = Query(
@@ -184,7 +192,7 @@ class Loop:
         project = asking_by(self.project, acquisition)
         if project is self.project:
             return self
-        return Loop(project, on_progress=self._report, cache=self._cache)
+        return Loop(project, on_progress=self._report, cache=self._cache, elsewhere=self._elsewhere)
 
     def propose(
         self,
@@ -202,6 +210,14 @@ class Loop:
             report=self._report,
             return_utilities=return_utilities,
         )
+
+    def _propose(self, round: int, model: RoundModel) -> Proposal:
+        pool = None
+        if self._elsewhere is not None:
+            pool = PoolElsewhere(
+                self.project, round, model, self._report, elsewhere=self._elsewhere
+            )
+        return propose(self.project, round, model=model, report=self._report, pool=pool)
 
     def evaluate(self, round: int | None = None) -> tuple[MetricRow, ...]:
         """Judge the model of a round on the validation and test images; keep the rows.
@@ -237,7 +253,7 @@ class Loop:
             return kept
         cache = self._shared(number)
         if cache is None:
-            rows = yield from judging_steps(model)
+            rows = yield from judging_steps(model, self._judging(model))
         else:
             rows = judge_shared(model, cache=cache, report=self._report)
         store.add_metrics(number, name, rows)
@@ -253,6 +269,9 @@ class Loop:
     def predicted_labels(self, image_id: str, round: int) -> Labels:
         """(H, W) int16 labels that the model of a round would give an image."""
         return predict_known(self.project.model(round), image_id).labels
+
+    def _judging(self, model: RoundModel) -> Judging | None:
+        return None if self._elsewhere is None else judged_by_jobs(model, self._elsewhere)
 
     def _shared(self, round: int) -> Cache | None:
         """Cache of round 0, the one that trials of one seed have in common."""

@@ -27,6 +27,8 @@ from askmask.data.rasters import decode_raw, encode_instances, encode_mask, to_r
 from askmask.data.scaling import shrink_image
 from askmask.data.text_cells import text_cell
 from askmask.errors import AskmaskError, SourceError
+from askmask.loop.elsewhere.bench import SentSource
+from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.predictions import PredictedImage, Predictions
 from askmask.loop.round_model import RoundModel
 from askmask.metrics.objects import find_objects
@@ -57,6 +59,7 @@ def predict_files(
     reading: Reading = AS_SHOWN,
     value_range: RangeRule | None = None,
     report: Listener = silent,
+    elsewhere: Elsewhere | None = None,
 ) -> Predictions:
     """Predict images by a round's model, recalibrated if it has been.
 
@@ -83,6 +86,8 @@ def predict_files(
         8 bits stay as they are. Percentiles are those of each image.
     report : callable
         Called after each image.
+    elsewhere : Elsewhere, optional
+        Where images are predicted, by default in this process. The files are the same.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def predict_files(
         If `out` holds something.
     """
     check_out(out)
-    engine = _Engine(model, scale, reading, value_range)
+    engine = Engine(model, scale, reading, value_range)
     for folder in ("masks", "confidence", *(["instances"] if engine.has_objects else [])):
         (out / folder).mkdir(parents=True)
     facts = json.dumps(engine.facts(), indent=1) + "\n"
@@ -101,25 +106,52 @@ def predict_files(
     with (out / "predictions.csv").open("w", encoding="utf-8", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(engine.headings())
-        for done, file in enumerate(files):
+        report(Progress(model.round, "predict", 0, len(files)))
+        for done, (file, predicted) in enumerate(_predicted(engine, files, elsewhere), start=1):
             report(Progress(model.round, "predict", done, len(files)))
-            try:
-                if file.stem in taken:
-                    raise _same_name(file)
-                line = engine.predict(file, out)
-            except AskmaskError as error:
-                found.problems.append(f"{file.name}: {error}")
+            result = _same_name(file) if file.stem in taken else predicted
+            if isinstance(result, AskmaskError):
+                found.problems.append(f"{file.name}: {result}")
                 continue
             taken.add(file.stem)
-            found.images.append(line)
-            writer.writerow(engine.cells(line))
+            for name, content in result.files.items():
+                _write(out / name, content)
+            found.images.append(result.line)
+            writer.writerow(engine.cells(result.line))
             table.flush()  # so that a killed run leaves the lines of the masks that are there
-    report(Progress(model.round, "predict", len(files), len(files)))
     return found
 
 
-class _Engine:
-    """A loaded model and everything that a line of the table tells of it."""
+@dataclass(frozen=True, slots=True)
+class PredictedFile:
+    """Line of the table for an image, and its files by their path below the folder."""
+
+    line: PredictedImage
+    files: dict[str, bytes]
+
+
+def _predicted(
+    engine: "Engine", files: Sequence[StoredFile], elsewhere: Elsewhere | None
+) -> Iterator[tuple[StoredFile, PredictedFile | AskmaskError]]:
+    """Every file with what was predicted of it, or why nothing was."""
+    if elsewhere is not None:
+        from askmask.loop.elsewhere.predicting import predicted_by_jobs
+
+        yield from predicted_by_jobs(engine, files, elsewhere)
+        return
+    for file in files:
+        try:
+            result: PredictedFile | AskmaskError = engine.predict(file)
+        except AskmaskError as error:
+            result = error
+        yield file, result
+
+
+class Engine:
+    """A loaded model and everything that a line of the table tells of it.
+
+    Parameters as in `predict_files`; they are attributes.
+    """
 
     def __init__(
         self,
@@ -128,12 +160,14 @@ class _Engine:
         reading: Reading,
         value_range: RangeRule | None,
     ) -> None:
+        self.model = model
+        self.given = (scale, reading, value_range)
         self._project = project = model.project
         self._model = model
         self._recalibration = model.recalibration
         self._weights = model.digests
         source = project.source
-        prepared = source if isinstance(source, PreparedSource) else None
+        prepared = source if isinstance(source, PreparedSource | SentSource) else None
         self._own_range = None if prepared is None else prepared.value_range
         self._given_range = value_range
         own_scale = 1.0 if prepared is None else prepared.scale
@@ -177,8 +211,8 @@ class _Engine:
             *("+".join(self._weights), self._recalibration_name()),
         ]
 
-    def predict(self, file: StoredFile, out: Path) -> PredictedImage:
-        """Predict one image and write its files."""
+    def predict(self, file: StoredFile) -> PredictedFile:
+        """Predict one image."""
         image = self._read(file)
         size = image.shape[:2]
         small = image if self._scale == 1 else shrink_image(image, self._scale)
@@ -192,14 +226,14 @@ class _Engine:
         pixels = small.shape[0] * small.shape[1]
         objects = self._objects(canvas)
         target = f"{file.stem}.png"
-        _write(out / "masks" / target, encode_mask(_enlarged(canvas.labels, size)))
+        files = {f"masks/{target}": encode_mask(_enlarged(canvas.labels, size))}
         confidence = _enlarged(canvas.confidence, size).astype(np.int32)
-        _write(out / "confidence" / target, encode_instances(confidence))
+        files[f"confidence/{target}"] = encode_instances(confidence)
         if objects is not None:
-            _write(out / "instances" / target, encode_instances(_enlarged(objects, size)))
+            files[f"instances/{target}"] = encode_instances(_enlarged(objects, size))
         counts = np.bincount(canvas.labels.ravel(), minlength=len(self._project.source.classes))
         mean = canvas.sum_confidence / pixels
-        return PredictedImage(
+        line = PredictedImage(
             image=file.name,
             height=size[0],
             width=size[1],
@@ -209,6 +243,7 @@ class _Engine:
             mean_entropy=canvas.sum_entropy / pixels,
             objects=None if objects is None else int(objects.max()),
         )
+        return PredictedFile(line, files)
 
     def _read(self, file: StoredFile) -> Image:
         """RGB of a file, in the brightness that the model has learnt."""

@@ -29,7 +29,13 @@ BINS: Final = 40
 MAX_PIXELS: Final = 2**16
 """Most pixels kept of one image."""
 
+MAX_KEPT: Final = 2**28
+"""Most pixels kept of all images: of a large pool fewer of each, so that memory stays bounded."""
+
 _UNAVAILABLE: Final = 255
+
+Binned = tuple[int, npt.NDArray[np.uint8]]
+"""Step of an image's grid, and the bin of each pixel on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +72,34 @@ class ScoreTally:
     ----------
     n_classes : int
         The bins reach to max(1, log of it): no registered score map exceeds that.
+    n_images : int
+        Of the pool, see `MAX_KEPT`.
     """
 
-    def __init__(self, n_classes: int) -> None:
+    def __init__(self, n_classes: int, n_images: int = 1) -> None:
+        self._max_pixels = max(1, min(MAX_PIXELS, MAX_KEPT // max(n_images, 1)))
         self._upper = max(1.0, math.log(n_classes))
-        self._kept: dict[str, tuple[int, npt.NDArray[np.uint8]]] = {}
+        self._kept: dict[str, Binned] = {}
 
     def add(
         self, image_id: str, score: Float[np.ndarray, "H W"], available: Bool[np.ndarray, "H W"]
     ) -> None:
         """Keep the scores of an image's available pixels; arrays are not modified."""
-        step = math.ceil(math.sqrt(max(1.0, score.size / MAX_PIXELS)))
+        step = math.ceil(math.sqrt(max(1.0, score.size / self._max_pixels)))
         grid = (slice(step // 2, None, step), slice(step // 2, None, step))
         seen = score[grid]
         places = np.clip(seen * (BINS / self._upper), 0, BINS - 1)
         places = np.where(seen > self._upper, BINS, places)
         kept = np.where(available[grid], places, _UNAVAILABLE).astype(np.uint8)
         self._kept[image_id] = (step, kept)
+
+    def binned(self, image_id: str) -> Binned | None:
+        """What is kept of an image, for `take` of another tally; None if nothing is."""
+        return self._kept.get(image_id)
+
+    def take(self, image_id: str, binned: Binned) -> None:
+        """Keep what a tally of the same classes and pool has of an image."""
+        self._kept[image_id] = binned
 
     def counts(self, items: Iterable[QueryItem]) -> ScoreCounts | None:
         """Histograms of everything added, and of what `items` ask; None if nothing was added."""

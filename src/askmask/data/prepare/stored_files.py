@@ -29,11 +29,14 @@ class StoredFile:
         Returns the whole content; raises SourceError if that fails.
     head : callable, optional
         Returns the first bytes, empty if the file cannot be read.
+    path : Path, optional
+        Where it is on disk, if it is a file of its own.
     """
 
     name: str
     read: Callable[[], bytes]
     head: Callable[[], bytes] = bytes
+    path: Path | None = None
 
     @property
     def stem(self) -> str:
@@ -82,7 +85,9 @@ def list_folder(folder: Path, *, skip: Path | None = None) -> list[StoredFile]:
     inside = skip is not None and skip.resolve().is_relative_to(folder.resolve())
     skipped = skip.resolve() if skip is not None and inside else None
     found = [
-        StoredFile(path.relative_to(folder).as_posix(), _folder_reader(path), _folder_head(path))
+        StoredFile(
+            path.relative_to(folder).as_posix(), _folder_reader(path), _folder_head(path), path
+        )
         for path in _walk(folder, skipped, ())
     ]
     return sorted(found, key=lambda file: file.name)
@@ -104,7 +109,7 @@ def list_images(path: Path, *, skip: Path | None = None) -> list[StoredFile]:
         If there is no image; says how many other files there are.
     """
     if path.is_file():
-        return [StoredFile(path.name, path.read_bytes)]
+        return [StoredFile(path.name, path.read_bytes, path=path)]
     files = list_folder(path, skip=skip)
     found = [file for file in files if file.is_image]
     if not found:

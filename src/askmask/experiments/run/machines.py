@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from askmask.config import Config, with_overrides
+from askmask.data.from_config import index_of
 from askmask.runtime.cluster.opening import open_cluster
+from askmask.runtime.contents import file_content_digest
 from askmask.runtime.executors import Executor, Processes, Serial
 
 SEEN_NAME: Final = "cluster.seen"
@@ -40,11 +42,12 @@ def trial_executor(
     with open_cluster(cluster) as connection:
         from askmask.runtime.cluster.crew import Needs
         from askmask.runtime.cluster.executor import Dask
-        from askmask.runtime.cluster.on_worker import digest_of
 
-        files = [_mark(out), *_dataset_files(config)]
+        index = index_of(config.data)
+        files = [_mark(out), *([] if index is None else [index])]
         needs = Needs(
-            must_see={str(path): digest_of(path) or "" for path in files}, device=config.device
+            must_see={str(path): file_content_digest(path) or "" for path in files},
+            device=config.device,
         )
         yield Dask(connection, needs=needs, threads=config.threads, reached=reached)
 
@@ -54,13 +57,6 @@ def for_all_machines(config: Config) -> Config:
     if config.data.path is None:
         return config
     return with_overrides(config, {"data.path": str(config.data.path.resolve())})
-
-
-def _dataset_files(config: Config) -> list[Path]:
-    path = config.data.path
-    if path is None or config.data.source is not None:
-        return []
-    return [path.resolve() / "dataset.json"]
 
 
 def _mark(out: Path) -> Path:

@@ -17,6 +17,9 @@ HEAT_STEP: Final = 32
 Heat = npt.NDArray[np.float32]
 """(h, w): mean score of each square; NaN where nothing was scored."""
 
+HeatParts = dict[str, list[tuple[int, int, Heat]]]
+"""Rows, columns and heat maps of fields, by slide."""
+
 
 class HeatMaps:
     """Heat maps of slides, put together from the score maps of their fields.
@@ -29,7 +32,7 @@ class HeatMaps:
 
     def __init__(self, source: Source) -> None:
         self._source = source if isinstance(source, PartSource) else None
-        self._parts: dict[str, list[tuple[int, int, Heat]]] = {}
+        self._parts: HeatParts = {}
 
     def add(self, image_id: str, score: Float32[np.ndarray, "H W"]) -> None:
         """Take in the score map of a field. Not modified."""
@@ -40,10 +43,20 @@ class HeatMaps:
         row, col = (_cell(frame, corner) for corner in (frame.row, frame.col))
         self._parts.setdefault(frame.name, []).append((row, col, heat))
 
+    def parts(self) -> HeatParts:
+        """What was taken in, for `take` of another one."""
+        return self._parts
+
+    def take(self, parts: HeatParts) -> None:
+        """Take in what another one of the same source has."""
+        for name, own in parts.items():
+            self._parts.setdefault(name, []).extend(own)
+
     def maps(self) -> dict[str, Heat]:
         """Heat map of every slide of which a field was scored, from its first row and column on."""
         made = {}
-        for name, parts in self._parts.items():
+        for name, unsorted in self._parts.items():
+            parts = sorted(unsorted, key=lambda part: part[:2])  # fields come in any order
             rows = max(row + heat.shape[0] for row, _, heat in parts)
             cols = max(col + heat.shape[1] for _, col, heat in parts)
             whole = np.full((rows, cols), np.nan, np.float32)

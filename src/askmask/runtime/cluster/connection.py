@@ -1,5 +1,6 @@
 """The way to the workers that ``--cluster`` names."""
 
+import inspect
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -17,6 +18,16 @@ MOST_DEATHS: Final = 4
 """Workers that a job may cost in a row; Dask's own schedulers count the same."""
 _CONNECT_SECONDS: Final = 10.0
 _LOGGERS: Final = ("distributed", "distributed.client", "tornado", "tornado.application")
+_INNER: Final = {
+    "self",
+    "scheduler",
+    "name",
+    "args",
+    "kwargs",
+    "job_kwargs",
+    "job_cls",
+    "n_workers",
+}
 _SETTINGS: Final = {
     "distributed.scheduler.allowed-failures": MOST_DEATHS - 1,
     "distributed.scheduler.http.routes": [],  # nothing but jobs is served
@@ -72,22 +83,24 @@ def connect(text: str) -> Iterator[Connection]:
         held.enter_context(_quiet())
         if isinstance(wanted, Running):
             connection = Connection(_client(wanted.address))
+        elif isinstance(wanted, Local):
+            connection = _started(held.enter_context(_local(wanted)), wanted.workers, 60.0)
         else:
-            is_local = isinstance(wanted, Local)
-            cluster = held.enter_context(_local(wanted) if is_local else _queued(wanted))
-            connection = Connection(
-                Client(cluster, set_as_default=False),
-                patience_seconds=60.0 if is_local else math.inf,
-                restore=partial(cluster.scale, wanted.workers),
-            )
+            connection = _started(held.enter_context(_queued(wanted)), wanted.workers, math.inf)
         held.callback(connection.client.close)
         yield connection
+
+
+def _started(cluster: Any, workers: int, patience_seconds: float) -> Connection:
+    """Way to workers that were started here."""  # Any: dask-jobqueue has no types
+    client = Client(cluster, set_as_default=False)
+    return Connection(client, patience_seconds, restore=partial(cluster.scale, workers))
 
 
 def _client(address: str) -> Client:
     try:
         return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, TypeError, ValueError) as error:  # TypeError: no key for TLS
         raise ClusterError(
             f"expected a Dask scheduler at {address}, but: {error}. Start one there with "
             "`dask scheduler`, and check that this machine reaches its port."
@@ -119,26 +132,39 @@ def _queued(wanted: Queued) -> Iterator[Any]:  # Any: dask-jobqueue has no types
     """Workers that a queueing system starts, as many as wanted while this is open."""
     try:
         import dask_jobqueue
+        from dask_jobqueue.core import Job, JobQueueCluster
     except ImportError:
         raise ConfigError(
             "expected dask-jobqueue for a queueing system, found none. "
             "Install it: pip install 'askmask[cluster]'."
         ) from None
-    kinds = {
+    kind = {
         "slurm": dask_jobqueue.SLURMCluster,
         "lsf": dask_jobqueue.LSFCluster,
         "pbs": dask_jobqueue.PBSCluster,
-    }
+    }[wanted.system]
+    known = _parameters(JobQueueCluster, Job, kind.job_cls)
+    if strangers := sorted(set(wanted.options) - known):
+        raise ConfigError(
+            f"expected options that dask-jobqueue takes for {wanted.system}, got {strangers!r}. "
+            f"Choose from: {', '.join(sorted(known))}."
+        )
     try:
-        cluster = kinds[wanted.system](**wanted.options)
+        cluster = kind(**wanted.options)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"expected options that dask-jobqueue takes for {wanted.system}, got "
-            f"{wanted.options!r}: {error}. Its documentation lists them."
+            f"{wanted.options!r}: {error}"
         ) from error
     with cluster:
         cluster.scale(wanted.workers)
         yield cluster
+
+
+def _parameters(*kinds: type) -> set[str]:
+    """Names that may be given when one of these classes is called."""
+    found = {name for kind in kinds for name in inspect.signature(kind).parameters}
+    return found - _INNER
 
 
 @contextmanager

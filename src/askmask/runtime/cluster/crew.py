@@ -3,12 +3,11 @@
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from distributed import Client
-from distributed.comm.core import CommClosedError
 
 from askmask.errors import ClusterError
 from askmask.runtime.cluster import on_worker
@@ -90,20 +89,20 @@ class Crew:
         """Addresses of the workers that the scheduler knows."""
         if self._client.status != "running":
             raise lost(self._client)
-        try:
+        with _answered_by(self._client):
             return list(self._client.nthreads())
-        except (OSError, TimeoutError, CommClosedError) as error:
-            raise lost(self._client) from error
 
-    def _meet(self, arrived: Sequence[str]) -> None:
-        told = self._client.run(
-            on_worker.introduce, dict(self._needs.must_see), workers=arrived, on_error="return"
-        )
+    def _meet(self, arrived: list[str]) -> None:
+        with _answered_by(self._client):
+            told = self._client.run(
+                on_worker.introduce, dict(self._needs.must_see), workers=arrived, on_error="return"
+            )
         welcome = [address for address in arrived if self._is_welcome(address, told.get(address))]
         if welcome and self._needs.contents:
-            sent = self._client.run(
-                on_worker.keep, list(self._needs.contents), workers=welcome, on_error="return"
-            )
+            with _answered_by(self._client):
+                sent = self._client.run(
+                    on_worker.keep, list(self._needs.contents), workers=welcome, on_error="return"
+                )
             welcome = [address for address in welcome if isinstance(sent.get(address), list)]
         self._seen |= {*welcome, *self._refused}  # others died meanwhile, or are asked again
         self.accepted |= {address: told[address] for address in welcome}
@@ -145,23 +144,35 @@ class Crew:
         waited = time.monotonic() - self._last_seen
         if waited > self._connection.patience_seconds:
             raise ClusterError(
-                f"expected a worker at {self._client.scheduler.address} within "
+                f"expected a worker at {address_of(self._client)} within "
                 f"{self._connection.patience_seconds:.0f} s, found none. Start some: "
-                f"`dask worker {self._client.scheduler.address}`. What was finished is kept."
+                f"`dask worker {address_of(self._client)}`. What was finished is kept."
             )
         if waited > 5 and not self._has_said:
             self._has_said = True
             _logger.warning("Waiting for a worker of the cluster.")
 
 
+@contextlib.contextmanager
+def _answered_by(client: Client) -> Iterator[None]:
+    """Turn a connection that breaks into the error that says so."""
+    try:
+        yield
+    except OSError as error:  # Dask's own errors of a connection, and timeouts, are such
+        raise lost(client) from error
+
+
+def address_of(client: Client) -> str:
+    """Address of the scheduler."""
+    return "its address" if client.scheduler is None else str(client.scheduler.address)
+
+
 def lost(client: Client) -> ClusterError:
     """Error that says that the scheduler is gone."""
-    address = "the scheduler"
-    with contextlib.suppress(AttributeError):
-        address = f"the scheduler at {client.scheduler.address}"
     return ClusterError(
-        f"expected {address} to answer, but the connection to it is lost. What was finished is "
-        "kept: start the cluster again, and repeat the command (`simulate` with --resume)."
+        f"expected the scheduler at {address_of(client)} to answer, but the connection to it is "
+        "lost. What was finished is kept: start the cluster again, and repeat the command "
+        "(`simulate` with --resume)."
     )
 
 

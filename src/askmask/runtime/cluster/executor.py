@@ -103,7 +103,7 @@ class _Job:
     deaths: int = 0
     mark: Any = None  # Any: as `reached` gives it
     address: str = ""
-    future: Future | None = None
+    future: Future[bytes] | None = None
     fetch_seconds: float = _FETCH_SECONDS
 
 
@@ -147,8 +147,9 @@ class _Turn:
 
     def give_up(self) -> None:
         """Let nothing more start; what runs is ended by its worker."""
-        for job in self.running.values():
-            _drop(job)
+        if self.connection.client.status == "running":  # else nobody is there to be told
+            for job in self.running.values():
+                _drop(job)
         self.running.clear()
 
     def _free_worker(self) -> str | None:
@@ -215,7 +216,7 @@ class _Turn:
             del self.running[key]
             return Outcome(job.index, error=f"job cannot be run: {one_line(error)}")
         del self.running[key]
-        _drop(job)
+        job.future.release()
         return _read(job.index, answer)
 
     def _again(self, job: _Job, *, has_killed: bool) -> Outcome[Any] | None:

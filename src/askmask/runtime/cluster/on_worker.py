@@ -3,7 +3,6 @@
 Nothing here imports torch, so that a worker says who it is at once.
 """
 
-import hashlib
 import os
 import pickle
 import platform
@@ -18,10 +17,11 @@ from typing import Any, Final
 from distributed import Worker, get_worker
 
 from askmask import __version__
+from askmask.runtime.contents import file_content_digest
+from askmask.runtime.contents import keep as keep_content
 from askmask.runtime.executors import answer_one, limit_threads
 
 _LOOK_SECONDS: Final = 0.2  # a job that nobody wants any more is ended this late
-_KEPT: dict[str, Path] = {}
 _one_job = threading.Lock()
 
 
@@ -70,37 +70,16 @@ def introduce(must_see: Mapping[str, str], dask_worker: Worker) -> Introduction:
         host=platform.node(),
         versions=own_versions(),
         gpus=dask_worker.state.total_resources.get("GPU", 0.0),
-        unseen=tuple(path for path, digest in must_see.items() if digest_of(path) != digest),
+        unseen=tuple(
+            path for path, digest in must_see.items() if file_content_digest(path) != digest
+        ),
     )
-
-
-def digest_of(path: str | Path) -> str | None:
-    """Digest of a file's content; None if it cannot be read."""
-    try:
-        return digest(Path(path).read_bytes())
-    except OSError:
-        return None
-
-
-def digest(content: bytes) -> str:
-    """Digest that names a content."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def keep(contents: Sequence[bytes], dask_worker: Worker) -> list[str]:
     """Keep contents in this worker's own folder for the jobs to come; return their digests."""
     folder = Path(dask_worker.local_directory) / "askmask"
-    folder.mkdir(parents=True, exist_ok=True)
-    for content in contents:
-        path = folder / digest(content)
-        path.write_bytes(content)
-        _KEPT[path.name] = path
-    return [digest(content) for content in contents]
-
-
-def kept(name: str) -> Path | None:
-    """File of a content that was sent to this worker; None if it was not."""
-    return _KEPT.get(name)
+    return [keep_content(content, folder) for content in contents]
 
 
 def perform(letter: bytes, index: int, threads: int | None) -> bytes:

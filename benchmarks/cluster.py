@@ -1,0 +1,206 @@
+"""What a Dask cluster of this machine costs beside processes, and how the driver's memory grows.
+
+``scoring`` scores a pool of tiles by two jobs in two processes, the least that processes can do,
+and in shards on ``local:2``; ``grid`` runs tiny trials by both. Each way is timed as a whole, with
+the start of its processes, in turns: A B A B. The results of both must be equal. ``empty`` sends
+tiles without work in shards and watches this process's memory.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from askmask.config import Config, parse_config
+from askmask.data.prepared import DatasetWriter
+from askmask.experiments.run.runner import simulate
+from askmask.loop.ask import propose
+from askmask.loop.elsewhere.scoring import PoolElsewhere
+from askmask.loop.elsewhere.workplace import Elsewhere, workplace
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
+from askmask.loop.project import Project
+from askmask.progress import silent
+from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask
+from askmask.runtime.cluster.opening import open_cluster
+from askmask.runtime.executors import Processes
+from pairing import Comparison, arguments, compare, parse, show
+
+CLASSES = ClassMap(("background", "disc"))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = arguments("a Dask cluster of this machine against processes")
+    parser.add_argument("part", choices=["scoring", "grid", "empty"])
+    parser.add_argument("--tiles", type=int, help="default 1,000; of no work 1,000,000")
+    parser.add_argument("--side", type=int, default=128, help="of a tile")
+    parser.add_argument("--trials", type=int, default=16)
+    options = parse(parser)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.part == "empty":
+            empty(options.tiles or (20_000 if options.small else 10**6))
+        elif options.part == "scoring":
+            show([scoring(Path(folder), options)], as_json=options.json)
+        else:
+            show([grid(Path(folder), options)], as_json=options.json)
+
+
+def scoring(folder: Path, options: argparse.Namespace) -> Comparison:
+    """Score a pool by two processes with half of it each, and by shards on local:2."""
+    tiles = options.tiles or (40 if options.small else 1000)
+    with Project.create(folder / "project", config(draw(folder, tiles, options.side))) as project:
+        loop = Loop(project)
+        loop.tell_start(MaskOracle(project.source))
+        loop.train()
+        row = compare(
+            f"scoring {tiles} tiles of {options.side} x {options.side}",
+            partial(by_processes, project),
+            partial(by_dask, project),
+            difference=lambda a, b: float(a != b),
+            tolerance=0.0,
+            turns=options.turns,
+        )
+    return replace(row, notes={"reference": "Processes(2), two jobs", "ours": "local:2, shards"})
+
+
+def by_processes(project: Project) -> object:
+    """Query by two jobs of half of the pool each."""
+    return asked(project, Elsewhere(Processes(2, threads=1), parts=2))
+
+
+def by_dask(project: Project) -> object:
+    """Query by shards of two seconds on two workers, with their start."""
+    with workplace("local:2") as elsewhere:
+        assert elsewhere is not None
+        return asked(project, elsewhere)
+
+
+def asked(project: Project, elsewhere: Elsewhere) -> object:
+    """Items of the first query."""
+    model = project.model(0)
+    pool = PoolElsewhere(project, 1, model, silent, elsewhere=elsewhere)
+    return propose(project, 1, model=model, pool=pool).items
+
+
+def grid(folder: Path, options: argparse.Namespace) -> Comparison:
+    """Run tiny trials in two processes, and on local:2."""
+    trials = 4 if options.small else options.trials
+    path, made = draw(folder, 6, 64), iter(range(10**6))
+    own = config(path, seeds=list(range(trials)))
+
+    def run(cluster: str | None) -> list[str]:
+        rows = simulate(own, folder / f"run{next(made)}", cluster=cluster)
+        return [
+            f"{row.trial} {row.round} {row.metric} {row.value!r}"
+            for row in rows
+            if timeless(row.metric)
+        ]
+
+    row = compare(
+        f"grid of {trials} tiny trials",
+        partial(run, None),
+        partial(run, "local:2"),
+        difference=lambda a, b: float(a != b),
+        tolerance=0.0,
+        turns=options.turns,
+    )
+    return replace(row, notes={"reference": "Processes(2)", "ours": "local:2"})
+
+
+def timeless(metric: str) -> bool:
+    """Whether a metric is the same in every run."""
+    return not metric.endswith("seconds")
+
+
+def empty(tiles: int) -> None:
+    """Send tiles of no work in shards of 500; print this process's memory as it goes."""
+    size, started = 500, time.perf_counter()
+    with open_cluster("local:2") as connection:
+        from askmask.runtime.cluster.executor import Dask
+
+        executor = Dask(connection, threads=1, ahead=1)
+        starts = range(0, tiles, size)
+        done, marks = 0, iter([*range(0, tiles, max(size, tiles // 10)), tiles + 1])
+        mark = next(marks)
+        print("| tiles | seconds | resident MB of driver and scheduler |\n|---|---|---|")
+        for outcome in executor.map(
+            count_tiles, ((start, min(start + size, tiles)) for start in starts)
+        ):
+            if outcome.value is None:
+                sys.exit(f"a shard failed: {outcome.error}")
+            done += outcome.value
+            if done >= mark:
+                mark = next(marks)
+                print(f"| {done:,} | {time.perf_counter() - started:.1f} | {resident_mb():.0f} |")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"| {done:,} | {time.perf_counter() - started:.1f} | peak {peak:.0f} |")
+
+
+def count_tiles(shard: tuple[int, int]) -> int:
+    """Tiles of a shard, each looked at for nothing."""
+    return sum(1 for _ in range(*shard))
+
+
+def resident_mb() -> float:
+    """Memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text("utf-8").split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def config(path: Path, seeds: list[int] | None = None) -> Config:
+    """Settings of a network so small that what is around it counts."""
+    tree = {
+        "name": "discs",
+        "threads": 1,
+        "device": "cpu",
+        "data": {"path": str(path), "start": 2, "validation": 1, "test": ["test"]},
+        "model": {"name": "unet", "options": {"base_channels": 8, "depth": 3}},
+        "training": {"steps": 5, "batch_size": 2, "crop": 48},
+        "sampling": {"samples": 10},
+        "query": {"region": {"size": [24, 24], "stride": 8, "budget_regions": 10}},
+        "grid": {
+            "acquisitions": ["mutual_information"],
+            "units": ["region"],
+            "seeds": seeds or [0],
+            "rounds": 2,
+            "bounds": False,
+            "workers": 2,
+        },
+    }
+    return parse_config(tree)
+
+
+def draw(folder: Path, tiles: int, side: int) -> Path:
+    """Data set of noisy discs: `tiles` to ask about, and three more."""
+    out = folder / "dataset"
+    rows, cols = np.mgrid[:side, :side]
+    with DatasetWriter(out, CLASSES, "drawn discs") as writer:
+        for number, split in enumerate(splits(tiles + 3)):
+            generator = np.random.default_rng(number)
+            centre = generator.integers(side // 4, 3 * side // 4, 2)
+            inside = (rows - centre[0]) ** 2 + (cols - centre[1]) ** 2 < (side / 5) ** 2
+            noise = generator.normal(0, 25, (side, side, 3))
+            image = np.clip(120 + 80 * inside[..., None] + noise, 0, 255).astype(np.uint8)
+            labels = inside.astype(np.int16)
+            assert (labels != UNLABELLED).all()
+            info = ImageInfo(f"{split}_{number}", side, side, split=split)
+            writer.add(info, image, Mask(labels))
+    return out
+
+
+def splits(count: int) -> Iterator[str]:
+    """Two tiles to test on, the others to train on."""
+    yield from ("test", "test")
+    yield from ("train" for _ in range(count - 2))
+
+
+if __name__ == "__main__":
+    main()

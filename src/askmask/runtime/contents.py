@@ -1,0 +1,34 @@
+"""Contents that were sent to this process once, for the jobs to come; found by their digest."""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+_kept: Final[dict[str, Path]] = {}
+
+
+def digest(content: bytes) -> str:
+    """Digest that names a content."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def file_content_digest(path: str | Path) -> str | None:
+    """Digest of a file's content; None if it cannot be read."""
+    try:
+        return digest(Path(path).read_bytes())
+    except OSError:
+        return None
+
+
+def keep(content: bytes, folder: Path) -> str:
+    """Keep a content as a file in a folder, made if absent; return its digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / digest(content)
+    path.write_bytes(content)
+    _kept[path.name] = path
+    return path.name
+
+
+def kept(name: str) -> Path | None:
+    """File of a content that was sent to this process; None if it was not."""
+    return _kept.get(name)
