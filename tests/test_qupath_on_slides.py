@@ -10,8 +10,10 @@ import pytest
 from askmask.config import Config
 from askmask.data.slides import preparing
 from askmask.data.slides.preparing import SlideOptions, write_slide_set
+from askmask.data.slides.slide_source import SlideSource
 from askmask.errors import ExchangeError
 from askmask.formats.by_name import FormatOptions
+from askmask.loop.begin.slide_masks import write_slide_masks
 from askmask.loop.exchange import export_project, import_answers
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
@@ -103,6 +105,36 @@ def test_a_rectangle_that_a_person_drew_is_cut_into_the_fields_that_it_covers(
     assert project.store.labelled_pixels() == 40 * 50
 
 
+def test_annotations_that_exist_already_become_masks_of_fields(
+    project: Project, tmp_path: Path
+) -> None:
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    looked_at = rectangle(100 * SCALE, 100 * SCALE, 140 * SCALE, 150 * SCALE)
+    gland = rectangle(110 * SCALE, 120 * SCALE, 135 * SCALE, 145 * SCALE, word="gland")
+    write(folder / "one.geojson", looked_at, gland)
+    assert write_slide_masks(tmp_path / "set", folder, has_background=True) == 4
+    source = SlideSource(tmp_path / "set")
+    known = {i.image_id: source.read_mask(i.image_id) for i in source.images() if i.has_mask}
+    assert list(known) == ["one/0_0", "one/0_128", "one/128_0", "one/128_128"]
+    assert sum((mask.labels == 1).sum() for mask in known.values()) == 25 * 25
+    assert sum(mask.labelled.sum() for mask in known.values()) == 40 * 50
+    corner = known["one/0_0"].labels
+    assert (corner[100:, 100:] >= 0).all()
+    assert (corner[:100] == UNLABELLED).all()
+    source.close()
+
+
+def test_annotations_of_no_slide_are_all_named(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    for name in ("other", "third"):
+        write(folder / f"{name}.geojson", rectangle(0, 0, 90, 90))
+    with pytest.raises(ExchangeError, match=r"'other\.geojson'.*\n.*'third\.geojson'"):
+        write_slide_masks(tmp_path / "set", folder, has_background=True)
+    assert not (tmp_path / "set" / "masks").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "shapes", "told"),
     [
@@ -120,7 +152,7 @@ def test_what_lies_nowhere_is_refused(name, shapes, told, project, tmp_path: Pat
 
 def test_a_whole_slide_is_never_taken_as_looked_at(project: Project, tmp_path: Path) -> None:
     path = write(tmp_path / "one.geojson", rectangle(0, 0, 90, 90, word="gland"))
-    with pytest.raises(ExchangeError, match="--area image is not for slides"):
+    with pytest.raises(ExchangeError, match="also not with --area image"):
         import_answers(project, path, format_name="qupath", options=FormatOptions(area="image"))
 
 

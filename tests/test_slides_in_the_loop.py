@@ -171,6 +171,36 @@ def test_init_makes_a_project_of_slides_and_tells_their_tissue(tmp_path: Path) -
     assert config.query.most_per_group == 14  # of 20, on three slides
 
 
+def test_init_takes_annotations_as_masks_and_keeps_some_for_validation(tmp_path: Path) -> None:
+    slides, notes = tmp_path / "scans", tmp_path / "notes"
+    slides.mkdir()
+    notes.mkdir()
+    for number in range(3):
+        write_pages(slides / f"s{number}.tif", drawn(300, 400, number), mpp=1.0, levels=1)
+        box = [(0, 0), (400, 0), (400, 200), (0, 200), (0, 0)]
+        shapes = [("Region*", box), ("gland", [(x // 2, y // 2) for x, y in box])]
+        features = [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Polygon", "coordinates": [ring]},
+                "properties": {"classification": {"name": name}},
+            }
+            for name, ring in shapes
+        ]
+        (notes / f"s{number}.geojson").write_text(json.dumps(features))
+    told = call(
+        *("init", tmp_path / "p", "--slides", slides, "--masks", notes, "--tissue", "none"),
+        *("--classes", "background,gland", "training.seconds=5", "sampling.samples=3"),
+    )
+    assert "1 labelled images to start from, 2 kept for validation" in told
+    with Project.open(tmp_path / "p") as project:
+        assert project.store.labelled_pixels() == 200 * 400
+        mask = project.source.read_mask(project.roles.validation[0])
+    assert mask is not None
+    assert (mask.labels == 1).sum() == 100 * 200
+    assert (mask.labels == -1).sum() == 100 * 400
+
+
 def test_status_of_slides_tells_areas(tmp_path: Path, disc_config: Build) -> None:
     slide = write_pages(tmp_path / "one.tif", drawn(200, 280), mpp=2.0, levels=1)
     write_slide_set([slide], tmp_path / "set", SlideOptions(CLASSES, mpp=2.0, tissue="none"))
@@ -198,7 +228,7 @@ def test_init_of_slides_that_cannot_be_used_leaves_nothing_behind(tmp_path: Path
     ("words", "told"),
     [
         (["--slides", "x.svs"], "expected the names of the classes"),
-        (["--slides", "x.svs", "--classes", "a,b", "--masks", "m"], "only --classes, --mpp"),
+        (["--slides", "x", "--classes", "a,b", "--mask-suffix", "_m"], "only --masks, --classes"),
         (["--images", "x", "--classes", "a,b", "--mpp", "0.5"], "expected --slides SLIDES"),
         (["--slides", "x.svs", "--classes", "a,b"], "no file or folder"),
         (["--slides", "x.svs", "--classes", "a,b", "--mpp", "0"], "from 0.01 to 1000"),

@@ -345,10 +345,10 @@ def slide_choice(
     ConfigError
         If classes have no names, or options of plain images were given.
     """
-    if masks is not None or options != PrepareOptions(classes=options.classes):
+    if options != PrepareOptions(classes=options.classes):
         raise ConfigError(
-            "expected of slides only --classes, --mpp and --tissue, got options of plain images "
-            "and masks. Leave those out; labels of slides come by the page or by askmask import."
+            "expected of slides only --masks, --classes, --mpp and --tissue, got options of plain "
+            "images and masks. Leave those out; masks of slides are annotations of QuPath."
         )
     if options.classes is None:
         raise ConfigError(
@@ -356,4 +356,4 @@ def slide_choice(
             "the background first: --classes background,gland"
         )
     names = tuple(options.classes)
-    return Slides(paths, SlideOptions(names, own_mpp=mpp, tissue=tissue or "otsu"))
+    return Slides(paths, SlideOptions(names, own_mpp=mpp, tissue=tissue or "otsu"), masks)

@@ -1,6 +1,5 @@
 """Making a set of slides: each is opened, its scale settled, its tissue found, its fields cut."""
 
-import json
 import os
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -17,10 +16,10 @@ from askmask.data.slides.opening import SLIDE_SUFFIXES, open_tiled
 from askmask.data.slides.resampled import at_mpp
 from askmask.data.slides.slide_set import (
     FIELD_SIDE,
-    SET_NAME,
     SlideEntry,
     SlideSet,
     field_boxes,
+    write_description,
 )
 from askmask.data.slides.tiled_image import Box, TiledImage
 from askmask.data.slides.tissue import TISSUE_MPP, find_tissue, tissue_at
@@ -136,8 +135,7 @@ def write_slide_set(
     if progress is not None:
         progress(len(slides), len(slides))
     made = SlideSet(classes=options.classes, mpp=options.mpp, slides=tuple(entries))
-    text = json.dumps(made.model_dump(), indent=1, ensure_ascii=False)
-    (out / SET_NAME).write_text(text + "\n", encoding="utf-8")
+    write_description(out, made)
     return made
 
 

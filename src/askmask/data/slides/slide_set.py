@@ -4,6 +4,7 @@
 
     slides.json          classes, the working resolution, one record per slide
     tissue/SLIDE.png     where there is tissue, white on black, 16 micrometres per pixel
+    masks/SLIDE/4_8.png  8-bit class indices of a field, 255 = unlabelled; where masks are known
 
 The slides themselves stay where they are. A *field* is a part of a slide at the working
 resolution; to the loop it is an image. Fields do not overlap, and those of a slide cover its
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from askmask.data.slides.tiled_image import Box, Size
 from askmask.errors import SourceError
+from askmask.whole_files import write_atomically
 
 SET_NAME: Final = "slides.json"
 FIELD_SIDE: Final = 1024
@@ -65,13 +67,17 @@ class SlideEntry(_Part):
 
 
 class SlideSet(_Part):
-    """Classes, the working resolution in micrometres per pixel, and the slides."""
+    """Classes, the working resolution in micrometres per pixel, and the slides.
+
+    `masked` are the ids of the fields of which a mask is known.
+    """
 
     format: Literal["askmask-slides"] = "askmask-slides"
     version: Literal[1] = 1
     classes: tuple[str, ...]
     mpp: float = Field(gt=0)
     slides: tuple[SlideEntry, ...]
+    masked: tuple[str, ...] = ()
 
 
 def is_slide_set(folder: Path) -> bool:
@@ -110,6 +116,17 @@ def read_slide_set(folder: Path) -> SlideSet:
         raise SourceError(
             f"cannot read {str(file)!r} ({error}). Make the project again."
         ) from error
+
+
+def write_description(folder: Path, made: SlideSet) -> None:
+    """Write the description of a set into its folder, whole or not at all."""
+    text = json.dumps(made.model_dump(), indent=1, ensure_ascii=False)
+    write_atomically(folder / SET_NAME, text + "\n")
+
+
+def mask_path(folder: Path, image_id: str) -> Path:
+    """File of the known mask of a field."""
+    return folder / "masks" / f"{image_id}.png"
 
 
 def field_id(slide_id: str, row: int, col: int) -> str:

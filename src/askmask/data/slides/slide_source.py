@@ -12,10 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from askmask.data.larger_images import Frame, Surroundings
-from askmask.data.rasters import decode_raw
+from askmask.data.rasters import decode_mask, decode_raw
 from askmask.data.slides.opening import open_tiled
 from askmask.data.slides.resampled import Resampled, at_mpp
-from askmask.data.slides.slide_set import SlideEntry, SlideSet, field_id, read_slide_set
+from askmask.data.slides.slide_set import (
+    SlideEntry,
+    SlideSet,
+    field_id,
+    mask_path,
+    read_slide_set,
+)
 from askmask.data.slides.tiled_image import Box, TiledImage
 from askmask.data.slides.tissue import tissue_at
 from askmask.data.source import Pixels
@@ -58,7 +64,7 @@ class _Shelf:
 class SlideSource:
     """Reads the fields of a set of slides; a `Source` that also gives their surroundings.
 
-    The group of a field is its slide. No field has a known mask.
+    The group of a field is its slide.
 
     Parameters
     ----------
@@ -82,6 +88,7 @@ class SlideSource:
             for slide in self.slide_set.slides
             for row, col, height, width in slide.fields
         }
+        self._masked = frozenset(self.slide_set.masked)
         self._check_files()
         self._shelf = _Shelf()
         self._tissues: dict[str, Tissue] = {}
@@ -104,7 +111,9 @@ class SlideSource:
     def images(self) -> tuple[ImageInfo, ...]:
         """Every field, slide by slide in reading order."""
         return tuple(
-            ImageInfo(image_id, box.height, box.width, group=slide.id, has_mask=False)
+            ImageInfo(
+                image_id, box.height, box.width, group=slide.id, has_mask=image_id in self._masked
+            )
             for image_id, (slide, box) in self._fields.items()
         )
 
@@ -115,9 +124,24 @@ class SlideSource:
             return view.read(0, box)
 
     def read_mask(self, image_id: str) -> Mask | None:
-        """Return None: no mask of a slide is known but what was answered."""
-        self._field(image_id)
-        return None
+        """Read the known mask of a field, None if it has none."""
+        _, box = self._field(image_id)
+        if image_id not in self._masked:
+            return None
+        path = mask_path(self._root, image_id)
+        try:
+            labels = decode_mask(path.read_bytes(), path.name)
+        except OSError as error:
+            raise SourceError(
+                f"cannot read {str(path)!r} ({error.strerror}). Copy the project's folder again."
+            ) from error
+        if labels.shape != (box.height, box.width) or labels.max() >= len(self._classes):
+            raise SourceError(
+                f"expected a mask of {(box.height, box.width)} with classes below "
+                f"{len(self._classes)} in {str(path)!r}, got {labels.shape} with {labels.max()}. "
+                "The file was changed: make the project again."
+            )
+        return Mask(labels)
 
     def read_around(self, image_id: str, margin: int) -> Surroundings:
         """Read a field with what lies around it on its slide.

@@ -276,10 +276,11 @@ def _ask_for_area(drawn: _Drawn, file: Path, area: str | None, intake: Intake) -
         return
     if not drawn.polygons:
         intake.pass_over("files without an annotation")
-    elif area == "image" and slide_called(file.stem, intake.expected) is not None:
+    elif area != "regions" and slide_called(file.stem, intake.expected) is not None:
         intake.problems.append(
             f"expected a rectangle of the class {REGION} around what was looked at in "
-            f"{file.name!r}, found none, and --area image is not for slides. Draw one in QuPath."
+            f"{file.name!r}, found none: a whole slide is never taken as looked at, also not with "
+            "--area image. Draw one in QuPath."
         )
     elif area == "image":
         region = intake.region(file.stem)

@@ -39,6 +39,7 @@ class Slides:
 
     paths: Sequence[Path]
     options: SlideOptions
+    masks: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def create_project(
             "Choose another folder, or go on with that project."
         )
     from askmask.loop.begin.begin import TEMPLATE, begin_project  # loads torch
+    from askmask.loop.begin.slide_masks import write_slide_masks
 
     lap("loading")
     named = "data.path=." if source is None else f"data.source={source}"
@@ -128,6 +130,10 @@ def create_project(
             mpp = config.data.mpp or WORKING_MPP
             options = replace(folders.options, mpp=mpp)
             write_slide_set(find_slides(folders.paths), dataset, options, progress)
+            if folders.masks is not None:
+                write_slide_masks(
+                    dataset, folders.masks, has_background=config.evaluation.has_background
+                )
             lap("looking at slides")
             overrides = [f"data.mpp={mpp!r}", *overrides]
         path = "null" if dataset is None else str(dataset.resolve())
