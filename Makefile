@@ -1,6 +1,7 @@
 # make demo   set up, run the benchmark on drawn tissue, leave demo/report.html
 # make test   set up, run the tests
 # make docs   set up, build the documentation as a site: docs/_build/html/index.html
+# make soak   set up, attack askmask for hours: docs/reliability.md (SOAK="floods --seed 7" for parts)
 # make bench  set up, run the benchmarks at small sizes
 # make check  format, lint, types, layers, the page's scripts (what CI runs; needs node and npm)
 
@@ -9,7 +10,9 @@ BIN := .venv/bin
 # A plain newer torch pulls gigabytes of CUDA packages; set CONSTRAINTS= on a GPU machine.
 CONSTRAINTS ?= -c constraints-cpu.txt
 
-.PHONY: demo test test-all docs bench check check-page clean
+SOAK ?=
+
+.PHONY: demo test test-all soak docs bench check check-page clean
 
 QUERY := demo/run/trials/predictive_entropy-region-seed0/gallery
 # A file of tests stays in one process, since its tests share servers and trained projects.
@@ -35,6 +38,9 @@ test: .venv/.installed
 
 test-all: .venv/.installed
 	$(PYTEST) --hypothesis-profile thorough -m "not gpu and not network"
+
+soak: .venv/.installed
+	PYTHONPATH=tests $(BIN)/python -m soak $(SOAK)
 
 docs: .venv/.installed
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/_build/html

@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -30,13 +31,20 @@ LOOK_SECONDS = 0.05
 class Server:
     """A server of a project on a port of its own, with its worker unless told otherwise.
 
-    `descriptors` is how many files and connections the system allows it.
+    `descriptors` is how many files and connections the system allows it, `log` a file for what it
+    and its worker say on stderr.
     """
 
     def __init__(
-        self, root: Path, *, with_worker: bool = True, descriptors: int | None = None
+        self,
+        root: Path,
+        *,
+        with_worker: bool = True,
+        descriptors: int | None = None,
+        log: Path | None = None,
     ) -> None:
         self._descriptors = descriptors
+        self._log = log
         self.root = root
         self.port = free_port()
         options = ["--port", str(self.port), *([] if with_worker else ["--no-worker"])]
@@ -46,16 +54,21 @@ class Server:
     def start(self) -> None:
         """Start it, again on the same port, and wait until it answers."""
         # with its worker in one group, so that a test that fails leaves nobody behind
-        process = subprocess.Popen(
-            self._command,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            env=os.environ | {"ASKMASK_KEY": KEY},
-            preexec_fn=None if self._descriptors is None else self._limit_descriptors,  # noqa: PLW1509
-        )
+        with contextlib.nullcontext() if self._log is None else self._log.open("ab") as log:
+            process = self._launched(log)
         self.process = process
         wait_for(lambda: process.poll() is not None or answers(self.port), 120)
         assert process.poll() is None, "the server ended by itself"
+
+    def _launched(self, log: IO[bytes] | None) -> subprocess.Popen:
+        return subprocess.Popen(
+            self._command,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env=os.environ | {"ASKMASK_KEY": KEY},
+            preexec_fn=None if self._descriptors is None else self._limit_descriptors,  # noqa: PLW1509
+        )
 
     def _limit_descriptors(self) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
@@ -96,10 +109,14 @@ class Server:
 
 @contextlib.contextmanager
 def serving(
-    root: Path, *, with_worker: bool = True, descriptors: int | None = None
+    root: Path,
+    *,
+    with_worker: bool = True,
+    descriptors: int | None = None,
+    log: Path | None = None,
 ) -> Iterator[Server]:
     """Run a server while the block does."""
-    server = Server(root, with_worker=with_worker, descriptors=descriptors)
+    server = Server(root, with_worker=with_worker, descriptors=descriptors, log=log)
     try:
         server.start()
         yield server

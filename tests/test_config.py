@@ -1,9 +1,13 @@
 """The config: what it accepts, and the one clear message for what it does not."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from askmask.config import Config, dump_config, load_config, parse_config, with_overrides
 from askmask.errors import ConfigError
@@ -107,7 +111,7 @@ def test_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     [
         ("query.unit", "expected an override like"),
         ("=3", "expected an override like"),
-        ("seed=[1", "expected YAML after '='"),
+        ("seed=[1", "expected YAML in the value of 'seed="),
         ("seed.deeper.still=1", "leads through 'seed', which is no section"),
     ],
 )
@@ -200,3 +204,75 @@ def test_parsing_leaves_the_tree_alone() -> None:
     tree = before()
     parse_config(tree)
     assert tree == before()
+
+
+BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{new}: &{new} [{', '.join(9 * [f'*{old}'])}]\n"
+    for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+"""Nine lines that stand for 387 million values."""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (BOMB, r"got the reference '\*a' in line 2\. Write its values out"),
+        ("data: &d {path: x}\nmodel: {<<: *d}", "got the reference"),
+        ("[" * 50_000, "at most 20 sections|nesting depth"),
+        ("{a: " * 50_000, "at most 20 sections|nesting depth"),
+        ("- " * 50_000, "at most 20 sections|nesting depth"),
+        ("seed: 1\ndata: {path: x}\nseed: 2", "the key 'seed' comes twice .* first in line 1"),
+        ("data: {path: x, path: y}", "the key 'path' comes twice"),
+        (f"seed: {'9' * 5000}", "Exceeds the limit"),
+        ("seed: 2026-99-99", "expected YAML in"),
+        ("x" * 2_000_000, "at most 1,048,576 characters of settings"),
+        ("? [a, b]\n: 1", "expected YAML in .*unhashable|found unhashable"),
+    ],
+    ids=[
+        *("bomb", "merged", "deep list", "deep mapping", "deep dashes", "twice", "twice inside"),
+        *("long number", "no date", "long", "list as key"),
+    ],
+)
+def test_yaml_that_no_person_writes_is_refused_at_once(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = write(tmp_path, text)
+    started = time.process_time()
+    with pytest.raises(ConfigError, match=told):
+        load_config(path)
+    assert time.process_time() - started < 2
+
+
+def test_yaml_of_an_override_is_refused_alike(tmp_path: Path) -> None:
+    path = write(tmp_path, "data: {path: x}")
+    with pytest.raises(ConfigError, match="expected at most 20 sections .* in the value of"):
+        load_config(path, [f"seed={'[' * 50}"])
+
+
+def numbers(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of the settings that take a number."""
+    for name, field in section.model_fields.items():
+        kinds = {field.annotation, *get_args(field.annotation)}
+        inner = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        if inner:
+            yield from numbers(inner[0], f"{prefix}{name}.")
+        elif kinds & {int, float}:
+            yield prefix + name
+
+
+def test_every_number_of_the_settings_has_bounds() -> None:
+    unbounded = []
+    for key in numbers(Config):
+        for value in (10**40, -(10**40)):
+            tree: dict[str, object] = {"data": {"path": "x"}}
+            part = tree
+            *sections, name = key.split(".")
+            for section in sections:
+                part = part.setdefault(section, {})  # type: ignore[assignment]
+            part[name] = value
+            try:
+                parse_config(tree)
+            except ConfigError:
+                continue
+            unbounded.append((key, value))
+    assert unbounded == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from askmask.serve.web.events import Watcher
+from askmask.serve.web.events import Watcher, stream
 from askmask.store.store import Store
 
 
@@ -30,3 +30,19 @@ def test_stream_is_woken_by_a_newer_event(tmp_path: Path) -> None:
     with Store(tmp_path / "askmask.db") as store:
         store.control.note("rounds", 1)
         assert asyncio.run(waits()) is True
+
+
+def test_stream_ends_soon_after_its_person_may_no_longer_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("askmask.serve.web.events.ALIVE_SECONDS", 0.05)
+    allowed = [True, True, False]
+
+    async def listen() -> list[str]:
+        told_to = stream(Watcher(store), None, lambda: allowed.pop(0))
+        return [text async for text in told_to]
+
+    with Store(tmp_path / "askmask.db") as store:
+        heard = asyncio.run(asyncio.wait_for(listen(), 30))
+    assert allowed == []
+    assert heard.count(": alive\n\n") == 3

@@ -261,3 +261,30 @@ def test_page_in_place_of_the_archive_is_refused(tmp_path: Path) -> None:
     ):
         fetch_glas(tmp_path, url=served.url)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (bytes(200 * 2**20), "expected a table of 165 images, got 209,715,200 bytes"),
+        (b"name,grade (glas)\r\n" + b"x" * 200_000 + b",benign", "field larger than field limit"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b'"' * 100_001, "cannot be read|expected the columns"),
+    ],
+    ids=["bomb", "long field", "no text", "quotes"],
+)
+def test_hostile_table_of_grades_is_one_problem(
+    archive: Path, tmp_path: Path, table: bytes, told: str
+) -> None:
+    hostile = tmp_path / ARCHIVE_NAME
+    with (
+        zipfile.ZipFile(archive) as old,
+        zipfile.ZipFile(hostile, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for entry in old.infolist():
+            is_table = entry.filename.endswith("/Grade.csv")
+            new.writestr(entry.filename, table if is_table else old.read(entry))
+    with pytest.raises(PrepareError, match=told) as refused:
+        prepare_glas(hostile, tmp_path / "out")
+    assert len(refused.value.problems) == 1
+    assert len(str(refused.value)) < 1000

@@ -37,6 +37,7 @@ LEVELS = {
     "records": 1,
     "seeds": 1,
     "whole_files": 1,
+    "whole_folders": 2,
     "errors": 0,
 }
 NO_TORCH = (

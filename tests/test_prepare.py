@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from askmask.data.prepare.folder import PrepareOptions, prepare_folder
 from askmask.data.prepare.writing import PrepareSummary
@@ -456,3 +457,13 @@ def test_output_that_holds_something_is_refused_before_anything_is_read(folders:
 def test_scale_above_one_is_refused(folders: Folders) -> None:
     with pytest.raises(ConfigError, match="expected a scale"):
         folders.prepare(PrepareOptions(scale=2.0))
+
+
+def test_every_unsafe_name_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("a:b", "c\x1bd", "e|f", "fine"):
+        Image.new("RGB", (40, 40)).save(tmp_path / "images" / f"{name}.png")
+    options = PrepareOptions(classes=("ground", "disc"), allow_missing_masks=True)
+    with pytest.raises(PrepareError) as refused:
+        prepare_folder(tmp_path / "images", None, tmp_path / "out", options=options)
+    assert sum("no safe file name" in line for line in refused.value.problems) == 3

@@ -21,6 +21,7 @@
     ├── DiskError        (OSError)            a disk refuses a file: it is full, or no right to it
     ├── ClusterError     (RuntimeError)       a cluster cannot be reached, or was lost
     ├── KernelError      (RuntimeError)       the optional compiled kernel cannot be built or loaded
+    ├── OutOfMemory      (MemoryError)        the work does not fit into this machine's memory
     └── TrainingFailed   (RuntimeError)       a training diverged and the rule allows no restart
 """
 
@@ -130,6 +131,10 @@ class ClusterError(AskmaskError, RuntimeError):
 
 class KernelError(AskmaskError, RuntimeError):
     """The optional compiled kernel cannot be built or loaded."""
+
+
+class OutOfMemory(AskmaskError, MemoryError):
+    """The work does not fit into the memory that there is."""
 
 
 class TrainingFailed(AskmaskError, RuntimeError):

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 _ENDING: Final = ".unfinished"
+_being_written: set[str] = set()
+"""Names of this process: one that died may have had the same number, as in a container."""
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True) -> None:
@@ -55,6 +57,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     clear_leftovers(path)
     name = f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{_ENDING}{path.suffix}"
     unfinished = path.with_name(name)
+    _being_written.add(name)
     try:
         yield unfinished
         if durable:
@@ -62,6 +65,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+        _being_written.discard(name)
     if durable:
         flush(path.parent)
 
@@ -72,7 +76,7 @@ def clear_leftovers(path: Path) -> None:
     for other in os.scandir(path.parent):
         if other.name.startswith(before) and other.name.endswith(after):
             owner = other.name.removeprefix(before).partition("-")[0]
-            if owner.isdecimal() and not _is_alive(int(owner)):
+            if owner.isdecimal() and not _is_being_written(other.name, int(owner)):
                 Path(other.path).unlink(missing_ok=True)
 
 
@@ -87,7 +91,9 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _is_alive(process: int) -> bool:
+def _is_being_written(name: str, process: int) -> bool:
+    if process == os.getpid():
+        return name in _being_written
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -5,7 +5,7 @@ Commands import what computes when they run, so that ``askmask --help`` loads no
 
 import logging
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.logging import RichHandler
@@ -15,6 +15,12 @@ from askmask.cli import benchmark, check, exchange, machine, model, people, prep
 from askmask.cli.arguments import console, errors
 from askmask.cli.screen import VisibleFormatter, show_any_name
 from askmask.errors import AskmaskError, disk_problem
+from askmask.runtime.memory import memory_problem
+
+_LESS: Final = (
+    "End other programs, prepare the images at a smaller --scale, or lower sampling.samples and "
+    "training.batch_size."
+)
 
 app = typer.Typer(
     name="askmask",
@@ -62,6 +68,11 @@ def main() -> None:
         if problem is None:
             raise
         _end_with(problem)
+    except (MemoryError, RuntimeError) as error:
+        too_large = memory_problem(error, "this command", _LESS)
+        if too_large is None:
+            raise
+        _end_with(too_large)
 
 
 def _end_with(error: AskmaskError) -> NoReturn:

@@ -36,11 +36,10 @@ from askmask.cli.output import metric_tables, print_json, progress_bars
 from askmask.cli.screen import Clock
 from askmask.data.pictures.picture import Orientation
 from askmask.data.prepare.stored_files import list_folder, list_images
-from askmask.data.prepared import check_out
 from askmask.data.slides.preparing import find_slides
 from askmask.errors import ConfigError, unknown_name
 from askmask.loop.alone import alone
-from askmask.loop.predictions import Predictions
+from askmask.loop.predictions import Predictions, check_free
 from askmask.loop.project import Project
 from askmask.loop.slides.options import SlideOptions
 from askmask.records import MetricRow
@@ -187,7 +186,7 @@ def predict(  # noqa: PLR0913, PLR0917 - one per fact about files and machines
     from askmask.loop.elsewhere.workplace import workplace
     from askmask.loop.predict import predict_files
 
-    check_out(out)
+    check_free(out)
     files = list_images(images, skip=out)
     ignored = 0 if images.is_file() else len(list_folder(images, skip=out)) - len(files)
     screen = progress_console(as_json=as_json)

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -40,7 +40,7 @@ from askmask.cli.file_options import (
 )
 from askmask.cli.output import print_json, progress_bars
 from askmask.cli.prepare import counting, print_slides, print_summary
-from askmask.cli.screen import Clock, command
+from askmask.cli.screen import Clock, Screen, command
 from askmask.config import load_written_config
 from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
@@ -49,8 +49,12 @@ from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import MASK_SUFFIX, read_answers, write_query
 from askmask.loop.alone import alone
 from askmask.loop.begin.create import SLIDES_FOLDER, ImageFolders, Slides, create_project
+from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import CONFIG_NAME, Project
 from askmask.records import UNLABELLED, Answer, Query
+
+if TYPE_CHECKING:  # it loads torch
+    from askmask.loop.loop import Loop
 
 
 def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
@@ -118,6 +122,7 @@ def train(project: ProjectPath) -> None:
         progress_bars(console) as show,
     ):
         loop = Loop(opened, on_progress=clock.listening(show))
+        _take_in_known_masks(loop)
         clock.lap("loading")
         record = loop.train()
     clock.lap("saving and recalibrating")
@@ -129,6 +134,13 @@ def train(project: ProjectPath) -> None:
             told += f" But {record.reason}: label more, and train again."
     console.print(f"Round {record.round}: {told} {clock.words()}")
     console.say(f"Next: {command('evaluate', project)}, {command('ask', project)}")
+
+
+def _take_in_known_masks(loop: "Loop", screen: Screen = console) -> None:
+    """Take in masks that the data set has and the project lacks; say so."""
+    taken = loop.tell_start(MaskOracle(loop.project.source))
+    if taken:
+        screen.print(f"Took in {taken} known masks that the project lacked.")
 
 
 def ask(
@@ -151,6 +163,7 @@ def ask(
         progress_bars(screen) as show,
     ):
         loop = Loop(opened, on_progress=clock.listening(show), elsewhere=elsewhere)
+        _take_in_known_masks(loop, screen)
         clock.lap("loading")
         query = loop.ask()
         is_first = query.model is None  # asked cold: no model has said anything yet

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from askmask.config.retired import without_retired
 from askmask.config.sections import Config, EvaluationConfig
+from askmask.config.yaml_text import MOST_CHARACTERS, read_yaml
 from askmask.errors import ConfigError
 
 
@@ -88,9 +89,11 @@ def _read_tree(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"no config file {str(path)!r}. Give the path of a YAML file.")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MOST_CHARACTERS + 1)
+    except UnicodeDecodeError as error:
         raise ConfigError(f"expected YAML in {str(path)!r}, but: {error}") from error
+    tree = read_yaml(text, repr(str(path)))
     if not isinstance(tree, dict):
         raise ConfigError(
             f"expected a mapping of settings in {str(path)!r}, got {type(tree).__name__}."
@@ -111,11 +114,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"expected an override like query.unit=image, got {override!r}.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"expected YAML after '=' in {override!r}, but: {error}") from error
-    _set(tree, key.split("."), value)
+    _set(tree, key.split("."), read_yaml(text, f"the value of {override!r}"))
 
 
 def _set(tree: dict[str, Any], keys: list[str], value: object) -> None:

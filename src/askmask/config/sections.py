@@ -1,11 +1,15 @@
 """Every setting there is, section by section, with its default and what it may be."""
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from askmask.records import LONGEST_LEASE_SECONDS, Unit
+
+MOST: Final = 10**9
+"""Of steps, pixels and regions: far more than anybody has, and what every part can reckon with."""
+_SEED: Final = 2**63
 
 Grid = Literal["regular", "paper"]
 """Where windows lie along an axis: see `askmask.query.regions.window_origins`."""
@@ -13,6 +17,8 @@ Grid = Literal["regular", "paper"]
 
 FIRST_ANSWERS: Final = 3
 """The first training behind the page waits for so many answers."""
+
+_Count = Annotated[int, Field(ge=0, le=MOST)]
 
 ObjectRule = Literal["glas", "one_to_one"]
 """Which predicted objects are right: see `askmask.metrics.objects.ObjectScores`."""
@@ -44,10 +50,10 @@ class DataConfig(_Section):
     mpp: float | None = Field(None, gt=0, le=1000)
     source: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)  # Any: each source has its own
-    start: Literal["dataset", "all", "none"] | int = "dataset"
-    validation: Literal["dataset"] | int = "dataset"
+    start: Literal["dataset", "all", "none"] | _Count = "dataset"
+    validation: Literal["dataset"] | _Count = "dataset"
     test: tuple[str, ...] = ()
-    split_seed: int = 0
+    split_seed: int = Field(0, ge=-_SEED, lt=_SEED)
     leave_out: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -125,26 +131,26 @@ class TrainingConfig(_Section):
     draw: Literal["pixels", "images"] = "pixels"
     min_labelled_fraction: float = Field(0.05, ge=0, le=1)
     optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
-    epsilon: float = Field(1e-8, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    l2: float = Field(0.0, ge=0)
+    learning_rate: float = Field(1e-3, gt=0, le=1e38)
+    epsilon: float = Field(1e-8, gt=0, le=1)
+    weight_decay: float = Field(0.0, ge=0, le=1000)
+    l2: float = Field(0.0, ge=0, le=1000)
     schedule: Literal["constant", "exponential", "cosine"] = "cosine"
     decay_factor: float = Field(0.1, gt=0, le=1)
-    decay_steps: int | None = Field(None, ge=1)
-    warmup_steps: int = Field(0, ge=0)
-    boundary_weight: float = Field(1.0, ge=0)
-    boundary_radius: float = Field(3.0, ge=0)
-    dice_weight: float = Field(0.0, ge=0)
+    decay_steps: int | None = Field(None, ge=1, le=MOST)
+    warmup_steps: int = Field(0, ge=0, le=MOST)
+    boundary_weight: float = Field(1.0, ge=0, le=1000)
+    boundary_radius: float = Field(3.0, ge=0, le=1000)
+    dice_weight: float = Field(0.0, ge=0, le=1000)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    auxiliary_decay_steps: int | None = Field(None, ge=1)
-    gradient_clip: float | None = Field(None, gt=0)
+    auxiliary_decay_steps: int | None = Field(None, ge=1, le=MOST)
+    gradient_clip: float | None = Field(None, gt=0, le=1_000_000)
     ema_decay: float = Field(0.999, ge=0, lt=1)
     start_from: Literal["fresh", "previous"] = "fresh"
     keep: Literal["average", "best"] = "average"
     keep_better: bool = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    checkpoint_every: int = Field(200, ge=1)
+    checkpoint_every: int = Field(200, ge=1, le=MOST)
     augment: AugmentConfig = AugmentConfig()
     restart: RestartRule = RestartRule()
 
@@ -174,12 +180,12 @@ class RegionConfig(_Section):
     Exactly one budget is set: a number of regions, or of unique new pixels.
     """
 
-    size: tuple[int, int] = (150, 150)
-    stride: int = Field(30, ge=1)
+    size: tuple[_Count, _Count] = (150, 150)
+    stride: int = Field(30, ge=1, le=MOST)
     grid: Grid = "regular"
     overlap: Literal["forbid", "allow"] = "forbid"
-    budget_regions: int | None = Field(None, ge=1)
-    budget_pixels: int | None = Field(None, ge=1)
+    budget_regions: int | None = Field(None, ge=1, le=MOST)
+    budget_pixels: int | None = Field(None, ge=1, le=MOST)
 
     @model_validator(mode="after")
     def _check(self) -> "RegionConfig":
@@ -198,8 +204,8 @@ class ImageConfig(_Section):
 
     score: Literal["sum", "mean", "sum_above_quantile"] = "sum"
     quantile: float = Field(0.9, ge=0, le=1)
-    budget_images: int | None = Field(None, ge=1)
-    budget_pixels: int | None = Field(None, ge=1)
+    budget_images: int | None = Field(None, ge=1, le=MOST)
+    budget_pixels: int | None = Field(None, ge=1, le=MOST)
 
     @model_validator(mode="after")
     def _check(self) -> "ImageConfig":
@@ -218,7 +224,7 @@ class QueryConfig(_Section):
     acquisition: str = "predictive_entropy"
     options: dict[str, Any] = Field(default_factory=dict)  # each strategy has its own
     unit: Unit = Unit.REGION
-    most_per_group: int | None = Field(None, ge=1)
+    most_per_group: int | None = Field(None, ge=1, le=MOST)
     region: RegionConfig = RegionConfig()
     image: ImageConfig = ImageConfig()
 
@@ -242,7 +248,7 @@ class EvaluationConfig(_Section):
     objects: bool = True
     has_background: bool = True
     object_rule: ObjectRule = "glas"
-    min_object_pixels: int = Field(100, ge=1)
+    min_object_pixels: int = Field(100, ge=1, le=MOST)
     boundary_threshold: float = Field(0.5, gt=0, lt=1)
 
 
@@ -275,7 +281,7 @@ class GridConfig(_Section):
     acquisitions: tuple[str, ...] = ("random", "predictive_entropy", "mutual_information")
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)  # Any: as in QueryConfig
     units: tuple[Unit, ...] = (Unit.IMAGE, Unit.REGION)
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[Annotated[int, Field(ge=-_SEED, lt=_SEED)], ...] = (0, 1)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)  # Any: settings of all kinds
     budgets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     bounds: bool = True
@@ -316,7 +322,7 @@ class Config(_Section):
     """Every setting of a run; see the sections."""
 
     name: str = "askmask"
-    seed: int = 0
+    seed: int = Field(0, ge=-_SEED, lt=_SEED)
     threads: int | None = Field(None, ge=1, le=1024)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: DataConfig

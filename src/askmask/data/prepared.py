@@ -11,9 +11,7 @@
 """
 
 import json
-import os
-import secrets
-import shutil
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
@@ -30,6 +28,7 @@ from askmask.data.rasters import (
 from askmask.data.source import Pixels, check_item
 from askmask.errors import SourceError
 from askmask.records import ClassMap, ImageInfo, Mask
+from askmask.whole_folders import whole_folder
 
 _MAX_CLASSES = 255  # an 8-bit raster, one value of which says "unlabelled"
 _FORBIDDEN = frozenset('\\:*?"<>|')  # in a file name, on one system or another
@@ -210,12 +209,11 @@ class DatasetWriter:
         self._value_range = value_range
         self._entries: dict[str, Entry] = {}
         self._folder: Path | None = None
+        self._opened = ExitStack()
 
     def __enter__(self) -> "DatasetWriter":  # noqa: PYI034 (beartype refuses Self in a method)
         """Make the hidden folder."""
-        self._out.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = self._out.parent / f".{self._out.name}-unfinished-{secrets.token_hex(4)}"
-        self._folder.mkdir()
+        self._folder = self._opened.enter_context(whole_folder(self._out, last=DESCRIPTION_NAME))
         return self
 
     def __exit__(
@@ -226,12 +224,12 @@ class DatasetWriter:
     ) -> None:
         """Publish the folder, or remove it if the block failed."""
         assert self._folder is not None
-        try:
-            if kind is None:
-                self._publish(self._folder)
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        folder, self._folder = self._folder, None
+        with self._opened:
+            if error is not None:
+                raise error
+            self._describe(folder)
+            check_out(self._out)
 
     def add(self, info: ImageInfo, image: Pixels, mask: Mask | None) -> None:
         """Write one image.
@@ -267,7 +265,7 @@ class DatasetWriter:
             path.write_bytes(content)
         self._entries[info.image_id] = Entry.model_validate(_record(info, rasters))
 
-    def _publish(self, folder: Path) -> None:
+    def _describe(self, folder: Path) -> None:
         if not self._entries:
             raise SourceError(f"no image was added to the data set {str(self._out)!r}.")
         rule = self._value_range
@@ -284,18 +282,48 @@ class DatasetWriter:
         newer = ("range_percentiles", "scale")
         unsaid = {name for name in newer if getattr(description, name) is None}
         text = json.dumps(description.model_dump(exclude=unsaid), indent=1, ensure_ascii=False)
-        with (folder / DESCRIPTION_NAME).open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        check_out(self._out)
-        if self._out.is_dir():
-            self._out.rmdir()
-        folder.rename(self._out)
+        (folder / DESCRIPTION_NAME).write_text(text + "\n", encoding="utf-8")
 
 
-def check_out(out: Path) -> None:
-    """Check that a data set can be written to `out`.
+def check_id(image_id: str) -> None:
+    """Check that an image's id can name a file on every system.
+
+    Raises
+    ------
+    SourceError
+        If it cannot.
+    """
+    problem = name_problem(image_id)
+    if problem is not None:
+        raise SourceError(problem)
+
+
+def name_problem(image_id: str) -> str | None:
+    """Say why an id is no safe file name, on this system or another; None if it is one."""
+    parts = image_id.split("/")
+    if any(part in ("", ".", "..") for part in parts) or any(
+        c in _FORBIDDEN or not c.isprintable() for c in image_id
+    ):
+        return (
+            f"image id {image_id!r} is no safe file name. Rename the image: letters, digits, "
+            "spaces, '.', '-' and '_' are safe."
+        )
+    return None
+
+
+def check_out(
+    out: Path, *, last: str = DESCRIPTION_NAME, finished: str = "a whole data set"
+) -> None:
+    """Check that a data set, or another folder that is made whole, can be written to `out`.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    last : str
+        File by which such a folder is known to be whole.
+    finished : str
+        What it holds then, in words.
 
     Raises
     ------
@@ -303,8 +331,9 @@ def check_out(out: Path) -> None:
         If `out` is a file or a folder with something in it.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        held = finished if (out / last).is_file() else "something"
         raise SourceError(
-            f"expected {str(out)!r} to be absent or an empty folder, but it holds something. "
+            f"expected {str(out)!r} to be absent or an empty folder, but it holds {held}. "
             "Choose another folder, or remove it first."
         )
 
@@ -329,24 +358,6 @@ def _check_size(entry: Entry, name: str, size: tuple[int, ...]) -> None:
         raise SourceError(
             f"{name!r} is {tuple(size)} but was recorded as {(entry.height, entry.width)}. "
             "The file was changed: prepare the data set again."
-        )
-
-
-def check_id(image_id: str) -> None:
-    """Check that an image's id can name a file on every system.
-
-    Raises
-    ------
-    SourceError
-        If it cannot.
-    """
-    parts = image_id.split("/")
-    if any(part in ("", ".", "..") for part in parts) or any(
-        c in _FORBIDDEN or not c.isprintable() for c in image_id
-    ):
-        raise SourceError(
-            f"image id {image_id!r} is no safe file name. Rename the image: letters, digits, "
-            "spaces, '.', '-' and '_' are safe."
         )
 
 

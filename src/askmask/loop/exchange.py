@@ -1,6 +1,5 @@
 """A project's queries, answers and predictions for other programs, and their labels back."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,12 +14,19 @@ from askmask.data.larger_images import Frame, PartSource
 from askmask.errors import ProjectError
 from askmask.formats.by_name import FormatOptions, exchange_format
 from askmask.formats.format import Batch, Expected, Found, Item
-from askmask.formats.manifest import Manifest, expected_by, find_manifest, read_manifest
+from askmask.formats.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    expected_by,
+    find_manifest,
+    read_manifest,
+)
 from askmask.formats.names import image_names, known_image_names, query_names, region_name
 from askmask.loop.predictions import predict_known
 from askmask.loop.project import Project
 from askmask.progress import Lap, unheeded
 from askmask.records import UNLABELLED, Answer, Labels, Mask, Query, QueryItem, Region
+from askmask.whole_folders import clear_unfinished, whole_folder
 
 EXPORTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -123,10 +129,12 @@ def export_project(
         raise ProjectError(f"expected one of {', '.join(EXPORTS)}, got {what!r}.")
     format_ = exchange_format(format_name, options)
     target = out.resolve()
+    clear_unfinished(target, last=MANIFEST_NAME)
     if target.is_dir() and any(target.iterdir()):
+        held = "a whole export" if (target / MANIFEST_NAME).is_file() else "files"
         raise ProjectError(
-            f"expected an empty folder, found files in {str(out)!r}. Choose another one: an export "
-            "never writes over what people may have painted."
+            f"expected an empty folder, found {held} in {str(out)!r}. Choose another one: an "
+            "export never writes over what people may have painted."
         )
     batch = _batch(project, what)
     made_by = "reading answers" if what == "answers" or batch.model is None else "predicting"
@@ -141,19 +149,10 @@ def export_project(
             yield item
             lap("writing")
 
-    unfinished = target.with_name(f".{target.name}-unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with whole_folder(target, last=MANIFEST_NAME) as unfinished:
         count = format_.write(unfinished, replace(batch, items=noted()))
         manifest = Manifest(project.store.identity(), batch.classes, batch.has_background, regions)
         manifest.write(unfinished, format=format_name, what=what, model=batch.model)
-        if target.is_dir():
-            target.rmdir()
-        unfinished.rename(target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return count
 
 

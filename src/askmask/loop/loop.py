@@ -4,6 +4,7 @@ Every verb may be repeated: what the store already holds is not done twice, so a
 killed anywhere goes on by calling the same verb again.
 """
 
+import logging
 import time
 from collections.abc import Generator, Iterable, Iterator
 
@@ -37,6 +38,8 @@ from askmask.query.strategies import strategy_turn
 from askmask.records import Answer, Labels, MetricRow, Query
 from askmask.runtime.cache import Cache
 from askmask.store.store import TrainingRecord
+
+_log = logging.getLogger(__name__)
 
 
 class Loop:
@@ -256,7 +259,10 @@ class Loop:
             rows = yield from judging_steps(model, self._judging(model))
         else:
             rows = judge_shared(model, cache=cache, report=self._report)
-        store.add_metrics(number, name, rows)
+        if store.is_read_only:
+            _log.warning("The scores are not kept: the project may only be read.")
+        else:
+            store.add_metrics(number, name, rows)
         return rows
 
     def score_map(self, image_id: str, round: int) -> npt.NDArray[np.float32] | None:

@@ -5,8 +5,6 @@ activations and, per pixel of the image, its colours (3 bytes) and results (5 by
 moment 8 bytes more to write a file, or some 66 to split objects.
 """
 
-import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,15 +19,14 @@ from torch import Tensor
 
 from askmask.data.pictures.picture import AS_SHOWN, Reading
 from askmask.data.prepare.stored_files import StoredFile
-from askmask.data.prepared import PreparedSource, check_out
+from askmask.data.prepared import PreparedSource
 from askmask.data.ranges import RangeRule
 from askmask.data.rasters import decode_raw, encode_instances, encode_mask, to_rgb
 from askmask.data.scaling import shrink_image
-from askmask.data.text_cells import text_cell
 from askmask.errors import AskmaskError, SourceError
 from askmask.loop.elsewhere.bench import SentSource
 from askmask.loop.elsewhere.workplace import Elsewhere
-from askmask.loop.predictions import PredictedImage, Predictions
+from askmask.loop.predictions import PredictedFolder, PredictedImage, Predictions, check_free
 from askmask.loop.round_model import RoundModel
 from askmask.metrics.objects import find_objects
 from askmask.progress import Listener, Progress, silent
@@ -65,8 +62,9 @@ def predict_files(
 
     Writes ``masks/NAME.png`` (class indices), ``confidence/NAME.png`` (16 bit, `CONFIDENCE_SCALE`
     is 1), with a contour decoder ``instances/NAME.png`` (16-bit object ids), ``predictions.csv``
-    and ``predictions.json``, all at the size of the images. A file that cannot be predicted is a
-    problem in the result and stops nothing.
+    and at last ``predictions.json``, all at the size of the images. A file that cannot be predicted
+    is a problem in the result and stops nothing. A run that was killed goes on where it was when
+    it is repeated with the same model and settings.
 
     Parameters
     ----------
@@ -75,7 +73,7 @@ def predict_files(
     files : sequence of StoredFile
         The images.
     out : Path
-        Absent or an empty folder.
+        Absent, an empty folder, or what such a run was killed in.
     scale : float, optional
         Shrink images by this factor first; by default as the project's data set was.
     reading : Reading
@@ -94,31 +92,34 @@ def predict_files(
     ProjectError
         If the round has no model, or a recalibration that is not of this model.
     SourceError
-        If `out` holds something.
+        If `out` holds something else.
     """
-    check_out(out)
+    check_free(out)
     engine = Engine(model, scale, reading, value_range)
-    for folder in ("masks", "confidence", *(["instances"] if engine.has_objects else [])):
-        (out / folder).mkdir(parents=True)
-    facts = json.dumps(engine.facts(), indent=1) + "\n"
-    (out / "predictions.json").write_text(facts, encoding="utf-8")
+    folders = ("masks", "confidence", *(["instances"] if engine.has_objects else []))
+    folder = PredictedFolder(out, engine.facts(), engine.asked())
     found, taken = Predictions(), set[str]()
-    with (out / "predictions.csv").open("w", encoding="utf-8", newline="") as table:
-        writer = csv.writer(table)
-        writer.writerow(engine.headings())
+    with folder.filling(folders) as known:
+        left = [file for file in files if file.name not in known]
+        predicted = _predicted(engine, left, elsewhere)
         report(Progress(model.round, "predict", 0, len(files)))
-        for done, (file, predicted) in enumerate(_predicted(engine, files, elsewhere), start=1):
+        for done, file in enumerate(files, start=1):
+            result: PredictedImage | PredictedFile | AskmaskError
+            result = known.get(file.name) or next(predicted)[1]
             report(Progress(model.round, "predict", done, len(files)))
-            result = _same_name(file) if file.stem in taken else predicted
+            if file.stem in taken:
+                result = _same_name(file)
             if isinstance(result, AskmaskError):
                 found.problems.append(f"{file.name}: {result}")
                 continue
             taken.add(file.stem)
-            for name, content in result.files.items():
-                _write(out / name, content)
-            found.images.append(result.line)
-            writer.writerow(engine.cells(result.line))
-            table.flush()  # so that a killed run leaves the lines of the masks that are there
+            if isinstance(result, PredictedFile):
+                for name, content in result.files.items():
+                    _write(out / name, content)
+                folder.add(result.line)
+                result = result.line
+            found.images.append(result)
+        next(predicted, None)  # lets what is elsewhere end
     return found
 
 
@@ -195,21 +196,9 @@ class Engine:
             "min_object_pixels": self._project.config.evaluation.min_object_pixels,
         }
 
-    def headings(self) -> list[str]:
-        """Headings of the table."""
-        shares = [f"share_{name}" for name in self._project.source.classes.names]
-        return [
-            "image", "height", "width", *shares, "mean_confidence", "expected_accuracy",
-            "mean_entropy", "objects", "model", "recalibration",
-        ]  # fmt: skip
-
-    def cells(self, line: PredictedImage) -> list[object]:
-        """Cells of a line; nothing where a value does not exist."""
-        return [
-            *(text_cell(line.image), line.height, line.width, *line.shares, line.mean_confidence),
-            *(line.expected_accuracy, line.mean_entropy, line.objects),
-            *("+".join(self._weights), self._recalibration_name()),
-        ]
+    def asked(self) -> dict[str, object]:
+        """What else the predictions depend on."""
+        return {"reading": repr(self._reading), "value_range": repr(self._given_range)}
 
     def predict(self, file: StoredFile) -> PredictedFile:
         """Predict one image."""

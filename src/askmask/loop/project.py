@@ -21,6 +21,7 @@ from askmask.data.roles import Roles, assign_roles
 from askmask.data.source import Closable, Source
 from askmask.errors import ProjectError
 from askmask.records import ImageInfo, Region
+from askmask.store.database import damage
 from askmask.store.store import Store, TrainingRecord
 from askmask.whole_files import write_atomically
 
@@ -62,10 +63,15 @@ class Project:
         infos = self.source.images()
         self.images: dict[str, ImageInfo] = {info.image_id: info for info in infos}
         self.roles: Roles = assign_roles(infos, config.data, config.seed)
-        for folder in ("models", "queries", "reports"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
         self.store = Store(root / DATABASE_NAME)
-        self.store.add_images(infos)
+        try:
+            if not self.store.is_read_only:
+                for folder in ("models", "queries", "reports"):
+                    (root / folder).mkdir(parents=True, exist_ok=True)
+                self.store.add_images(infos)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         self.held_models: dict[str, Any] = {}  # Any: what `round_model` keeps here needs torch
 
     @classmethod
@@ -105,18 +111,25 @@ class Project:
 
     @classmethod
     def open(cls, root: Path, source: Source | None = None) -> "Project":
-        """Open the project in `root`.
+        """Open the project in `root`; where this user may not write, for reading.
 
         Raises
         ------
         ProjectError
-            If there is none.
+            If there is none, or its database is gone.
         """
         path = root / CONFIG_NAME
         if not path.is_file():
             raise ProjectError(
                 f"expected a project in {str(root)!r}, found no {CONFIG_NAME}. "
                 "Make one with `askmask init`."
+            )
+        models = sorted((root / "models").glob("*.safetensors"))
+        if models and not (root / DATABASE_NAME).is_file():
+            raise ProjectError(
+                f"expected {DATABASE_NAME} in {str(root)!r}, which holds every answer, found none "
+                f"beside {len(models)} trained models. Put a copy of it back, or make a new "
+                "project with `askmask init`."
             )
         return cls(root, load_written_config(path), source)
 
@@ -244,3 +257,6 @@ class Project:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        damaged = None if error is None else damage(error, self.store.path)
+        if damaged is not None:
+            raise damaged from error

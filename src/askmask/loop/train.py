@@ -2,21 +2,23 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from askmask.errors import TrainingFailed
+from askmask.errors import OutOfMemory, TrainingFailed
 from askmask.loop.in_use.standing import validation_loss
 from askmask.loop.in_use.taking_up import take_up
 from askmask.loop.labelled_images import LabelledSet
-from askmask.loop.project import Project
+from askmask.loop.project import CONFIG_NAME, Project
 from askmask.loop.round_model import build_network
 from askmask.models.weights import load_model_weights, read_metadata, save_model
 from askmask.progress import Listener, Progress, drive
 from askmask.records import utc_now
 from askmask.runtime.cache import Cache
+from askmask.runtime.memory import memory_problem
 from askmask.seeds import derive_key
 from askmask.store.store import TrainingRecord
 from askmask.training.fit import StepReport, TrainingResult, training_steps
@@ -95,6 +97,9 @@ def fitting_steps(
     ------
     TrainingFailed
         If every attempt that the config allows failed.
+    OutOfMemory
+        If a step does not fit into memory. It is recorded as a failed training, and does not count
+        as an attempt: it may be repeated when settings or machine have changed.
     """
     # Answers may come in while a model trains; it sees those that were there when it began.
     until = project.store.newest_answer()
@@ -112,7 +117,10 @@ def fitting_steps(
             _Fit(project, round, attempt, member, digest, until, steps)
             for member in range(len(project.model_paths(round)))
         ]
-        record = yield from _fit_members(fits, cache, report)
+        try:
+            record = yield from _fit_members(fits, cache, report)
+        except (MemoryError, RuntimeError) as error:
+            raise _recorded_as_too_large(fits[0], error) or error from error
         if record.status == "finished":
             candidates = [fit.target for fit in fits]
             return take_up(project, record, candidates, before=fits[0].before)
@@ -147,6 +155,34 @@ def _fit_members(
         started_at=started_at,
         newest_answer=first.until,
     )
+
+
+def _recorded_as_too_large(fit: _Fit, error: Exception) -> OutOfMemory | None:
+    """Keep in the store that a training found too little memory; None if that is not why."""
+    training = fit.project.config.training
+    problem = memory_problem(
+        error,
+        f"training on batches of {training.batch_size} crops of {training.crop} x {training.crop} "
+        "pixels",
+        f"Lower training.batch_size or training.crop in {CONFIG_NAME}, or end other programs.",
+    )
+    if problem is not None:
+        fit.project.store.add_training(
+            TrainingRecord(
+                round=fit.round,
+                attempt=fit.attempt,
+                status="failed",
+                reason=str(problem),
+                steps=0,
+                loss=math.nan,
+                elapsed_seconds=0.0,
+                model="",  # there is none, and it is no attempt
+                labelled_digest=fit.digest,
+                started_at=utc_now(),
+                newest_answer=fit.until,
+            )
+        )
+    return problem
 
 
 def _fit_member(

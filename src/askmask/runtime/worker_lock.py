@@ -30,11 +30,15 @@ def only_worker(root: Path, *, patience_seconds: float = 0.0) -> Iterator[None]:
         If it cannot be held on that disk.
     """
     # SQLite's own lock: held by the system for the process, so that no kill leaves it behind.
-    connection = sqlite3.connect(root / LOCK_NAME, timeout=patience_seconds, isolation_level=None)
+    connection = None
     try:
+        connection = sqlite3.connect(
+            root / LOCK_NAME, timeout=patience_seconds, isolation_level=None
+        )
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
-        connection.close()
+        if connection is not None:
+            connection.close()
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
             raise DiskError(
                 f"expected to lock {str(root / LOCK_NAME)!r}, but: {error}. Check that its disk "

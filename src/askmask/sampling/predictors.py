@@ -5,6 +5,7 @@ keyed by (seed, round, image, sample), so neither the other images nor the numbe
 computed at a time changes anything (the latter up to rounding). No scores here, no files.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -24,7 +25,10 @@ from askmask.models.frozen.plain import PlainFrozen
 from askmask.models.normalization import MIN_SIDE
 from askmask.query.scores import SampleSums
 from askmask.runtime.compute import use_bf16
+from askmask.runtime.memory import is_out_of_memory
 from askmask.sampling.feature_store import FeatureStore
+
+_log = logging.getLogger(__name__)
 
 Image = npt.NDArray[Any]  # Any: another dtype than uint8 gets a message of ours
 """(H, W, 3) RGB, uint8."""
@@ -130,10 +134,10 @@ class MonteCarloDropout:
         self, image: Image, *, seed: int, round: int, image_id: str, boundary: bool
     ) -> PredictedSums:
         """Predict an image from S dropout masks; see `Predictor.predict`."""
-        samples = self._network.start(image, boundary=boundary)
-        chunk = self._chunk or self._network.samples_at_a_time(image)
-        _draw(samples, range(self._n_samples), chunk, (seed, round, image_id))
-        return PredictedSums(*samples.result())
+        names = (seed, round, image_id)
+        return PredictedSums(
+            *self._drawn(image, range(self._n_samples), names, boundary=boundary).result()
+        )
 
     def features(self, image: Image) -> tuple[Tensor, ...]:
         """Maps of an image that no training changes, coarsest last; from where they are kept.
@@ -168,10 +172,25 @@ class MonteCarloDropout:
         """
         if not samples or min(samples) < 0:
             raise ConfigError(f"expected one or more samples >= 0, got {samples!r}.")
-        drawn = self._network.start(image, boundary=False)
-        chunk = self._chunk or self._network.samples_at_a_time(image)
-        _draw(drawn, samples, chunk, (seed, round, image_id))
-        return drawn.result()[0]
+        names = (seed, round, image_id)
+        return self._drawn(image, samples, names, boundary=False).result()[0]
+
+    def _drawn(
+        self, image: Image, numbers: range, names: tuple[int, int, str], *, boundary: bool
+    ) -> ImageSamples:
+        """Some samples of an image; fewer of them at a time where memory does not hold them."""
+        while True:
+            samples = self._network.start(image, boundary=boundary)
+            chunk = self._chunk or self._network.samples_at_a_time(image)
+            try:
+                _draw(samples, numbers, chunk, names)
+            except (MemoryError, RuntimeError) as error:
+                if chunk == 1 or not is_out_of_memory(error):
+                    raise
+                self._chunk = chunk // 2
+                _log.warning("too little memory for %d samples at a time: %s", chunk, error)
+            else:
+                return samples
 
     def stream(self, image: Image, *, seed: int, round: int, image_id: str) -> Iterator[SampleSums]:
         """Sums of the first 1, 2, ..., S samples of an image, as they are drawn.

@@ -13,8 +13,7 @@ what people need next.
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -28,10 +27,12 @@ from askmask.errors import (
 from askmask.loop.ask import asking_by
 from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.progress import Listener, Progress, silent
 from askmask.query.strategies import find_strategy, strategy_names
 from askmask.serve.ahead import Asker, RegionsAhead
+from askmask.serve.failures import Failures
 from askmask.serve.previews import draw_pieces
 from askmask.serve.teller import Teller
 from askmask.store.mailbox import Command, CommandName
@@ -87,8 +88,7 @@ class Worker:
         self._resumes_at = 0.0
         self._ahead = RegionsAhead(project, self._between_images)
         self._all_drawn_at = -1
-        # Newest answer when something failed, and how: without another one it would fail again.
-        self._failures: dict[str, tuple[int, str]] = {}
+        self._failures = Failures(project.store.newest_answer)
         self._train_now = False
         self._judged: tuple[int, str] | None = None
         self._is_new = True
@@ -127,6 +127,12 @@ class Worker:
             return self._fail(error)
         except AskmaskError as error:
             return self._fail(error)
+        except (MemoryError, RuntimeError) as error:
+            problem = self._failures.of_memory(error)
+            if problem is None:
+                raise
+            self._resumes_at = time.monotonic() + self._failures.next_pause()
+            return self._fail(problem)
 
     def _turn(self) -> bool:
         self._obey()
@@ -138,7 +144,7 @@ class Worker:
         self._take_over()
         if self._serve_people() or self._go_on() or self._look_on():
             return True
-        failure = self._failure()
+        failure = self._failures.message()
         return self._rest("idle") if failure is None else self._rest("failed", failure)
 
     def _serve_people(self) -> bool:
@@ -178,8 +184,11 @@ class Worker:
             self._work = None
 
     def _take_over(self) -> None:
-        """Finish what a worker that died may have left between a model and its recalibration."""
+        """Finish what was left half done: known masks not taken in, a model not recalibrated."""
         if self._is_new:
+            taken = self._loop.tell_start(MaskOracle(self._project.source))
+            if taken:
+                _log.info("took in %d known masks that the project lacked", taken)
             newest = self._project.newest_training()
             if newest is not None:
                 recalibrate_round(self._project.model(newest.round))
@@ -188,7 +197,7 @@ class Worker:
     def _draw(self) -> bool:
         """Draw what is not drawn yet of one image's open regions; those in hand come first."""
         newest = self._store.control.newest_event()
-        if newest == self._all_drawn_at or self._has_failed("draw"):
+        if newest == self._all_drawn_at or self._failures.has("draw"):
             return False
         missing = [item for item in self._store.worklist.open_items() if item.piece is None]
         if not missing:
@@ -199,23 +208,23 @@ class Worker:
         if first.model is not None:  # without a model there is nothing to compute
             image_id = first.item.region.image_id
             same = [item for item in same if item.item.region.image_id == image_id]
-        with self._noting_failure("draw"):
+        with self._failures.noting("draw"):
             self._draw_items(same)
         return True
 
     def _ask_ahead(self) -> bool:
         """Ask what people will need soon, or look at one more image for it."""
-        if self._has_failed("ask"):
+        if self._failures.has("ask"):
             return self._ahead.top_up(draws=False)
-        with self._noting_failure("ask"):
+        with self._failures.noting("ask"):
             self._ahead.begin(Asker.after(self._project.newest_training(), self._strategy()))
             return self._ahead.serve()
 
     def _look_on(self) -> bool:
         """Look through the pool though nobody waits for it."""
-        if self._has_failed("ask"):
+        if self._failures.has("ask"):
             return False
-        with self._noting_failure("ask"):
+        with self._failures.noting("ask"):
             return self._ahead.look_on()
 
     def _strategy(self) -> str | None:
@@ -241,7 +250,7 @@ class Worker:
         if self._is_training_due():
             return self._training(self._round_to_train())
         newest = self._project.newest_training()
-        if newest is None or self._judged == _key(newest) or self._has_failed("evaluate"):
+        if newest is None or self._judged == _key(newest) or self._failures.has("evaluate"):
             return None
         return self._judging(newest.round)
 
@@ -255,7 +264,7 @@ class Worker:
         """Train, then judge."""
         was_asked, self._train_now = self._train_now, False
         try:
-            with self._noting_failure("train"):
+            with self._failures.noting("train"):
                 yield from self._loop.train_steps(round)
         except (GeneratorExit, StoreBusy):
             self._train_now |= was_asked  # it is still wanted
@@ -266,13 +275,13 @@ class Worker:
     def _judging(self, round: int) -> Work:
         """Judge a model, unless that was done before."""
         newest = self._project.newest_training()
-        with self._noting_failure("evaluate"):
+        with self._failures.noting("evaluate"):
             yield from self._loop.evaluate_steps(round)
         self._judged = None if newest is None else _key(newest)
         self._store.control.note("rounds", round)
 
     def _is_training_due(self) -> bool:
-        if not self._store.labelled_pixels() or self._has_failed("train"):
+        if not self._store.labelled_pixels() or self._failures.has("train"):
             return False
         if self._train_now:
             return True
@@ -313,7 +322,7 @@ class Worker:
             if not self._store.labelled_pixels():
                 return "nothing is labelled yet"
             self._train_now = True
-            self._failures.clear()
+            self._failures.forget()
             return ""
         return self._ask_again(command)
 
@@ -345,28 +354,6 @@ class Worker:
         self._looked_at = time.monotonic()
         if self._is_switched(CommandName.STOP) or self._is_switched(CommandName.PAUSE):
             raise _Interrupted
-
-    def _has_failed(self, phase: str) -> bool:
-        """Whether a phase failed, and no answer came since."""
-        return phase in self._failures and self._failures[phase][0] == self._store.newest_answer()
-
-    def _failure(self) -> str | None:
-        """What failed last, if no answer came since."""
-        failed = [name for name in self._failures if self._has_failed(name)]
-        return self._failures[failed[-1]][1] if failed else None
-
-    @contextmanager
-    def _noting_failure(self, phase: str) -> Iterator[None]:
-        newest = self._store.newest_answer()
-        try:
-            yield
-        except (StoreBusy, StoreFull, DiskError):
-            raise
-        except AskmaskError as error:
-            self._failures.pop(phase, None)
-            self._failures[phase] = newest, str(error)
-            raise
-        self._failures.pop(phase, None)
 
     def _rest(self, state: str, message: str = "") -> bool:
         """Tell that nothing is done now; false, as `turn` returns it."""

@@ -6,6 +6,7 @@ Knows no table; those are in ``schema``, and what they mean in ``store``.
 import os
 import shutil
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,11 +14,15 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from askmask.errors import StoreBusy, StoreError, StoreFull
+from askmask.errors import AskmaskError, StoreBusy, StoreError, StoreFull
+from askmask.store.read_only import copied, is_read_only, open_as_it_lies
 from askmask.store.schema import APPLICATION_ID, MIGRATIONS, Migration, migrate, version_of
 
 BUSY_SECONDS: Final = 30.0
 """How long a process waits for another one's transaction; they take milliseconds."""
+
+_UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""SQLite's errors; of a damaged file it may quote what is no text."""
 
 Row = tuple[Any, ...]  # Any: columns of different types
 
@@ -30,6 +35,11 @@ class Database:
     path : Path
         The file, made if it is absent; its folder must exist.
 
+    Attributes
+    ----------
+    is_read_only : bool
+        Whether the file is there and may not be written; then `writing` is refused.
+
     Raises
     ------
     StoreError
@@ -38,11 +48,13 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = connect(path)
+        self.is_read_only = is_read_only(path)
+        self._copied: tempfile.TemporaryDirectory[str] | None = None
+        self._connection = self._to_be_read() if self.is_read_only else connect(path)
         self._lock = threading.RLock()
         # A writer may wait long for another process, but nobody needs to wait to read: with a
         # write-ahead log, readers see the last state that was committed.
-        self._reader = _connect_reader(path)
+        self._reader = self._connection if self.is_read_only else _connect_reader(path)
         self._reader_lock = threading.Lock()
         self._writer: int | None = None
         self._process = os.getpid()
@@ -64,6 +76,11 @@ class Database:
 
         Inside another one of the same thread it is a part of that one.
         """
+        if self.is_read_only:
+            raise StoreFull(
+                f"expected to write to the database {str(self.path)!r}, but it may only be read. "
+                "Get the right to write to it and its folder, or copy the project to another disk."
+            )
         with self._using() as connection:
             if connection.in_transaction:
                 yield connection
@@ -86,6 +103,20 @@ class Database:
         with self._lock, self._reader_lock:
             self._reader.close()  # first: who closes last folds the log into the file
             self._connection.close()
+        if self._copied is not None:
+            self._copied.cleanup()
+
+    def _to_be_read(self) -> sqlite3.Connection:
+        """Connection to a database that may not be written, or to a copy of it."""
+        try:
+            connection = open_as_it_lies(self.path)
+        except _UNREADABLE as error:
+            cure = "if it is damaged, take the newest copy."
+            raise _problem("open", self.path, error, cure) from error
+        if connection is not None:
+            return connection
+        copy, self._copied = copied(self.path)
+        return connect(copy)
 
     def _using(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._alone(self._lock, self._connection)
@@ -105,12 +136,38 @@ class Database:
         with lock:
             try:
                 yield connection
-            except sqlite3.Error as error:
+            except _UNREADABLE as error:
                 cure = "when the cause is gone, repeat it."
                 raise _problem("use", self.path, error, cure) from error
 
 
-def _problem(verb: str, path: Path, error: sqlite3.Error, cure: str) -> StoreError:
+def damage(error: BaseException, path: Path) -> StoreError | None:
+    """Build the error that tells of a row that no version of askmask writes.
+
+    None if the exception was not raised while the store read something, or tells it already.
+
+    Parameters
+    ----------
+    error : exception
+        Raised while a project was open.
+    path : Path
+        Its database.
+    """
+    if isinstance(error, AskmaskError | OSError | MemoryError) or not isinstance(error, Exception):
+        return None
+    trace = error.__traceback__
+    while trace is not None and "askmask.store." not in trace.tb_frame.f_globals["__name__"]:
+        trace = trace.tb_next
+    if trace is None:
+        return None
+    return StoreError(
+        f"expected rows as askmask writes them in the database {str(path)!r}, but reading them "
+        f"failed: {error!r}. If the file is damaged, take the newest copy; if it is not, this is "
+        "a defect of askmask."
+    )
+
+
+def _problem(verb: str, path: Path, error: Exception, cure: str) -> StoreError:
     """Return the error that says what a caller can do: wait, free the disk, or else `cure`."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     told = f"expected to {verb} the database {str(path)!r}, but: {error}"
@@ -172,7 +229,7 @@ def connect(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3
         _configure(connection, path)
         for migration in migrations:
             migrate(connection, migration)
-    except sqlite3.Error as error:
+    except _UNREADABLE as error:
         connection.close()
         cure = "close other programs that use it; if it is damaged, take the newest copy."
         raise _problem("open", path, error, cure) from error
@@ -206,7 +263,7 @@ def _refuse_strangers(connection: sqlite3.Connection, path: Path, newest: int) -
         # In this order: tables that another process makes meanwhile come with their id.
         tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
         identity = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
         raise StoreError(

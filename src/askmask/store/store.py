@@ -86,6 +86,11 @@ class Store:
         self.control = Control(self.database)
         self._digests: dict[str, tuple[int, bytes]] = {}  # newest answer's number, digest
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the file may not be written; methods that would write raise `StoreFull` then."""
+        return self.database.is_read_only
+
     def identity(self) -> str:
         """32 hex digits, made with the database; no other has them, but for copies of it."""
         return str(self.database.rows("SELECT id FROM identity")[0][0])

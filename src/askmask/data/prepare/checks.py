@@ -8,6 +8,7 @@ import numpy as np
 from askmask.data.masks import MaskRule
 from askmask.data.pictures.picture import AS_STORED, Orientation, Reading
 from askmask.data.prepare.pairing import Item
+from askmask.data.prepared import name_problem
 from askmask.data.ranges import ValueCounts
 from askmask.data.rasters import Raw, decode_raw
 from askmask.data.scaling import shrink_mask
@@ -58,11 +59,13 @@ def check_items(
     Returns
     -------
     Findings
-        With a line for each image that cannot be read, each mask that cannot be read or holds a
-        value that means nothing, sizes that differ, masks without a labelled pixel, and images of
-        different depth.
+        With a line for each image whose name is not safe or that cannot be read, each mask that
+        cannot be read or holds a value that means nothing, sizes that differ, masks without a
+        labelled pixel, and images of different depth.
     """
     findings = Findings()
+    names = (name_problem(item.image_id) for item in items)
+    findings.problems += [problem for problem in names if problem is not None]
     for item in items:
         size = _check_image(item, reading, findings)
         if rule is not None and item.has_mask:

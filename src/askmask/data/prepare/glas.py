@@ -12,8 +12,13 @@ from pathlib import Path
 from askmask.data.masks import MaskKind, MaskRule
 from askmask.data.prepare.checks import ProgressCallback
 from askmask.data.prepare.download import download
-from askmask.data.prepare.pairing import Item, index_by_stem, pair, parse_csv
-from askmask.data.prepare.stored_files import StoredFile, list_archive, list_folder
+from askmask.data.prepare.pairing import LONGEST_TABLE, Item, index_by_stem, pair, parse_csv
+from askmask.data.prepare.stored_files import (
+    StoredFile,
+    list_archive,
+    list_folder,
+    opened_archive,
+)
 from askmask.data.prepare.writing import Plan, PrepareSummary, write_dataset
 from askmask.data.prepared import check_out
 from askmask.data.scaling import check_scale
@@ -77,7 +82,7 @@ def prepare_glas(
             f"{'another kind of file' if source.exists() else 'nothing'}. Give the folder that "
             f"holds {_GRADES_NAME}, or {ARCHIVE_NAME}."
         )
-    with zipfile.ZipFile(source) as archive:
+    with opened_archive(source) as archive:
         files = list_archive(archive)
         return _prepare(files, source.name, out, scale=scale, progress=progress)
 
@@ -218,6 +223,12 @@ def _missing(images: dict[str, StoredFile]) -> list[str]:
 
 def _read_grades(file: StoredFile, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Grade of each image, and the problems found."""
+    if file.size() > LONGEST_TABLE:
+        problem = (
+            f"{file.name!r}: expected a table of {sum(SPLIT_SIZES.values())} images, got "
+            f"{file.size():,} bytes. Download it again."
+        )
+        return {}, [problem]
     try:
         rows = parse_csv(file.read().decode("utf-8-sig"))
     except (SourceError, UnicodeDecodeError) as error:

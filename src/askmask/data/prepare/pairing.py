@@ -13,7 +13,8 @@ from askmask.data.rasters import IMAGE_SUFFIXES
 from askmask.errors import SourceError
 
 _MOST_LINES = 20  # problems of one kind that are listed one by one
-_LONGEST_TABLE = 16 * 2**20
+LONGEST_TABLE = 16 * 2**20
+"""Bytes or characters of a table of images; no data set needs as many."""
 _SHOWN = 10  # columns that a message names
 _NAMED = 3  # examples, where there are more
 _ROLES = ("start", "pool", "validation", "test")
@@ -168,10 +169,12 @@ def read_table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
     `group`, `split` and `role`.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        size = path.stat().st_size
+        text = path.read_text(encoding="utf-8-sig") if size <= LONGEST_TABLE else ""
     except (OSError, UnicodeDecodeError) as error:
         return [], [f"{str(path)!r}: cannot be read ({error}). Save it as CSV in UTF-8."]
     try:
+        _check_length(size)
         rows = parse_csv(text)
     except SourceError as error:
         return [], [f"{str(path)!r}: {error}"]
@@ -185,6 +188,13 @@ def read_table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
     return rows, []
 
 
+def _check_length(length: int) -> None:
+    if length > LONGEST_TABLE:
+        raise SourceError(
+            f"expected a table of images, got {length:,} characters. Give the right file."
+        )
+
+
 def parse_csv(text: str) -> list[dict[str, str]]:
     """Rows of a CSV by column; blanks around names and values are taken off.
 
@@ -193,10 +203,7 @@ def parse_csv(text: str) -> list[dict[str, str]]:
     SourceError
         If it is larger than a table of images can be, or no CSV.
     """
-    if len(text) > _LONGEST_TABLE:
-        raise SourceError(
-            f"expected a table of images, got {len(text):,} characters. Give the right file."
-        )
+    _check_length(len(text))
     reader = csv.reader(io.StringIO(text), skipinitialspace=True)
     try:
         rows = [[cell.strip() for cell in row] for row in reader]

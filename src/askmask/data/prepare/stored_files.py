@@ -1,11 +1,14 @@
 """Files to prepare a data set from: in a folder, or in a zip archive without unpacking it."""
 
+import lzma
 import os
+import struct
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +17,11 @@ from askmask.data.rasters import IMAGE_SUFFIXES
 from askmask.errors import SourceError
 
 _LARGEST_MEMBER: Final = 2**30
+# Encrypted files and unknown methods of packing are RuntimeErrors.
+_UNREADABLE: Final = (
+    *(OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError),
+    *(ValueError, struct.error),
+)
 _HEAD: Final = 16  # bytes that tell what a file is
 
 
@@ -31,12 +39,15 @@ class StoredFile:
         Returns the first bytes, empty if the file cannot be read.
     path : Path, optional
         Where it is on disk, if it is a file of its own.
+    size : callable, optional
+        Returns the bytes of its content, as its folder or archive states them; more are never read.
     """
 
     name: str
     read: Callable[[], bytes]
     head: Callable[[], bytes] = bytes
     path: Path | None = None
+    size: Callable[[], int] = int
 
     @property
     def stem(self) -> str:
@@ -86,7 +97,11 @@ def list_folder(folder: Path, *, skip: Path | None = None) -> list[StoredFile]:
     skipped = skip.resolve() if skip is not None and inside else None
     found = [
         StoredFile(
-            path.relative_to(folder).as_posix(), _folder_reader(path), _folder_head(path), path
+            path.relative_to(folder).as_posix(),
+            _folder_reader(path),
+            _folder_head(path),
+            path,
+            partial(_folder_size, path),
         )
         for path in _walk(folder, skipped, ())
     ]
@@ -141,6 +156,23 @@ def _walk(folder: Path, skipped: Path | None, above: tuple[Path, ...]) -> Iterat
             yield path
 
 
+def opened_archive(path: Path) -> zipfile.ZipFile:
+    """Open a zip archive; close it, or use it in a ``with`` block.
+
+    Raises
+    ------
+    SourceError
+        If its list of files is damaged.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+        raise SourceError(
+            f"cannot read the list of files in {str(path)!r} ({error}). The archive is damaged: "
+            "download it again."
+        ) from error
+
+
 def list_archive(archive: zipfile.ZipFile) -> list[StoredFile]:
     """Files in an open zip archive, sorted by name, without hidden ones and macOS's extras.
 
@@ -152,7 +184,8 @@ def list_archive(archive: zipfile.ZipFile) -> list[StoredFile]:
         is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
         if not entry.is_dir() and not is_hidden:
             reader, head = _archive_reader(archive, entry), _archive_head(archive, entry)
-            found.append(StoredFile(entry.filename, reader, head))
+            size = partial(getattr, entry, "file_size")
+            found.append(StoredFile(entry.filename, reader, head, size=size))
     return sorted(found, key=lambda file: file.name)
 
 
@@ -179,12 +212,19 @@ def _folder_head(path: Path) -> Callable[[], bytes]:
     return head
 
 
+def _folder_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _archive_head(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], bytes]:
     def head() -> bytes:
         try:
             with archive.open(entry) as file:
                 return file.read(_HEAD)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
+        except _UNREADABLE:
             return b""
 
     return head
@@ -199,7 +239,7 @@ def _archive_reader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callabl
             )
         try:
             return archive.read(entry)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except _UNREADABLE as error:
             raise SourceError(
                 f"cannot read {entry.filename!r} in {archive.filename!r} ({error}). "
                 "The archive is damaged or encrypted: download it again."

@@ -18,7 +18,7 @@ from askmask.data.slides.preparing import (
 from askmask.errors import ConfigError, ProjectError
 from askmask.loop.project import CONFIG_NAME
 from askmask.progress import Lap, unheeded
-from askmask.runtime.staging import staged_folder
+from askmask.whole_folders import clear_unfinished, whole_folder
 
 SLIDES_FOLDER: Final = "slides"
 """Folder of a project that holds what is known of its slides."""
@@ -107,6 +107,7 @@ def create_project(
         With a line for every problem of every image. Nothing is left behind by any error.
     """
     _check_one_of(dataset, folders, source)
+    clear_unfinished(root, last=CONFIG_NAME)
     if (root / CONFIG_NAME).exists():
         raise ProjectError(
             f"expected no project in {str(root)!r}, found {CONFIG_NAME}. "
@@ -118,7 +119,7 @@ def create_project(
     lap("loading")
     named = "data.path=." if source is None else f"data.source={source}"
     config = load_config(TEMPLATE, [named, *overrides])  # a wrong setting is told before any work
-    with staged_folder(root, last=CONFIG_NAME) as unfinished:
+    with whole_folder(root, last=CONFIG_NAME) as unfinished:
         if isinstance(folders, ImageFolders):
             dataset = unfinished / "dataset"
             summary = _prepare(folders, dataset, progress)

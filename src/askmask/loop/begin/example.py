@@ -8,7 +8,7 @@ from askmask.data.drawn.demo import write_demo
 from askmask.errors import ProjectError
 from askmask.loop.begin.create import Beginning
 from askmask.loop.project import CONFIG_NAME
-from askmask.runtime.staging import staged_folder
+from askmask.whole_folders import whole_folder
 
 NAME: Final = "example"
 """Name of the example project in its settings."""
@@ -57,7 +57,7 @@ def begin_example(root: Path) -> Beginning:
             f"expected an empty place for the example, found files in {str(root)!r}. Choose "
             "another: --folder FOLDER."
         )
-    with staged_folder(root, last=CONFIG_NAME) as unfinished:
+    with whole_folder(root, last=CONFIG_NAME) as unfinished:
         dataset = unfinished / "dataset"
         write_demo(
             dataset,

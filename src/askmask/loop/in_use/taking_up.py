@@ -12,6 +12,7 @@ from askmask.loop.round_model import build_network
 from askmask.models.contract import Model
 from askmask.models.weights import load_model_weights
 from askmask.store.store import TrainingRecord
+from askmask.whole_files import flush
 
 _log = logging.getLogger(__name__)
 
@@ -90,3 +91,4 @@ def _link(sources: Sequence[Path], targets: Sequence[Path]) -> None:
         unfinished.unlink(missing_ok=True)
         unfinished.hardlink_to(source)
         unfinished.replace(target)
+        flush(target.parent)

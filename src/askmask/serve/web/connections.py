@@ -54,6 +54,17 @@ class BoundedProtocol(H11Protocol):
             self._open[self] = self._open.pop(self, None)  # the last of those that are idle
             self._wait_for_a_head()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; a request that it was to be the body of gets no other reply."""
+        cycle = self.cycle
+        if not self._is_idle:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.abort()
+                return
+        super().send_400_response(msg)
+
     @property
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

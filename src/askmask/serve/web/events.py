@@ -7,7 +7,8 @@ that missed events gets them again; one that missed too many is told to fetch ev
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Request
@@ -15,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from askmask.errors import StoreError
-from askmask.serve.web.desk import Somebody
+from askmask.serve.web.desk import Somebody, TheDesk
 from askmask.serve.web.problems import Problem
 from askmask.serve.web.status import worker_tree
 from askmask.store.mailbox import Event
@@ -24,7 +25,8 @@ from askmask.store.store import Store
 router = APIRouter(tags=["events"])
 
 LOOK_SECONDS: Final = 0.25
-ALIVE_SECONDS: Final = 15.0
+ALIVE_SECONDS: Final = 5.0
+"""How often a page hears that its stream lives, and how long a stream outlives its session."""
 MOST_LISTENERS: Final = 200
 MOST_EVENTS: Final = 1000
 """So many missed events are sent again; more are a reason to fetch everything."""
@@ -94,6 +96,7 @@ class Watcher:
 @router.get("/events", response_class=StreamingResponse)
 async def stream_events(
     request: Request,
+    desk: TheDesk,
     _: Somebody,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> StreamingResponse:
@@ -103,12 +106,21 @@ async def stream_events(
         raise Problem(503, "busy", f"expected at most {MOST_LISTENERS} open pages, got more.")
     told = last_event_id or ""
     after = int(told) if told.isascii() and told.isdigit() else None
-    return StreamingResponse(stream(watcher, after), media_type="text/event-stream")
+    headers, cookie = request.headers, request.cookies.get(desk.cookie, "")
+    told_to = stream(watcher, after, lambda: desk.person(headers, cookie) is not None)
+    return StreamingResponse(told_to, media_type="text/event-stream")
 
 
-async def stream(watcher: Watcher, after: int | None) -> AsyncIterator[str]:
-    """Events of a store as server-sent text, from the one after a number; ends with the watcher."""
+async def stream(
+    watcher: Watcher, after: int | None, may_listen: Callable[[], bool] = lambda: True
+) -> AsyncIterator[str]:
+    """Events of a store as server-sent text, from the one after a number.
+
+    It ends with the watcher, or soon after `may_listen` is false: a session or its token may end
+    while a page is open.
+    """
     watcher.listeners += 1
+    checked = time.monotonic()
     try:
         position = watcher.newest if after is None else min(after, watcher.newest)
         worker: dict[str, Any] = {}
@@ -125,6 +137,10 @@ async def stream(watcher: Watcher, after: int | None) -> AsyncIterator[str]:
                 yield _message("worker", worker, position)
             if not await watcher.wait(position, worker):
                 yield ": alive\n\n"
+            if time.monotonic() - checked >= ALIVE_SECONDS:
+                checked = time.monotonic()
+                if not await run_in_threadpool(may_listen):
+                    return
     finally:
         watcher.listeners -= 1
 

@@ -1,0 +1,88 @@
+"""Server and worker killed at random moments while people answer, and the reckoning at the end."""
+
+import random
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from askmask.records import Region
+from askmask.store.store import Store
+from askmask.store.work_records import ItemState
+from people import Person, start_people
+from server_processes import (
+    Server,
+    assert_acknowledged_is_kept_once,
+    assert_everything_is_kept_once,
+    assert_sound,
+    assert_sound_as_it_lies,
+    has_query,
+    serving,
+    wait_for,
+)
+
+VICTIMS: Final = ("server", "worker", "both")
+
+
+def kill_at_random(root: Path, kills: int, *, seed: int, longest: float) -> dict[str, int]:
+    """Kill again and again while three people answer; count who was killed.
+
+    Between an answer and the next kill lie up to `longest` seconds.
+    """
+    chance = random.Random(seed)
+    killed = dict.fromkeys(VICTIMS, 0)
+    until = threading.Event()
+    with serving(root) as server:
+        wait_for(lambda: has_query(root), 120)
+        # Who finds nothing open changes what he gave, so a killed worker keeps nobody from work.
+        people = start_people(3, server.port, until, think_seconds=0.1, changes_answers=True)
+        try:
+            while sum(killed.values()) < kills:
+                before = acknowledged(people)
+                wait_for(lambda before=before: acknowledged(people) > before, 120)
+                time.sleep(chance.uniform(0.0, longest))
+                victim = chance.choice(VICTIMS)
+                kill(server, victim, root)
+                killed[victim] += 1
+                assert_acknowledged_is_kept_once(root, people)
+                assert_sound(root / "askmask.db")
+        finally:
+            until.set()
+            for person in people:
+                person.join(timeout=150)
+    killed["answers"] = assert_everything_is_kept_once(root, people)
+    assert killed["answers"] >= kills
+    assert_nothing_is_asked_twice(root)
+    assert_sound(root / "askmask.db")
+    return killed
+
+
+def kill(server: Server, victim: str, root: Path) -> None:
+    """Kill, and start what nobody else starts."""
+    if victim == "worker":
+        wait_for(server.kill_worker, 120)
+        return
+    if victim == "server":
+        server.kill()
+    else:
+        server.kill_both()
+        assert_sound_as_it_lies(root, root.parent / "copy")
+    server.start()
+
+
+def assert_nothing_is_asked_twice(root: Path) -> None:
+    """Look for regions that share a pixel among all that were not withdrawn, round by round."""
+    with Store(root / "askmask.db") as store:
+        items = store.worklist.items()
+    standing = [i.item.region for i in items if i.state is not ItemState.WITHDRAWN]
+    assert len({i.round for i in items}) > 1
+    by_image: dict[str, list[Region]] = {}
+    for region in standing:
+        others = by_image.setdefault(region.image_id, [])
+        assert not any(region.overlaps(other) for other in others), region
+        others.append(region)
+
+
+def acknowledged(people: list[Person]) -> int:
+    """Count the answers that the server said it kept."""
+    return sum(len(person.kept) for person in people)
