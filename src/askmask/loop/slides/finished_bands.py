@@ -28,8 +28,8 @@ class Band:
         Class of each pixel, or `NOT_SEEN`.
     confidence : (h, W) uint8 array
         Its probability, 255 for 1.
-    contour : (h, W) uint8 array
-        1 where a contour was predicted; without columns if the network predicts none.
+    contour : (0 or 1, h, W) uint8 array
+        1 where a contour was predicted; empty if the network predicts none.
     """
 
     labels: Raster

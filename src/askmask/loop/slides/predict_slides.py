@@ -1,7 +1,7 @@
 """Whole slides predicted: a pyramid of labels, one of confidence, and a table of objects for each.
 
-Held at one time: a tile's network, and one row of tiles. What is finished of a slide waits on disk,
-so that a killed run goes on where it was.
+Held at one time: a tile's network, and what is kept of one row of tiles. What is finished of a
+slide waits on disk, so that a killed run goes on where it was.
 """
 
 import json
@@ -24,7 +24,7 @@ from askmask.data.slides.tiled_image import Box
 from askmask.data.slides.tissue import find_tissue, tissue_at
 from askmask.errors import ProjectError, SourceError
 from askmask.loop.round_model import RoundModel
-from askmask.loop.slides.blended import RAMP, TILE, Rows, Values, blended_rows
+from askmask.loop.slides.blended import RAMP, TILE, Values, blended_rows
 from askmask.loop.slides.finished_bands import NOT_SEEN, Band, BandRows, FinishedBands
 from askmask.loop.slides.options import ALL, SlideOptions
 from askmask.loop.slides.predicted import (
@@ -241,11 +241,13 @@ class _Engine:
             size,
             len(self.classes) + self._has_contour,
             lambda box: self._values(slide, box),
+            self._layers,
             first=finished.count,
             carry=finished.carry(),
         )
         for row in rows:
-            finished.add(self._band(row), row.carry)
+            band = Band(row.layers[0], row.layers[1], row.layers[2:])
+            finished.add(band, row.carry)
             report(Progress(self._model.round, "predict", finished.count, total))
 
     def _values(self, slide: "_Slide", box: Box) -> Values | None:
@@ -273,14 +275,15 @@ class _Engine:
             parts.append(found.boundary_probs[inner].float().cpu().numpy()[None])
         return np.concatenate(parts)
 
-    def _band(self, rows: Rows) -> Band:
-        probs = rows.values[: len(self.classes)]
-        labels = np.where(rows.is_seen, probs.argmax(0), NOT_SEEN).astype(np.uint8)
-        confidence = np.rint(probs.max(0) * CONFIDENCE_SCALE).astype(np.uint8)
-        contour = np.zeros((labels.shape[0], 0), np.uint8)
+    def _layers(self, values: Values, is_seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+        """Labels, confidence and, if the network predicts it, the contour: (2 or 3, h, w)."""
+        probs = values[: len(self.classes)]
+        labels = np.where(is_seen, probs.argmax(0), NOT_SEEN)
+        confidence = np.rint(probs.max(0) * CONFIDENCE_SCALE)  # 0 where nobody looked
+        layers = [labels, confidence]
         if self._has_contour:
-            contour = (rows.values[-1] >= self._threshold).astype(np.uint8)
-        return Band(labels, np.where(rows.is_seen, confidence, 0).astype(np.uint8), contour)
+            layers.append(values[-1] >= self._threshold)
+        return np.stack([layer.astype(np.uint8) for layer in layers])
 
     def _objects(self, finished: FinishedBands) -> list[FoundObject]:
         """Objects of every class but the background."""
@@ -291,7 +294,7 @@ class _Engine:
                 step = max(_OBJECT_PIXELS // band.labels.shape[1], 1)
                 for row in range(0, band.labels.shape[0], step):
                     some = slice(row, row + step)
-                    contour = band.contour[some] > 0 if self._has_contour else None
+                    contour = band.contour[0, some] > 0 if self._has_contour else None
                     objects.add(band.labels[some], band.confidence[some], contour)
             found += objects.found()
         return found
