@@ -19,8 +19,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from askmask.errors import ConfigError
 
-Item = TypeVar("Item")
-Value = TypeVar("Value")
+ItemT = TypeVar("ItemT")
+ValueT = TypeVar("ValueT")
 
 _WAKE_SECONDS: Final = 1.0  # a dead worker whose pipe a grandchild holds open is noticed this late
 _GRACE_SECONDS: Final = 5.0  # between asking a worker to end and killing it
@@ -29,7 +29,7 @@ THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_T
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[Value]):
+class Outcome(Generic[ValueT]):
     """End of one job: its result or its failure.
 
     Attributes
@@ -45,7 +45,7 @@ class Outcome(Generic[Value]):
     """
 
     index: int
-    value: Value | None = None
+    value: ValueT | None = None
     error: str | None = None
     details: str | None = None
 
@@ -70,8 +70,8 @@ class Executor(Protocol):
     """
 
     def map(
-        self, function: Callable[[Item], Value], items: Iterable[Item]
-    ) -> Iterator[Outcome[Value]]:
+        self, function: Callable[[ItemT], ValueT], items: Iterable[ItemT]
+    ) -> Iterator[Outcome[ValueT]]:
         """Run ``function(item)`` for every item.
 
         Parameters
@@ -99,8 +99,8 @@ class Serial:
     """
 
     def map(
-        self, function: Callable[[Item], Value], items: Iterable[Item]
-    ) -> Iterator[Outcome[Value]]:
+        self, function: Callable[[ItemT], ValueT], items: Iterable[ItemT]
+    ) -> Iterator[Outcome[ValueT]]:
         """Run ``function(item)`` for every item; see `Executor.map`."""
         for index, item in enumerate(items):
             yield _attempt(index, function, item)
@@ -136,8 +136,8 @@ class Processes:
         self.threads = threads if threads is not None else max(1, _core_count() // workers)
 
     def map(
-        self, function: Callable[[Item], Value], items: Iterable[Item]
-    ) -> Iterator[Outcome[Value]]:
+        self, function: Callable[[ItemT], ValueT], items: Iterable[ItemT]
+    ) -> Iterator[Outcome[ValueT]]:
         """Run ``function(item)`` for every item in its own process; see `Executor.map`.
 
         Raises
@@ -151,8 +151,10 @@ class Processes:
             while True:
                 while len(running) < self._workers and (job := next(waiting, None)) is not None:
                     index, item = job
-                    running.append(_Worker(index, self.threads))
-                    running[-1].send(function, item)
+                    worker = _Worker(index, self.threads)
+                    running.append(worker)  # first, so that an interrupted start is ended too
+                    worker.start()
+                    worker.send(function, item)
                 if not running:
                     return
                 for worker in _wait_for_any(running):
@@ -169,16 +171,19 @@ class _Worker:
     def __init__(self, index: int, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.index = index
-        self.pipe, remote = context.Pipe()
+        self.pipe, self._remote = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=_work, args=(remote, index, threads), name=f"job-{index}", daemon=True
+            target=_work, args=(self._remote, index, threads), name=f"job-{index}", daemon=True
         )
+
+    def start(self) -> None:
+        """Start the process."""
         try:
             self.process.start()
         finally:
-            remote.close()  # so that the pipe ends when the worker does
+            self._remote.close()  # so that the pipe ends when the worker does
 
-    def send(self, function: Callable[[Item], Value], item: Item) -> None:
+    def send(self, function: Callable[[ItemT], ValueT], item: ItemT) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # outcome() says why
             self.pipe.send((function, item))
 
@@ -213,10 +218,12 @@ def _wait_for_any(running: Sequence[_Worker]) -> list[_Worker]:
 
 def _end(workers: Sequence[_Worker]) -> None:
     """End processes, the stubborn ones by force; nothing happens to those that have ended."""
-    for worker in workers:
+    started = [worker for worker in workers if worker.process.pid is not None]
+    for worker in started:
         worker.process.terminate()
-        worker.pipe.close()
     for worker in workers:
+        worker.pipe.close()
+    for worker in started:
         worker.process.join(_GRACE_SECONDS)
         if worker.process.is_alive():
             worker.process.kill()
@@ -234,7 +241,7 @@ def cause_of_death(exit_code: int | None) -> str:
     return f"the process was killed by {name}{hint}"
 
 
-def _attempt(index: int, function: Callable[[Item], Value], item: Item) -> Outcome[Value]:
+def _attempt(index: int, function: Callable[[ItemT], ValueT], item: ItemT) -> Outcome[ValueT]:
     """Run one job here; KeyboardInterrupt is not the job's and passes."""
     try:
         return Outcome(index, function(item))
