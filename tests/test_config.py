@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from askmask.config import Config, dump_config, load_config, parse_config, with_overrides
 from askmask.errors import ConfigError
+from askmask.loop.begin.begin import TEMPLATE
 from askmask.records import Unit
 
 
@@ -31,6 +32,25 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
     config = load_config(write(tmp_path, text))
     assert config.data.path == tmp_path.parent / "d"
     assert config.model.weights == str(tmp_path / "w" / "resnet.safetensors")
+
+
+def test_relative_paths_of_overrides_count_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "data: {path: images}\nmodel: {weights: w/a.safetensors}")
+    there = tmp_path / "there"
+    there.mkdir()
+    monkeypatch.chdir(there)
+    config = load_config(path, ["model.weights=b.safetensors"])
+    assert config.model.weights == str(there / "b.safetensors")
+    assert config.data.path == tmp_path / "images"
+    assert load_config(path, ["data.path=other"]).data.path == there / "other"
+    assert load_config(path, ["model.weights=imagenet"]).model.weights == "imagenet"
+
+
+def test_network_of_a_config_that_names_none_is_that_of_init(tmp_path: Path) -> None:
+    of_init = load_config(TEMPLATE, ["data.path=."]).model
+    assert load_config(write(tmp_path, "data: {path: d}")).model == of_init
 
 
 def test_hub_name_of_weights_is_left_alone(tmp_path: Path) -> None:

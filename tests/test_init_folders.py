@@ -1,5 +1,6 @@
 """A project straight from folders of images, with masks or without any."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,34 @@ def test_project_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
         create_project(tmp_path / "deep" / "p", folders=folders, overrides=[*TINY, "data.start=99"])
 
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.weights=none/w.safetensors", "WeightsError.*none/w.safetensors', found none"),
+        ("model.weights=text.safetensors", "WeightsError.*text.safetensors"),
+        ("model.name=nobody", "UnknownName.*no model 'nobody'"),
+    ],
+)
+def test_network_that_cannot_start_ends_init_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str, said: str
+) -> None:
+    write_images(tmp_path, 2)
+    (tmp_path / "text.safetensors").write_text("no weights", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    options = PrepareOptions(classes=("background", "disc"))
+    folders = ImageFolders(tmp_path / "images", None, options)
+    prepared: list[int] = []
+
+    with pytest.raises(AskmaskError) as caught:
+        create_project(
+            tmp_path / "p",
+            folders=folders,
+            overrides=[*TINY, override],
+            on_prepared=lambda summary: prepared.append(summary.images),
+        )
+
+    assert re.search(said, f"{type(caught.value).__name__}: {caught.value}")
+    assert prepared == []
+    assert not (tmp_path / "p").exists()

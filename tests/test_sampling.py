@@ -330,6 +330,29 @@ def test_other_arrays_are_refused(kind: str, image: np.ndarray, message: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("height", "width"), [(31, 60), (60, 31), (1, 1), (0, 40)])
+def test_an_image_with_a_side_below_32_is_refused_with_its_size(
+    kind: str, height: int, width: int
+) -> None:
+    predictor = all_predictors(small_unet(), small_unet(seed=1))[kind]
+    with pytest.raises(ShapeError, match=rf"H, W >= 32, got \({height}, {width}\)"):
+        predict(predictor, drawn_image(height, width))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_of_32_by_32_is_the_smallest_that_is_predicted(kind: str) -> None:
+    predictor = all_predictors(small_unet(), small_unet(seed=1))[kind]
+    assert predict(predictor, drawn_image(32, 32)).sums.sum_probs.shape[1:] == (32, 32)
+
+
+def test_an_image_that_is_too_small_reaches_no_network() -> None:
+    model = CountingModel()
+    with pytest.raises(ShapeError, match="H, W >= 32"):
+        predict(MonteCarloDropout(model, 2), drawn_image(31, 40))
+    assert model.prefixes == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_boundary_is_left_out_when_not_asked_for(kind: str) -> None:
     predictor = all_predictors(small_unet(), small_unet(seed=1))[kind]
     assert predict(predictor, drawn_image(), boundary=False).boundary_probs is None

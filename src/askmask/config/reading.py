@@ -34,6 +34,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     _resolve_paths(tree, path.resolve().parent)
     for override in overrides:
         _apply_override(tree, override)
+    _resolve_paths(tree, Path.cwd())  # those of overrides: the file's are absolute by now
     return parse_config(tree, str(path))
 
 
@@ -105,7 +106,8 @@ def _resolve_paths(tree: dict[str, Any], base: Path) -> None:
     for section, key in (("data", "path"), ("model", "weights")):
         part = tree.get(section)
         value = part.get(key) if isinstance(part, dict) else None
-        looks_like_path = isinstance(value, str) and (section == "data" or "/" in value)
+        is_file = "/" in str(value) or str(value).endswith(".safetensors")
+        looks_like_path = isinstance(value, str) and (section == "data" or is_file)
         if isinstance(part, dict) and looks_like_path and ":" not in str(value):
             part[key] = str((base / Path(str(value)).expanduser()).resolve())
 

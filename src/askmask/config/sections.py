@@ -70,12 +70,15 @@ class DataConfig(_Section):
 class ModelConfig(_Section):
     """The network. `options` go to the network's builder, which names the ones it knows.
 
+    `name` is one of `askmask.models.build.model_names` or ``"package.module:factory"``; the default
+    is the network that `askmask init` gives.
+
     `weights`: ``"default"`` for what the network is meant to start from (ImageNet for ``pyramid``,
     random for the others), ``"random"`` or null, the path of a file, or a place that the network
     knows: ``"imagenet"``, ``"timm:<encoder>"``.
     """
 
-    name: str = "unet"
+    name: str = "pyramid"
     weights: str | None = "default"
     options: dict[str, Any] = Field(default_factory=dict)  # each network has its own
 

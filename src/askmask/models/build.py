@@ -11,10 +11,10 @@ from askmask.config import ModelConfig
 from askmask.errors import ConfigError, WeightsError, unknown_name
 from askmask.models.contract import Model
 from askmask.models.imagenet import fill_imagenet
-from askmask.models.pyramid import Pyramid, PyramidOptions
+from askmask.models.pyramid import PyramidNet, PyramidOptions
 from askmask.models.two_decoder import TwoDecoder, TwoDecoderOptions
 from askmask.models.unet import UNet, UNetOptions
-from askmask.models.weights import fill_encoder, load_pretrained
+from askmask.models.weights import fill_encoder, load_pretrained, read_tensors
 from askmask.options import read_options
 from askmask.parts import call_factory
 from askmask.seeds import derive_key
@@ -41,7 +41,7 @@ class Network:
     default_weights : str
         What ``"default"`` means for it.
     loads_itself : bool
-        Whether `build` sees to the weights.
+        Whether `build` loads the weights, too.
     """
 
     form: str
@@ -54,7 +54,7 @@ class Network:
 def model_names() -> tuple[str, ...]:
     """Every form of name that a config may give, sorted.
 
-    Those with ``<...>`` need the extra `models`; ``package.module:factory`` is somebody else's.
+    Those with ``<...>`` need the extra `models`; ``package.module:factory`` is in another package.
     """
     return tuple(sorted(network.form for network in (*_NETWORKS.values(), _FROM_OUTSIDE)))
 
@@ -71,6 +71,24 @@ def starting_weights(config: ModelConfig) -> str | None:
     if weights == DEFAULT_WEIGHTS:
         weights = _network(config.name).default_weights
     return None if weights == RANDOM_WEIGHTS else weights
+
+
+def check_start(config: ModelConfig) -> None:
+    """Check that there is a network of this name, and that a file of its weights can be read.
+
+    Whether the weights fit is known only when the network is built.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such network.
+    WeightsError
+        If the file is missing or holds no weights, or the network does not know the place.
+    """
+    network, weights = _network(config.name), starting_weights(config)
+    path = None if weights is None or network.loads_itself else _file_of(network, weights)
+    if path is not None:
+        read_tensors(path)
 
 
 def build_model(config: ModelConfig, n_classes: int, seed: int) -> Model:
@@ -122,17 +140,26 @@ def _network(name: str) -> Network:
 
 
 def _load(network: Network, model: Model, weights: str) -> None:
-    source, _, rest = weights.partition(":")
-    if source in network.sources:
-        network.sources[source](model, rest)
+    path = _file_of(network, weights)
+    if path is not None:
+        load_pretrained(model, path)
         return
+    source, _, rest = weights.partition(":")
+    network.sources[source](model, rest)
+
+
+def _file_of(network: Network, weights: str) -> Path | None:
+    """Path of a file of weights; None if they are a place that the network knows."""
+    source = weights.partition(":")[0]
+    if source in network.sources:
+        return None
     if source in _ALL_SOURCES:
         fitting = sorted(n.form for n in _NETWORKS.values() if source in n.sources)
         raise WeightsError(
             f"expected the path of a saved network or null as model.weights, got {weights!r}. "
             f"Those fit model.name {', '.join(map(repr, fitting))}."
         )
-    load_pretrained(model, Path(weights))
+    return Path(weights)
 
 
 def _unet(config: ModelConfig, n_classes: int) -> Model:
@@ -140,7 +167,7 @@ def _unet(config: ModelConfig, n_classes: int) -> Model:
 
 
 def _pyramid(config: ModelConfig, n_classes: int) -> Model:
-    return Pyramid(n_classes, read_options(PyramidOptions, config.options, config.name))
+    return PyramidNet(n_classes, read_options(PyramidOptions, config.options, config.name))
 
 
 def _two_decoder(config: ModelConfig, n_classes: int) -> Model:
@@ -169,7 +196,7 @@ def _external(config: ModelConfig, n_classes: int) -> Model:
 
 
 def _fill_lite0(model: Model, _: str) -> None:
-    assert isinstance(model, Pyramid)
+    assert isinstance(model, PyramidNet)
     fill_imagenet(model.encoder)
 
 

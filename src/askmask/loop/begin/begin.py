@@ -13,6 +13,7 @@ from askmask.loop.begin.survey import Survey
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
+from askmask.models.build import build_model
 from askmask.progress import Lap, unheeded
 from askmask.runtime.compute import configure
 
@@ -45,6 +46,7 @@ def begin_project(root: Path, overrides: Sequence[str], *, lap: Lap = unheeded) 
     config = load_config(TEMPLATE, overrides)
     source = open_source(config.data)
     n_classes = len(source.classes)
+    build_model(config.model, n_classes, config.seed)  # weights that do not fit stop it here
 
     def measure(config: Config, seen: Survey) -> Speed:
         lap("looking at images")

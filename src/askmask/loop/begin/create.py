@@ -26,7 +26,7 @@ SLIDES_FOLDER: Final = "slides"
 
 @dataclass(frozen=True, slots=True)
 class ImageFolders:
-    """Images and masks as people have them, and what was said of them."""
+    """Folders of images and masks, and the options that say how to read them."""
 
     images: Path
     masks: Path | None
@@ -103,6 +103,8 @@ def create_project(
         Unless exactly one of the three is given; if a setting is wrong, or classes have no names.
     ProjectError
         If there is a project in `root`.
+    UnknownName, WeightsError
+        If there is no such network, or no such file of weights.
     PrepareError
         With a line for every problem of every image. Nothing is left behind by any error.
     """
@@ -115,10 +117,12 @@ def create_project(
         )
     from askmask.loop.begin.begin import TEMPLATE, begin_project  # loads torch
     from askmask.loop.begin.slide_masks import write_slide_masks
+    from askmask.models.build import check_start
 
     lap("loading")
     named = "data.path=." if source is None else f"data.source={source}"
     config = load_config(TEMPLATE, [named, *overrides])  # a wrong setting is told before any work
+    check_start(config.model)
     with whole_folder(root, last=CONFIG_NAME) as unfinished:
         if isinstance(folders, ImageFolders):
             dataset = unfinished / "dataset"
