@@ -20,7 +20,7 @@ import torch
 
 from askmask.config import ModelConfig
 from askmask.models.build import build_model
-from askmask.models.pyramid import Pyramid
+from askmask.models.pyramid import PyramidNet
 from askmask.models.weights import load_model_weights
 from askmask.query.scores import SampleSums
 from askmask.runtime.compute import use_bf16
@@ -50,7 +50,7 @@ class Way:
         kernel = ", kernel" if self.with_kernel else ""
         return f"{self.precision}{kernel}, {'features kept' if self.with_features else 'cold'}"
 
-    def sampler(self, model: Pyramid, n_samples: int, folder: Path) -> MonteCarloDropout:
+    def sampler(self, model: PyramidNet, n_samples: int, folder: Path) -> MonteCarloDropout:
         """Sampler whose network is frozen, and whose features of the benchmark's image are kept."""
         os.environ[SWITCH] = "" if self.with_kernel else "off"
         load_kernel.cache_clear()
@@ -110,10 +110,10 @@ def ways() -> list[Way]:
     ]
 
 
-def make_model(weights: Path | None, n_classes: int) -> Pyramid:
+def make_model(weights: Path | None, n_classes: int) -> PyramidNet:
     """Build the default network; without trained weights, with heads that say something."""
     model = build_model(ModelConfig(name="pyramid"), n_classes, 0)
-    assert isinstance(model, Pyramid)
+    assert isinstance(model, PyramidNet)
     if weights is not None:
         load_model_weights(model, weights)
     else:

@@ -22,7 +22,7 @@ from askmask.runtime.compute import keep_freed_memory
 from askmask.sampling.predictors import Deterministic, MonteCarloDropout
 from askmask.training.augment import TrainingImage
 from askmask.training.batches import BatchMaker
-from askmask.training.fit import train
+from askmask.training.fit import fit_network
 from calibration import in_memory, one_pass
 from naive import NaiveSampler
 from pairing import arguments, compare, parse, show
@@ -97,7 +97,7 @@ def our_round(
 ) -> list[Region]:
     """One round by askmask."""
     clock.start()
-    train(copy.deepcopy(model), images, config, seed=0, round=0)
+    fit_network(copy.deepcopy(model), images, config, seed=0, round=0)
     clock.phase()
     maps = maps_of(images, engine(model, n_samples))
     clock.phase()

@@ -31,7 +31,13 @@ from askmask.experiments.stats.curves import (
     splits,
 )
 from askmask.experiments.stats.measures import METRICS
-from askmask.experiments.stats.verdict import Comparison, compare, judged_metrics, p_text, verdict
+from askmask.experiments.stats.verdict import (
+    Comparison,
+    compare_strategies,
+    judged_metrics,
+    p_text,
+    verdict,
+)
 
 SHOWN = ("mean_dice", "object_f1", "nll", "brier", "ece")
 BY_PART = ("mean_dice", "object_f1", "object_dice", "object_hausdorff")
@@ -64,7 +70,7 @@ def main() -> None:
             path.write_text(to_svg_file(drawn), encoding="utf-8")
     print(facts(rows))
     for metric in judged_metrics(rows, split):
-        summary, claims = verdict(compare(rows, metric, split))
+        summary, claims = verdict(compare_strategies(rows, metric, split))
         print(f"\n{summary}")
         print("".join(f"\n- {claim}" for claim in claims))
     print("\n## By test set and group\n\nMeans over n seeds, after the first query and the last.")
@@ -78,7 +84,7 @@ def main() -> None:
         if has_values(scores(rows, name, split)):
             print(f"\n## {METRICS[name].label}, {METRICS[name].direction}, split {split}\n")
             print(markdown(rows, name, split))
-            print(compared(compare(rows, METRICS[name], split)))
+            print(compared(compare_strategies(rows, METRICS[name], split)))
 
 
 def facts(rows: IndexedRows) -> str:

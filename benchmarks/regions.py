@@ -17,7 +17,15 @@ import torch
 from scipy import ndimage, signal
 
 from askmask.config import RegionConfig
-from askmask.query.regions import Candidate, region_candidates, select, window_origins, window_sums
+from askmask.query.regions import (
+    Candidate,
+    places_of,
+    ranked,
+    select,
+    window_origins,
+    window_sums,
+)
+from askmask.query.regions.candidates import limit_of
 from askmask.records import QueryItem, Region
 from pairing import Comparison, arguments, compare, parse, peak_mb, show
 
@@ -73,7 +81,8 @@ def candidates(
     """Each image's candidates, as its map comes; nothing is labelled."""
     config = RegionConfig(size=SIZE, stride=STRIDE, budget_regions=budget)
     for image_id, score in maps:
-        yield region_candidates(image_id, score, np.ones(score.shape, dtype=np.bool_), config)
+        places = places_of(image_id, np.ones(score.shape, dtype=np.bool_), config)
+        yield ranked(places, places.scores(score), limit_of(config))
 
 
 def chosen_regions(maps: list[tuple[str, Map]], budget: int) -> list[Region]:

@@ -23,7 +23,7 @@ from askmask.metrics.evaluation import ALL, Evaluation
 from askmask.models.build import build_model
 from askmask.runtime.compute import configure
 from askmask.seeds import derive_key
-from askmask.training.fit import train
+from askmask.training.fit import fit_network
 
 METRICS = ("mean_dice", "object_f1", "nll", "brier", "ece")
 COLUMNS = ("trial", "round", "labelled_fraction", "changes", *METRICS)
@@ -80,7 +80,7 @@ def measure(project: Project, round: int) -> tuple[float, dict[str, float]]:
     model = build_model(config.model, len(project.source.classes), weights).to(device)
     radius = config.training.boundary_radius if model.has_boundary else None
     images = LabelledSet(project.source, project.store, boundary_radius=radius, until=until)
-    result = train(model, images, config.training, seed=config.seed, round=round)
+    result = fit_network(model, images, config.training, seed=config.seed, round=round)
     if result.status == "failed":
         print(f"{project.root.name}, round {round}: {result.reason}", flush=True)
         return math.nan, dict.fromkeys(METRICS, math.nan)

@@ -17,7 +17,8 @@ from askmask.config import ModelConfig, RegionConfig
 from askmask.data.prepared import PreparedSource
 from askmask.models.build import build_model
 from askmask.models.two_decoder import TwoDecoder
-from askmask.query.regions import region_candidates, select
+from askmask.query.regions import Candidate, Places, places_of, ranked, select
+from askmask.query.regions.candidates import limit_of
 from askmask.query.regions.windows import window_sums
 from askmask.query.scores import SampleSums, mutual_information, predictive_entropy
 from askmask.sampling.predictors import MonteCarloDropout
@@ -131,8 +132,12 @@ def regions(maps: dict[str, np.ndarray], options: argparse.Namespace) -> set[obj
     rule = RegionConfig(
         size=(options.side, options.side), stride=options.stride, budget_regions=options.regions
     )
+
+    def best(places: Places, score: np.ndarray) -> list[Candidate]:
+        return ranked(places, places.scores(score), limit_of(rule))
+
     found = (
-        region_candidates(image_id, score, np.ones(score.shape, bool), rule)
+        best(places_of(image_id, np.ones(score.shape, bool), rule), score)
         for image_id, score in maps.items()
     )
     return {item.region for item in select(found, rule)}

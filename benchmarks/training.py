@@ -26,7 +26,7 @@ from askmask.models.unet import UNet
 from askmask.runtime.compute import keep_freed_memory
 from askmask.training.augment import TrainingImage
 from askmask.training.batches import Batch, BatchMaker
-from askmask.training.fit import train
+from askmask.training.fit import fit_network
 from askmask.training.losses import segmentation_loss
 from naive import TorchDropout, plain
 from pairing import Comparison, arguments, compare, parse, show
@@ -68,7 +68,7 @@ class PlainLoop:
 
 
 class OurLoop:
-    """`train` on images in memory; keeps how long it waited for batches."""
+    """`fit_network` on images in memory; keeps how long it waited for batches."""
 
     def __init__(self, model: Model, images: "Images", config: TrainingConfig) -> None:
         self.model, self.images, self.config = model, images, config
@@ -78,7 +78,7 @@ class OurLoop:
     def __call__(self) -> float:
         """Train for the config's steps; returns the last loss."""
         self.round += 1
-        result = train(self.model, self.images, self.config, seed=0, round=self.round)
+        result = fit_network(self.model, self.images, self.config, seed=0, round=self.round)
         self.waited_seconds.append(result.waiting_seconds)
         return result.loss
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from askmask.config import TrainingConfig
-from askmask.training.fit import StepReport, TrainingResult, train
+from askmask.training.fit import StepReport, TrainingResult, fit_network
 from fakes import TinyModel, drawn_training_set
 
 BY_STEPS = TrainingConfig(
@@ -33,7 +33,7 @@ def run(
             os.kill(os.getpid(), signal.SIGKILL)
 
     model = TinyModel(2)
-    result = train(
+    result = fit_network(
         model,
         drawn_training_set(3),
         config,

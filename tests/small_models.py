@@ -4,14 +4,14 @@ import torch
 
 from askmask.models import efficientnet_lite
 from askmask.models.efficientnet_lite import Stage
-from askmask.models.pyramid import Pyramid, PyramidOptions
-from askmask.models.resnet_v2 import Layout
+from askmask.models.pyramid import PyramidNet, PyramidOptions
+from askmask.models.resnet_v2 import ResNetLayout
 from askmask.models.two_decoder import TwoDecoder, TwoDecoderOptions
 from askmask.models.unet import UNet, UNetOptions
 
-SMALL_LAYOUT = Layout(stem=8, widths=(4, 4, 8, 8), units=(1, 2, 2, 2), expansion=2)
+SMALL_LAYOUT = ResNetLayout(stem=8, widths=(4, 4, 8, 8), units=(1, 2, 2, 2), expansion=2)
 
-SMALL_LITE = efficientnet_lite.Layout(
+SMALL_LITE = efficientnet_lite.LiteLayout(
     stem=8,
     stages=(
         Stage(1, 4, 1, 1, 3),
@@ -46,8 +46,8 @@ def small_unet(
 
 def small_pyramid(
     n_classes: int = 2, *, dropout: float = 0.2, thaw_stages: int = 0, seed: int = 0
-) -> Pyramid:
+) -> PyramidNet:
     options = PyramidOptions(width=16, detail=8, dropout=dropout, thaw_stages=thaw_stages)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Pyramid(n_classes, options, _layout=SMALL_LITE)
+        return PyramidNet(n_classes, options, _layout=SMALL_LITE)

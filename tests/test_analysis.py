@@ -18,7 +18,7 @@ from askmask.experiments.stats.curves import Arm
 from askmask.experiments.stats.measures import METRICS, Metric
 from askmask.experiments.stats.ranking import penalty_matrix
 from askmask.experiments.stats.summary import summarise, write_summary
-from askmask.experiments.stats.verdict import compare
+from askmask.experiments.stats.verdict import compare_strategies
 from result_rows import curves, row
 
 HERE = Path(__file__).parent
@@ -142,7 +142,9 @@ def test_index_changes_no_statistic() -> None:
     rows = curves(TWO) + curves(TWO, metric="brier")
     table = indexed(rows)
     for metric, cost in itertools.product((F1, BRIER), ("labelled_fraction", "labelled_pixels")):
-        assert compare(table, metric, "test", cost) == compare(rows, metric, "test", cost)
+        assert compare_strategies(table, metric, "test", cost) == compare_strategies(
+            rows, metric, "test", cost
+        )
         of_table, of_rows = (analyse(own, metric, "test", cost) for own in (table, rows))
         assert of_table is not None
         assert of_rows is not None

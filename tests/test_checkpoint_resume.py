@@ -25,7 +25,7 @@ from askmask.training.checkpoint import (
     remove_checkpoint,
     write_checkpoint,
 )
-from askmask.training.fit import StepReport, TrainingResult, train
+from askmask.training.fit import StepReport, TrainingResult, fit_network
 from fakes import TinyModel, drawn_training_set
 
 SCRIPT = Path(killed_training.__file__)
@@ -52,7 +52,7 @@ def fit(checkpoint: Path | None, **changes: Any) -> tuple[TinyModel, TrainingRes
     small = {"steps": 6, "batch_size": 2, "crop": 32, "checkpoint_every": 2}
     model = given.pop("model", None) or TinyModel(2)
     config = TrainingConfig(**(small | settings))
-    return model, train(model, drawn_training_set(3), config, checkpoint=checkpoint, **given)
+    return model, fit_network(model, drawn_training_set(3), config, checkpoint=checkpoint, **given)
 
 
 def interrupted(checkpoint: Path, after: int, **changes: Any) -> None:

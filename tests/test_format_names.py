@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from askmask.errors import ConfigError, ExchangeError
 from askmask.formats.coco.coco import Coco
-from askmask.formats.format import Batch, Expected, Format, Item
+from askmask.formats.format import Expected, Export, Format, Item
 from askmask.formats.label_studio.label_studio import LabelStudio
 from askmask.formats.manifest import Manifest, expected_by, find_manifest, read_manifest
 from askmask.formats.names import image_names, known_image_names, region_name, safe_stem
@@ -106,7 +106,7 @@ def test_labels_of_every_image_come_back_to_it_whatever_it_is_called(
     regions = known_image_names(known.values())
     with TemporaryDirectory() as folder:
         out = Path(folder)
-        format_.write(out, Batch(classes, True, False, None, items, known, lambda _: black))
+        format_.write(out, Export(classes, True, False, None, items, known, lambda _: black))
         found = format_.read(out, Expected(classes, True, regions, known)).found
     for number, image_id in enumerate(ids):
         (one,) = [item for item in found if item.region.image_id == image_id]
@@ -139,7 +139,7 @@ def test_classes_come_back_whatever_they_are_called(
     items = [Item("i", region, labels)]
     with TemporaryDirectory() as folder:
         out = Path(folder)
-        format_.write(out, Batch(classes, rest, False, None, items, known, lambda _: black))
+        format_.write(out, Export(classes, rest, False, None, items, known, lambda _: black))
         (found,) = format_.read(out, Expected(classes, rest, {"i": region}, known)).found
     np.testing.assert_array_equal(found.labels, labels)
 
@@ -147,7 +147,7 @@ def test_classes_come_back_whatever_they_are_called(
 def test_classes_that_qupath_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
     classes = ClassMap(("a:b", "a: b"))
     with pytest.raises(ExchangeError, match="'a:b' and 'a: b', which are both 'a: b' there"):
-        QuPath().write(tmp_path, Batch(classes, False, False, None, [], {}, np.zeros))
+        QuPath().write(tmp_path, Export(classes, False, False, None, [], {}, np.zeros))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from askmask.models.efficientnet_lite import EfficientNetLite
 from askmask.models.frozen.lite import FrozenLite
 from askmask.models.frozen.pyramid_steps import CompiledSteps, PlainSteps
 from askmask.models.normalization import Normalization
-from askmask.models.pyramid import Pyramid
+from askmask.models.pyramid import PyramidNet
 from askmask.query.scores import SampleSums
 from askmask.runtime.kernel import SWITCH, build_kernel, load_kernel
 from askmask.sampling.predictors import Deterministic, MonteCarloDropout
@@ -66,7 +66,7 @@ def as_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
 
 
-def trained_like(model: Pyramid, seed: int = 0) -> Pyramid:
+def trained_like(model: PyramidNet, seed: int = 0) -> PyramidNet:
     """Weights far from their start: logits of some units, norms that shift and scale."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -84,7 +84,7 @@ def trained_like(model: Pyramid, seed: int = 0) -> Pyramid:
 
 
 def whole_passes(
-    model: Pyramid, image: np.ndarray, n_samples: int, scaling: LogitScaling | None = None
+    model: PyramidNet, image: np.ndarray, n_samples: int, scaling: LogitScaling | None = None
 ) -> tuple[SampleSums, Tensor]:
     """Sums, and the mean contour, of one whole pass after another: the plain way."""
     with torch.no_grad():

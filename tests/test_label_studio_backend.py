@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from askmask.formats.format import Batch, Item
+from askmask.formats.format import Export, Item
 from askmask.formats.label_studio.brush_rle import decode_brush, encode_brush
 from askmask.formats.label_studio.label_studio import LabelStudio
 from askmask.formats.names import region_name
@@ -198,7 +198,7 @@ def test_request_without_tasks_is_refused(studio: TestClient, body: Json) -> Non
 
 def test_tasks_of_an_export_are_known(project: Project, studio: TestClient, tmp_path: Path) -> None:
     items = project.store.worklist.items()
-    batch = Batch(
+    batch = Export(
         project.source.classes,
         True,
         False,

@@ -150,3 +150,40 @@ def test_folders_stay_small_enough_to_read_at_a_glance() -> None:
 def test_no_folder_is_named_after_nothing() -> None:
     names = {path.name for path in PACKAGE.rglob("*") if path.is_dir()}
     assert not names & {"utils", "common", "core", "base", "helpers", "misc"}
+
+
+ONE_THING = {
+    "serve": "the command, and the function that it calls to serve",
+    "simulate": "the command, and the function that it calls to run a grid",
+}
+"""Public names that stand twice because both mean the same act."""
+
+
+def public_definitions(path: Path) -> Iterator[str]:
+    """Names of the classes and functions at the top of a module that other modules may import."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        is_definition = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if is_definition and not node.name.startswith("_"):
+            yield node.name
+
+
+def test_one_name_stands_for_one_class_or_function() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in modules():
+        for name in public_definitions(path):
+            homes.setdefault(name, []).append(dotted(path))
+    twice = {name: places for name, places in homes.items() if len(places) > 1}
+    assert {name: twice[name] for name in twice.keys() - ONE_THING.keys()} == {}
+    assert twice.keys() == ONE_THING.keys(), "a name that no longer stands twice leaves the list"
+
+
+def test_no_class_has_the_name_of_another_modules_alias() -> None:
+    aliases: dict[str, list[str]] = {}
+    classes: dict[str, str] = {}
+    for path in modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                classes[node.name] = dotted(path)
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                aliases.setdefault(node.targets[0].id, []).append(dotted(path))
+    assert {name: (classes[name], aliases[name]) for name in classes.keys() & aliases.keys()} == {}

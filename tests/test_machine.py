@@ -68,4 +68,4 @@ def test_diagnosis_measures_speed_and_finds_weights(tmp_path: Path) -> None:
 
 def test_absent_weights_and_packages_are_told_as_absent(tmp_path: Path) -> None:
     assert doctor.diagnose(tmp_path / "none").weights is None
-    assert doctor.version_of("no-such-package-anywhere") == "not installed"
+    assert doctor.package_version("no-such-package-anywhere") == "not installed"

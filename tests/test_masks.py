@@ -7,7 +7,7 @@ from PIL import Image
 
 from askmask.data.masks import MaskKind, MaskRule
 from askmask.data.prepare.class_file import ClassFile, Colour, check_classes, read_classes
-from askmask.data.prepare.kinds import Survey, guess_kind, survey_masks
+from askmask.data.prepare.kinds import MaskSurvey, guess_kind, survey_masks
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.errors import SourceError
 from askmask.records import UNLABELLED
@@ -154,32 +154,42 @@ def test_deep_colours_are_refused() -> None:
 def test_kind_is_found_where_only_one_fits(
     values: set[int], n_classes: int | None, ignore_value: int | None, kind: MaskKind
 ) -> None:
-    survey = Survey(frozenset(values), in_colour=0, in_grey=3, with_palette=0)
+    survey = MaskSurvey(frozenset(values), in_colour=0, in_grey=3, with_palette=0)
     assert guess_kind(survey, n_classes, ignore_value=ignore_value) is kind
 
 
 @pytest.mark.parametrize(
     ("survey", "n_classes", "colours", "reason"),
     [
-        (Survey(frozenset({0, 1}), 0, 3, 0), None, None, "hold 2 values up to 1, and no classes"),
-        (Survey(frozenset({0, 255}), 0, 3, 0), 5, None, "255 may be white, a class, or say"),
-        (Survey(frozenset({0, 7}), 0, 3, 0), 2, None, "hold 2 values up to 7, and 2 classes are"),
-        (Survey(frozenset(), 3, 0, 0), 2, None, "no colours of the classes are given"),
-        (Survey(frozenset({0}), 3, 1, 0), 2, COLOURS, "3 masks are in colours and 1 are not"),
         (
-            Survey(frozenset({0, 1}), 0, 3, 2, frozenset({(0, BLUE), (1, RED)})),
+            MaskSurvey(frozenset({0, 1}), 0, 3, 0),
+            None,
+            None,
+            "hold 2 values up to 1, and no classes",
+        ),
+        (MaskSurvey(frozenset({0, 255}), 0, 3, 0), 5, None, "255 may be white, a class, or say"),
+        (
+            MaskSurvey(frozenset({0, 7}), 0, 3, 0),
+            2,
+            None,
+            "hold 2 values up to 7, and 2 classes are",
+        ),
+        (MaskSurvey(frozenset(), 3, 0, 0), 2, None, "no colours of the classes are given"),
+        (MaskSurvey(frozenset({0}), 3, 1, 0), 2, COLOURS, "3 masks are in colours and 1 are not"),
+        (
+            MaskSurvey(frozenset({0, 1}), 0, 3, 2, frozenset({(0, BLUE), (1, RED)})),
             2,
             COLOURS,
             "2 masks store indices with a colour table",
         ),
         (
-            Survey(frozenset({0, 1}), 0, 3, 3, frozenset({(0, WHITE), (1, BLACK)})),
+            MaskSurvey(frozenset({0, 1}), 0, 3, 3, frozenset({(0, WHITE), (1, BLACK)})),
             2,
             None,
             "store 0 shown white and 1 shown black",
         ),
         (
-            Survey(frozenset({0, 64, 128, 255}), 0, 3, 0),
+            MaskSurvey(frozenset({0, 64, 128, 255}), 0, 3, 0),
             2,
             None,
             "soft edges, say --kind binary --threshold 128",
@@ -187,7 +197,7 @@ def test_kind_is_found_where_only_one_fits(
     ],
 )
 def test_kind_is_asked_for_where_several_fit(
-    survey: Survey, n_classes: int | None, colours: dict[Colour, int] | None, reason: str
+    survey: MaskSurvey, n_classes: int | None, colours: dict[Colour, int] | None, reason: str
 ) -> None:
     with pytest.raises(SourceError, match=f"{reason}.*(Say which it is: index|--kind)"):
         guess_kind(survey, n_classes, colours=colours)
@@ -195,19 +205,19 @@ def test_kind_is_asked_for_where_several_fit(
 
 @pytest.mark.parametrize("values", [{0, 255}, {255}])
 def test_white_in_a_region_that_was_asked_may_also_say_do_not_know(values: set[int]) -> None:
-    survey = Survey(frozenset(values), 0, 1, 0)
+    survey = MaskSurvey(frozenset(values), 0, 1, 0)
     with pytest.raises(SourceError, match="--kind binary if .*--kind index if"):
         guess_kind(survey, 2, may_be_unsure=True)
-    survey = Survey(frozenset({*values, 1}), 0, 1, 0)
+    survey = MaskSurvey(frozenset({*values, 1}), 0, 1, 0)
     assert guess_kind(survey, 2, may_be_unsure=True) is MaskKind.INDEX
 
 
 def test_coloured_masks_with_colours_given_are_palette_masks() -> None:
-    assert guess_kind(Survey(frozenset(), 3, 0, 0), 2, colours=COLOURS) is MaskKind.PALETTE
+    assert guess_kind(MaskSurvey(frozenset(), 3, 0, 0), 2, colours=COLOURS) is MaskKind.PALETTE
 
 
 def test_grey_masks_with_colours_given_are_still_indices() -> None:
-    survey = Survey(frozenset({0, 1, 255}), 0, 3, 0)
+    survey = MaskSurvey(frozenset({0, 1, 255}), 0, 3, 0)
     assert guess_kind(survey, 2, colours=COLOURS) is MaskKind.INDEX
 
 
@@ -224,7 +234,7 @@ def test_survey_looks_at_every_readable_mask() -> None:
 
 def test_indices_whose_colours_agree_with_the_classes_are_clear() -> None:
     table = frozenset({(0, RED), (1, BLUE)})
-    survey = Survey(frozenset({0, 1}), 0, 3, 3, table)
+    survey = MaskSurvey(frozenset({0, 1}), 0, 3, 3, table)
     assert guess_kind(survey, 2, colours=COLOURS) is MaskKind.INDEX
 
 

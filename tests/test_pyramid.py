@@ -18,7 +18,7 @@ from askmask.models.contract import Model
 from askmask.models.dropout import NoNoise
 from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, SameConv
 from askmask.models.imagenet import fill_imagenet, read_checked
-from askmask.models.pyramid import Pyramid
+from askmask.models.pyramid import PyramidNet
 from askmask.models.pyramid_grid import upsample
 from askmask.testing.networks import ModelContract, RecordingNoise, keyed, random_images
 from small_models import SMALL_LITE, small_pyramid
@@ -189,7 +189,7 @@ def test_the_default_network_starts_from_imagenet_and_its_encoder_stays(
 ) -> None:
     config = ModelConfig(name="pyramid")
     model = build_model(config, 2, 0)
-    assert isinstance(model, Pyramid)
+    assert isinstance(model, PyramidNet)
     assert starting_weights(config) == "imagenet"
     assert all(map(torch.equal, model.encoder.parameters(), encoder.parameters()))
     assert not any(p.requires_grad for p in model.encoder.parameters())
@@ -201,7 +201,7 @@ def test_random_weights_come_only_when_asked_for(
 ) -> None:
     config = ModelConfig(name="pyramid", weights=weights)
     model = build_model(config, 2, 0)
-    assert isinstance(model, Pyramid)
+    assert isinstance(model, PyramidNet)
     assert starting_weights(config) is None
     assert not torch.equal(model.encoder.stem.weight, encoder.stem.weight)
 

@@ -13,7 +13,7 @@ from askmask.data.source import MemorySource
 from askmask.errors import ConfigError, SourceError
 from askmask.loop.begin.machine_speed import Speed, measure_speed
 from askmask.loop.begin.settings import FittingSettings, fitting_settings
-from askmask.loop.begin.survey import Survey, object_sizes, survey
+from askmask.loop.begin.survey import Survey, known_object_sizes, survey
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask
 
 FAST = Speed(step_seconds=0.1, image_seconds=0.05)
@@ -128,7 +128,7 @@ def test_specks_do_not_count_as_the_typical_object() -> None:
     for number in range(12):
         labels[2 + 24 * number : 22 + 24 * number, 10:30] = 1  # 20 x 20
     labels[5:290:5, 100:290:5] = 1  # 57 x 38 = 2166 single pixels
-    sizes = object_sizes([Mask(labels)])
+    sizes = known_object_sizes([Mask(labels)])
     assert sizes is not None
     assert sizes.diameter == pytest.approx(np.sqrt(4 * 400 / np.pi))
 
@@ -137,7 +137,7 @@ def test_objects_with_ids_are_told_apart_where_they_touch() -> None:
     instances = np.zeros((50, 50), np.int32)
     for number in range(10):
         instances[10:20, 4 * number + 2 : 4 * number + 6] = number + 1  # 10 x 4 each, side by side
-    sizes = object_sizes([Mask((instances > 0).astype(np.int16), instances)])
+    sizes = known_object_sizes([Mask((instances > 0).astype(np.int16), instances)])
     assert sizes is not None
     assert (sizes.count, sizes.small_pixels) == (10, 40)
 
@@ -148,7 +148,7 @@ def test_objects_that_go_on_outside_are_not_measured(beside: int) -> None:
     labels[:, 10:] = beside
     labels[1::10, 5:10] = 1  # 12 lines of 5 pixels, up to where the labels end or go on
     labels[0, 0:2] = 1  # at the border
-    sizes = object_sizes([Mask(labels)])
+    sizes = known_object_sizes([Mask(labels)])
     assert (None if sizes is None else sizes.count) == (12 if beside == 0 else None)
 
 

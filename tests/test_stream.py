@@ -17,7 +17,7 @@ from askmask.loop.loop import Loop
 from askmask.loop.project import START, Project
 from askmask.loop.stream.first import ask_first
 from askmask.loop.stream.look import Look
-from askmask.loop.stream.portion import ask, choose_anew, choose_more, cold_strategy
+from askmask.loop.stream.portion import ask_portion, choose_anew, choose_more, cold_strategy
 from askmask.loop.stream.seen_places import SeenPlaces
 from askmask.query.regions import places_of
 from askmask.query.strategies import ScoredImage, Turn
@@ -39,7 +39,7 @@ def trained(warm: Project) -> Project:
 
 def ask_anew(look: Look, count: int) -> Query | None:
     portion = choose_anew(look, count)
-    return None if portion is None else ask(portion)
+    return None if portion is None else ask_portion(portion)
 
 
 def whole_look(project: Project, round: int = 1) -> Look:
@@ -185,7 +185,7 @@ def test_more_regions_are_asked_beside_the_open_ones(trained: Project) -> None:
 
     portion = choose_more(look, 4)
     assert portion is not None
-    second = ask(portion)
+    second = ask_portion(portion)
 
     assert second is not None
     assert second.round == 2

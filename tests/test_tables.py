@@ -17,7 +17,7 @@ from askmask.experiments.report.tables import (
 from askmask.experiments.run.results import ResultRow
 from askmask.experiments.stats.analysis import analyse
 from askmask.experiments.stats.measures import METRICS, Metric
-from askmask.experiments.stats.verdict import compare
+from askmask.experiments.stats.verdict import compare_strategies
 from result_rows import curves, row
 
 F1 = METRICS["object_f1"]
@@ -103,7 +103,7 @@ def test_costs_in_pixels_are_whole_numbers() -> None:
 
 
 def test_comparison_tells_seeds_interval_tests_and_outcome() -> None:
-    (table,) = comparison_tables(compare(curves(TWO), F1, "test"))
+    (table,) = comparison_tables(compare_strategies(curves(TWO), F1, "test"))
     assert table.caption == "Better than random? Object F1, higher is better"
     assert table.cells == (
         (
@@ -119,20 +119,20 @@ def test_comparison_tells_seeds_interval_tests_and_outcome() -> None:
 
 def test_comparison_of_one_seed_has_no_interval_and_a_minus_is_a_minus() -> None:
     rows = curves({"random-region": [[0.1, 0.4]], "margin-region": [[0.1, 0.2]]})
-    (table,) = comparison_tables(compare(rows, F1, "test"))
+    (table,) = comparison_tables(compare_strategies(rows, F1, "test"))
     assert table.cells[0][2:4] == ("−0.1000", "–")  # noqa: RUF001
 
 
 def test_comparison_without_a_shared_range_has_dashes() -> None:
     rows = [row(), row(acquisition="margin")]
-    (table,) = comparison_tables(compare(rows, F1, "test"))
+    (table,) = comparison_tables(compare_strategies(rows, F1, "test"))
     assert table.cells[0][1:] == ("0", "–", "–", "–", "nothing to compare")  # noqa: RUF001
 
 
 def test_every_question_has_its_table() -> None:
     four = {f"{name}-{unit}": [[0.1, 0.2]] for name in ("random", "margin")
             for unit in ("image", "region")}  # fmt: skip
-    tables = comparison_tables(compare(curves(four), F1, "test"))
+    tables = comparison_tables(compare_strategies(curves(four), F1, "test"))
     assert [len(table.cells) for table in tables] == [2, 2]
 
 

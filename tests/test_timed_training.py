@@ -13,7 +13,7 @@ from askmask.models.contract import Model
 from askmask.training import fit as training
 from askmask.training import plan
 from askmask.training.best_weights import BestWeights, is_judged
-from askmask.training.fit import StepReport, TrainingResult, train
+from askmask.training.fit import StepReport, TrainingResult, fit_network
 from fakes import TinyModel, drawn_training_set
 
 
@@ -24,7 +24,7 @@ def configured(**changes: Any) -> TrainingConfig:  # Any: settings
 
 def fit(config: TrainingConfig, **given: Any) -> tuple[TinyModel, TrainingResult]:
     model = given.pop("model", None) or TinyModel(2)
-    return model, train(model, drawn_training_set(3), config, seed=0, round=0, **given)
+    return model, fit_network(model, drawn_training_set(3), config, seed=0, round=0, **given)
 
 
 def assert_same_bits(one: nn.Module, two: nn.Module) -> None:
@@ -74,12 +74,12 @@ def test_no_more_steps_are_done_than_the_config_allows() -> None:
 
 def test_steps_fill_the_time_that_is_left() -> None:
     config = TrainingConfig(steps=600)
-    assert plan.fitting_steps(config, 10.0, 0.04) == 250
+    assert plan.steps_in_time(config, 10.0, 0.04) == 250
 
 
 @pytest.mark.parametrize("seconds", [-3.0, 0.0, 1.0])
 def test_a_slow_machine_still_does_the_fewest_steps(seconds: float) -> None:
-    assert plan.fitting_steps(TrainingConfig(steps=600), seconds, 2.0) == plan.FEWEST_STEPS
+    assert plan.steps_in_time(TrainingConfig(steps=600), seconds, 2.0) == plan.FEWEST_STEPS
 
 
 def test_first_try_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from askmask.seeds import torch_generator
 from askmask.training import fit as training
 from askmask.training.augment import TrainingImage
 from askmask.training.batches import BatchMaker
-from askmask.training.fit import StepReport, TrainingResult, train
+from askmask.training.fit import StepReport, TrainingResult, fit_network
 from askmask.training.schedule import auxiliary_weight, learning_rate
 from fakes import MemoryTrainingSet, TinyModel, drawn_training_image, drawn_training_set
 
@@ -34,7 +34,7 @@ def fit(
 ) -> tuple[TinyModel, TrainingResult]:
     model = TinyModel(2) if model is None else model
     arguments = {"seed": 0, "round": 0} | key
-    return model, train(model, drawn_training_set(images), config, **arguments)
+    return model, fit_network(model, drawn_training_set(images), config, **arguments)
 
 
 def same_weights(one: nn.Module, two: nn.Module) -> bool:
@@ -123,7 +123,7 @@ def test_labels_of_weight_zero_change_nothing() -> None:
     for labels in (item.labels, other):
         models.append(TinyModel(2, boundary=False))
         images = MemoryTrainingSet({"a": TrainingImage(item.image, labels, None, weight)})
-        train(models[-1], images, configured(), seed=0, round=0)
+        fit_network(models[-1], images, configured(), seed=0, round=0)
     assert same_weights(*models)
 
 
@@ -142,7 +142,7 @@ def test_contour_decoder_of_weight_zero_is_not_trained_and_needs_no_target() -> 
     images = MemoryTrainingSet({"a": TrainingImage(item.image, item.labels, None, item.weight)})
     model = TinyModel(2)
     before = model.contour.weight.detach().clone()
-    result = train(model, images, configured(boundary_weight=0.0), seed=0, round=0)
+    result = fit_network(model, images, configured(boundary_weight=0.0), seed=0, round=0)
     assert result.status == "finished"
     torch.testing.assert_close(model.contour.weight.detach(), before, rtol=0, atol=1e-7)
 
@@ -261,7 +261,7 @@ def test_weights_that_overflow_in_the_last_step_fail_the_training() -> None:
 
 def test_training_without_images_is_refused() -> None:
     with pytest.raises(SourceError, match="expected at least one training image"):
-        train(TinyModel(2), MemoryTrainingSet({}), configured(), seed=0, round=0)
+        fit_network(TinyModel(2), MemoryTrainingSet({}), configured(), seed=0, round=0)
 
 
 def stop(report: StepReport) -> None:
@@ -286,7 +286,7 @@ def test_errors_reach_the_caller_and_leave_no_thread(
     images: MemoryTrainingSet, on_step: Callable[[StepReport], None] | None, message: str
 ) -> None:
     with pytest.raises((SourceError, InterruptedError), match=message):
-        train(TinyModel(2), images, configured(), seed=0, round=0, on_step=on_step)
+        fit_network(TinyModel(2), images, configured(), seed=0, round=0, on_step=on_step)
     assert not [t for t in threading.enumerate() if t.name.startswith("askmask")]
 
 

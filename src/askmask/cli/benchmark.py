@@ -150,8 +150,10 @@ def summary_table(rows: Sequence[ResultRow]) -> Table:
     table = Table(title=title, box=None, padding=(0, 1, 0, 0))
     for heading in ("strategy", "unit", "seed", "round", "labelled", *SUMMARY_METRICS.values()):
         table.add_column(heading, no_wrap=heading != "strategy", overflow="fold")
-    for trial in dict.fromkeys(row.trial for row in rows):
-        own = [row for row in rows if row.trial == trial]
+    by_trial: dict[str, list[ResultRow]] = {}
+    for row in rows:
+        by_trial.setdefault(row.trial, []).append(row)
+    for own in by_trial.values():
         last = max(own, key=lambda row: (row.round, not row.is_failure))
         values = {
             row.metric: row.value

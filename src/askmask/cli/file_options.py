@@ -103,7 +103,7 @@ _PER_IMAGE: Final = "image"
 def reading(
     orientation: Orientation | None, channels: str | None, white_is_zero: WhiteIsZero | None
 ) -> Reading:
-    """What was said of files.
+    """Options of files, as the command line gave them.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def reading(
 
 
 def range_choice(text: str | None) -> RangeChoice:
-    """What was said of the range of 16-bit images.
+    """The range of 16-bit images, as the command line gave it.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def range_choice(text: str | None) -> RangeChoice:
 
 
 def own_range(text: str | None) -> RangeRule | None:
-    """What was said of the range of images that come one by one.
+    """The range of images that come one by one, as the command line gave it.
 
     Raises
     ------

@@ -34,7 +34,8 @@ def serve(
         typer.Option(help="Name of a proxy in front of the page; people need tokens then."),
     ] = None,
     require_token: Annotated[
-        bool, typer.Option("--require-token", help="Let nobody in by a name alone.")
+        bool,
+        typer.Option("--require-token", help="Ask for a token, even here: a name is not enough."),
     ] = False,
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Do not train here: `askmask work` does.")
@@ -42,8 +43,8 @@ def serve(
 ) -> None:
     """Serve the page where people label, and learn meanwhile.
 
-    The address that it prints has a key, without which nobody else on this machine comes in. The
-    environment variable ASKMASK_KEY sets the key; otherwise each start makes a new one.
+    The address that it prints holds a key: without it, other people on this machine cannot log in.
+    The environment variable ASKMASK_KEY sets the key; otherwise each start makes a new one.
     """
     serve = server_of("serve")
     serve(
@@ -112,7 +113,9 @@ def work(
 def token(
     project: ProjectPath,
     name: Annotated[str, typer.Option(help="Whose token it is.")],
-    role: Annotated[str, typer.Option(help="annotate, or admin, who may steer too.")] = "annotate",
+    role: Annotated[
+        str, typer.Option(help="annotate, or admin: steers the worker, too.")
+    ] = "annotate",
     revoke: Annotated[bool, typer.Option("--revoke", help="End every token of NAME.")] = False,
 ) -> None:
     """Make a token for a person who labels over the network."""

@@ -63,7 +63,7 @@ def init(  # noqa: PLR0913, PLR0917 - one per fact about the files
     dataset: Annotated[Path | None, typer.Option("--data", help="A prepared data set.")] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="Somebody's source of images, in its place.", metavar="PACKAGE:FACTORY"),
+        typer.Option(help="Images from another package, in its place.", metavar="PACKAGE:FACTORY"),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of images, in its place.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of masks with the same stems.")] = None,

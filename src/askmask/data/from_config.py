@@ -1,4 +1,4 @@
-"""The source of images that a config names: a prepared data set, slides, or somebody else's."""
+"""The source of images that a config names: a prepared data set, slides, or another package's."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def open_source(config: DataConfig) -> Source:
         options, or what it makes is no `Source`.
     """
     if config.source is None:
-        assert config.path is not None, "the config sees to it"
+        assert config.path is not None, "the config requires one"
         if is_slide_set(config.path):
             return _slides(config.path, config.mpp)
         if config.mpp is not None:

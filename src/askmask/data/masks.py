@@ -11,7 +11,7 @@ from askmask.data.pictures.opening import open_picture
 from askmask.data.pictures.picture import AS_STORED, Reading
 from askmask.data.pictures.shown import colour_codes
 from askmask.data.prepare.class_file import Colour
-from askmask.data.prepare.pairing import Item
+from askmask.data.prepare.pairing import PairedImage
 from askmask.data.rasters import decode_values
 from askmask.errors import PrepareError, SourceError
 from askmask.records import UNLABELLED, Instances, Labels, Mask
@@ -66,7 +66,8 @@ class MaskRule:
     threshold : int, optional
         For binary masks: this value and larger ones are the second class.
     overlaps : Overlaps, optional
-        For objects in files of their own: who gets a pixel of several. Refused if nobody said.
+        For objects in files of their own: which object gets a pixel that several cover; None
+        refuses such a pixel.
     reading : Reading
         What the owner says of the files.
     """
@@ -79,7 +80,7 @@ class MaskRule:
     overlaps: Overlaps | None = None
     reading: Reading = AS_STORED
 
-    def read(self, item: Item) -> Mask:
+    def read(self, item: PairedImage) -> Mask:
         """Labels of an image: of its mask file, or of the files of its objects.
 
         Raises
@@ -177,7 +178,7 @@ class MaskRule:
         labels = np.where(ignored, UNLABELLED, instances > 0).astype(np.int16)
         return Mask(labels, instances)
 
-    def _collect(self, item: Item) -> Mask:
+    def _collect(self, item: PairedImage) -> Mask:
         """One raster from the files of an image's objects, numbered by name from 1."""
         problems: list[str] = []
         instances: Instances | None = None

@@ -43,7 +43,7 @@ class Percentiles:
 
 
 PERCENTILES: Final = Percentiles()
-"""What is used where nobody chose."""
+"""The range of a data set for which no other was chosen."""
 
 RangeRule = ValueRange | Percentiles
 """One range for all images, or each image's own by percentiles."""

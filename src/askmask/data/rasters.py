@@ -207,8 +207,9 @@ def decode_raw(content: bytes, where: str, reading: Reading = AS_STORED) -> Raw:
     Raises
     ------
     SourceError
-        If the file is damaged, too large, has several pages, transparent pixels, a rotation in its
-        EXIF record that nobody spoke of, or a depth or colour space that would have to be guessed.
+        If the file is damaged, too large, has several pages or transparent pixels, if its EXIF
+        record turns it and no option says what to do, or if its depth or colour space would have
+        to be guessed.
     """
     return as_shown(open_picture(content, where), where, reading)
 

@@ -10,7 +10,7 @@ from askmask.records import UNLABELLED, Mask
 
 
 def boundary_target(mask: Mask, radius: float = 3.0) -> Int16[np.ndarray, "H W"]:
-    """Contour raster of a mask: 1 on a contour, 0 elsewhere, `UNLABELLED` where nobody labelled.
+    """Contour raster of a mask: 1 on a contour, 0 elsewhere, `UNLABELLED` without labels.
 
     A pixel lies on a contour if the Sobel magnitude of the instance raster (of the class raster
     when there are no instances) is above 0 within `radius` pixels of it. Objects that touch so

@@ -27,14 +27,14 @@ MAX_BYTES: Final = 2**30
 
 _LISTED: Final = 20  # problems of one file that are told one by one
 
-Model = TypeVar("Model")
+ModelT = TypeVar("ModelT")
 
 _shown = reprlib.Repr()
 _shown.maxstring = _shown.maxother = _shown.maxlong = 60
 _shown.maxlevel = 2
 
 
-class Entry(BaseModel):
+class JsonObject(BaseModel):
     """An object of a file; what a model does not name is left alone."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
@@ -111,7 +111,7 @@ def problem(line: str) -> ExchangeError:
     return ExchangeError([line])
 
 
-def parse(validate: Callable[[object], Model], content: object, where: str) -> Model:
+def parse(validate: Callable[[object], ModelT], content: object, where: str) -> ModelT:
     """Content as a model describes it.
 
     Parameters

@@ -50,7 +50,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Export:
     """An export.
 
     Attributes
@@ -87,12 +87,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a file may speak of: the regions by name, and how to read what it leaves out.
+    """Regions that a file may label, by name, and how to read what it leaves out.
 
     Attributes
     ----------
     classes, has_background
-        As in `Batch`.
+        As in `Export`.
     regions : mapping of str to Region
         By every name that a file may use.
     images : mapping of str to ImageInfo
@@ -100,9 +100,9 @@ class Expected:
     kept_apart : mapping of str to str
         What an image is for, by id, if answers for it are not taken: "validation" or "test".
     skip_kept_apart : bool
-        Whether such images are passed over; otherwise a file that speaks of one is refused.
+        Whether such images are passed over; otherwise a file that labels one is refused.
     frames : mapping of str to Frame
-        As in `Batch`.
+        As in `Export`.
     """
 
     classes: ClassMap
@@ -135,7 +135,7 @@ class Intake:
     Attributes
     ----------
     expected : Expected
-        What the file may speak of.
+        Regions that the file may label, and how to read what it leaves out.
     found : list of Found
         At most one for a region.
     passed_over : Counter of str
@@ -230,13 +230,13 @@ class Format(Protocol):
     whatever the file holds; neither needs the network.
     """
 
-    def write(self, folder: Path, batch: Batch) -> int:
-        """Write a batch into an empty folder; return the number of items.
+    def write(self, folder: Path, export: Export) -> int:
+        """Write an export into an empty folder; return the number of items.
 
         Raises
         ------
         ExchangeError
-            If the format cannot say what the batch holds.
+            If the format cannot say what the export holds.
         """
         ...
 
@@ -252,9 +252,9 @@ class Format(Protocol):
         ...
 
 
-def crop(batch: Batch, region: Region) -> Pixels:
-    """Pixels of a region of the batch's images."""
-    return np.ascontiguousarray(batch.read_image(region.image_id)[region.slices])
+def crop(export: Export, region: Region) -> Pixels:
+    """Pixels of a region of the export's images."""
+    return np.ascontiguousarray(export.read_image(region.image_id)[region.slices])
 
 
 def raise_problems(problems: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from askmask.errors import ConfigError, ExchangeError
-from askmask.formats.documents import Entry, Whole, parse, read_document
+from askmask.formats.documents import JsonObject, Whole, parse, read_document
 from askmask.formats.format import Expected, raise_problems
 from askmask.records import ClassMap, Region
 
@@ -24,7 +24,7 @@ MANIFEST_NAME: Final = "askmask-export.json"
 _FOLDERS_UP: Final = 2  # labelsTr lies two below the top of nnU-Net's export
 
 
-class _Item(Entry):
+class _Item(JsonObject):
     name: str
     image_id: str
     row: Annotated[Whole, Field(ge=0)]
@@ -33,7 +33,7 @@ class _Item(Entry):
     width: Annotated[Whole, Field(ge=1)]
 
 
-class _Document(Entry):
+class _Document(JsonObject):
     askmask_export: Literal[1]
     project: str
     classes: list[str]
@@ -53,7 +53,7 @@ class Manifest:
     project : str
         Identity of the project's database.
     classes, has_background
-        As in `askmask.formats.format.Batch`.
+        As in `askmask.formats.format.Export`.
     regions : mapping of str to Region
         By name, in the order of the export.
     """
@@ -124,7 +124,7 @@ def find_manifest(path: Path) -> Path | None:
 def expected_by(
     manifest: Manifest, expected: Expected, *, project: str | None, where: str
 ) -> Expected:
-    """What a file may speak of, where the names of a manifest go before all others.
+    """Regions that a file may label; names of a manifest go before all others.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ from pydantic import TypeAdapter
 
 from askmask.data.rasters import decode_values, encode_image, encode_mask
 from askmask.errors import ExchangeError, SourceError
-from askmask.formats.documents import Entry, parse, problem, read_document, shown
-from askmask.formats.format import Batch, Expected, Intake, crop
+from askmask.formats.documents import JsonObject, parse, problem, read_document, shown
+from askmask.formats.format import Expected, Export, Intake, crop
 from askmask.formats.names import class_labels
 from askmask.records import UNLABELLED, ClassMap, Labels
 
@@ -33,7 +33,7 @@ _IGNORE: Final = "ignore"
 _LARGEST: Final = 254  # value that an 8-bit mask can hold beside 255
 
 
-class _Dataset(Entry):
+class _Dataset(JsonObject):
     labels: dict[str, object]
 
 
@@ -49,19 +49,19 @@ class NnUNet:
     nnU-Net v2, documentation/dataset_format.md and documentation/ignore_label.md.
     """
 
-    def write(self, folder: Path, batch: Batch) -> int:
+    def write(self, folder: Path, export: Export) -> int:
         """Write a raw data set; items without labels are wholly "ignore"."""
         root = folder / _DATASET
         for made in (root / "imagesTr", root / "labelsTr"):
             made.mkdir(parents=True, exist_ok=True)
-        names = _label_names(batch.classes, has_background=batch.has_background)
+        names = _label_names(export.classes, has_background=export.has_background)
         count = 0
-        for item in batch.items:
-            picture = encode_image(crop(batch, item.region))
+        for item in export.items:
+            picture = encode_image(crop(export, item.region))
             (root / "imagesTr" / f"{item.name}_0000.png").write_bytes(picture)
             shape = (item.region.height, item.region.width)
             labels = np.full(shape, UNLABELLED, np.int16) if item.labels is None else item.labels
-            shifted = labels + np.int16(not batch.has_background)
+            shifted = labels + np.int16(not export.has_background)
             values = np.where(labels == UNLABELLED, names["ignore"], shifted).astype(np.int16)
             (root / "labelsTr" / f"{item.name}.png").write_bytes(encode_mask(values))
             count += 1

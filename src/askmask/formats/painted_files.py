@@ -120,7 +120,7 @@ def read_answers(
     author : str
         Who answered.
     masks : MaskOptions, optional
-        What was said of the masks. Colours that nobody named are those of the prediction.
+        Options of the masks. Colours without a name are those of the prediction.
     mask_suffix : str
         What the masks' names have after those of the regions.
 

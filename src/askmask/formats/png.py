@@ -18,7 +18,7 @@ from askmask.data.prepare.stored_files import StoredFile, list_folder
 from askmask.data.rasters import encode_image, encode_mask
 from askmask.errors import SourceError
 from askmask.formats.documents import problem
-from askmask.formats.format import Batch, Expected, Intake, crop
+from askmask.formats.format import Expected, Export, Intake, crop
 from askmask.records import Labels, Region
 
 
@@ -29,22 +29,22 @@ class IndexPng:
     Parameters
     ----------
     masks : MaskOptions
-        What was said of the masks to be read.
+        Options of the masks to be read.
     """
 
     masks: MaskOptions = FIND_OUT
 
-    def write(self, folder: Path, batch: Batch) -> int:
+    def write(self, folder: Path, export: Export) -> int:
         """Write pictures, masks and the list of classes."""
-        labels_folder = folder / ("predictions" if batch.is_prediction else "masks")
+        labels_folder = folder / ("predictions" if export.is_prediction else "masks")
         for made in (folder / "images", folder / "masks", labels_folder):
             made.mkdir(parents=True, exist_ok=True)
-        table = colour_table(len(batch.classes))
-        facts = {"classes": list(batch.classes.names), "unlabelled": 255}
+        table = colour_table(len(export.classes))
+        facts = {"classes": list(export.classes.names), "unlabelled": 255}
         (folder / "classes.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         count = 0
-        for item in batch.items:
-            picture = encode_image(crop(batch, item.region))
+        for item in export.items:
+            picture = encode_image(crop(export, item.region))
             (folder / "images" / f"{item.name}.png").write_bytes(picture)
             if item.labels is not None:
                 (labels_folder / f"{item.name}.png").write_bytes(encode_mask(item.labels, table))

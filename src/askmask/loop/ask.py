@@ -26,6 +26,7 @@ from askmask.query.regions import Places, places_of
 from askmask.query.regions.places import counted
 from askmask.query.score_histograms import ScoreCounts, ScoreTally
 from askmask.query.strategies import ScoredImage, strategy_turn
+from askmask.query.strategies.strategy import ImageUtilities
 from askmask.records import QueryItem
 from askmask.sampling.predictors import Image
 from askmask.sampling.region_features import region_features
@@ -33,28 +34,6 @@ from askmask.sampling.region_features import region_features
 _EQUAL = 1e-6
 """Scores of one pool that differ by less, of 1 or of their size, differ by rounding alone."""
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ImageUtilities:
-    """Utilities of every place of one image, asked or not; for research.
-
-    Attributes
-    ----------
-    image_id : str
-        Stable id of the image.
-    boxes : (n, 4) int array
-        Row, column, height and width of each place.
-    new_pixels : (n,) int array
-        Available pixels of each place; a place with 0 cannot be asked.
-    utilities : (L, n) float64 array
-        As the strategy made them, noise included; most strategies have one row.
-    """
-
-    image_id: str
-    boxes: Int[np.ndarray, "n 4"]
-    new_pixels: Int[np.ndarray, " n"]
-    utilities: Float64[np.ndarray, "L n"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +77,7 @@ def propose(
     round : int
         >= 1.
     model : RoundModel, optional
-        Who asks, by default the model of the round before. That of `START`, with its starting
+        The model that asks, by default that of the round before. That of `START`, with its starting
         weights, may only be asked by a strategy without maps.
     report : callable
         Called with a `Progress` after each image.
@@ -121,12 +100,7 @@ def propose(
     def read() -> Iterator[ScoredImage]:
         for image in pool.scored():
             if return_utilities:
-                places = image.places
-                kept.append(
-                    ImageUtilities(
-                        places.image_id, places.boxes, places.new_pixels, image.utilities
-                    )
-                )
+                kept.append(image.without_pixels)
             yield image
 
     items = strategy.choose(read(), turn)

@@ -58,7 +58,7 @@ def compare_queries(model: RoundModel, *, report: Listener = silent) -> QueryCom
     Parameters
     ----------
     model : RoundModel
-        Who asks, and so whose recalibration counts; its config names the strategy.
+        Whose model asks, and whose recalibration counts; its config names the strategy.
     report : callable
         Called with a `Progress` after each image, three times over.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from askmask.data.larger_images import Frame, PartSource
 from askmask.errors import ProjectError
 from askmask.formats.by_name import FormatOptions, exchange_format
-from askmask.formats.format import Batch, Expected, Found, Item
+from askmask.formats.format import Expected, Export, Found, Item
 from askmask.formats.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -136,23 +136,25 @@ def export_project(
             f"expected an empty folder, found {held} in {str(out)!r}. Choose another one: an "
             "export never writes over what people may have painted."
         )
-    batch = _batch(project, what)
-    made_by = "reading answers" if what == "answers" or batch.model is None else "predicting"
+    export = _export(project, what)
+    made_by = "reading answers" if what == "answers" or export.model is None else "predicting"
     lap("loading")
     regions: dict[str, Region] = {}
 
     def noted() -> Iterator[Item]:
         """Hand items on, and note what each name stands for."""
-        for item in batch.items:
+        for item in export.items:
             lap(made_by)
             regions[item.name] = item.region
             yield item
             lap("writing")
 
     with whole_folder(target, last=MANIFEST_NAME) as unfinished:
-        count = format_.write(unfinished, replace(batch, items=noted()))
-        manifest = Manifest(project.store.identity(), batch.classes, batch.has_background, regions)
-        manifest.write(unfinished, format=format_name, what=what, model=batch.model)
+        count = format_.write(unfinished, replace(export, items=noted()))
+        manifest = Manifest(
+            project.store.identity(), export.classes, export.has_background, regions
+        )
+        manifest.write(unfinished, format=format_name, what=what, model=export.model)
     return count
 
 
@@ -243,7 +245,7 @@ def _expected(project: Project, queries: Sequence[Query], *, skip_kept_apart: bo
     )
 
 
-def _batch(project: Project, what: str) -> Batch:
+def _export(project: Project, what: str) -> Export:
     newest = project.newest_training()
     model = None if newest is None else newest.model
     if what == "answers":
@@ -252,7 +254,7 @@ def _batch(project: Project, what: str) -> Batch:
         items = _query_items(project, None if model is None else _predictor(project))
     else:
         items = _prediction_items(project, _predictor(project))
-    return Batch(
+    return Export(
         classes=project.source.classes,
         has_background=project.config.evaluation.has_background,
         is_prediction=what != "answers",

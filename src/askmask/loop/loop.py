@@ -102,7 +102,7 @@ class Loop:
     def tell(self, answers: Iterable[Answer]) -> int:
         """Keep answers, each in its own transaction; return how many.
 
-        Answers are only appended: where two speak of one pixel, the newer one wins.
+        Answers are only appended: where two label one pixel, the newer one counts.
         """
         count = 0
         for answer in answers:
@@ -111,7 +111,7 @@ class Loop:
         return count
 
     def tell_start(self, oracle: Oracle) -> int:
-        """Let `oracle` answer the start images that nobody has labelled; return how many."""
+        """Let `oracle` answer the start images without labels; return how many."""
         known = set(self.project.store.labelled_images())
         missing = [r for r in self.project.start_regions if r.image_id not in known]
         return self.tell(oracle.answer(region, 0) for region in missing)

@@ -12,7 +12,7 @@ from askmask.records import Answer, Region
 
 @runtime_checkable
 class Oracle(Protocol):
-    """Somebody who labels regions.
+    """Labels the regions that are asked: a person, or known masks.
 
     Guarantees, tested by `askmask.testing.OracleContract`: the answer covers exactly the region
     that was asked, carries the round, says who gave it, with what and when, and its arrays belong
@@ -33,7 +33,7 @@ class Oracle(Protocol):
         Raises
         ------
         SourceError
-            If nobody can label that image.
+            If it cannot label that image.
         """
         ...
 

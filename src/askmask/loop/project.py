@@ -1,4 +1,4 @@
-"""A project on disk: the config, the database, the models, and the images they speak of.
+"""A project on disk: the config, the database, the models, and the images of its data set.
 
 ::
 

@@ -15,7 +15,7 @@ from askmask.metrics.counting import (
     DOUBT_SHIFT,
     FIRST_DOUBT,
     cell,
-    check,
+    check_probs_and_labels,
     doubt_cell,
     histogram,
     labelled,
@@ -113,7 +113,7 @@ class CalibrationSums:
             block = slice(start, start + step)
             picked, true = labelled(probs[:, block], labels[block])
             if true.numel():
-                check(picked, true)
+                check_probs_and_labels(picked, true)
                 sums._count(picked, true)
         return sums
 

@@ -56,7 +56,7 @@ def top_label(
     return top, confidence
 
 
-def check(probs: Float64[Tensor, "C n"], true: Int64[Tensor, " n"]) -> None:
+def check_probs_and_labels(probs: Float64[Tensor, "C n"], true: Int64[Tensor, " n"]) -> None:
     """Refuse what is no probability and labels that are no class."""
     bounds = [float(bound) for values in probs for bound in values.aminmax()]
     low, high = min(bounds), max(bounds)

@@ -17,7 +17,7 @@ from askmask.metrics.coverage import BY_RULE
 from askmask.records import MetricRow
 
 Pixels = npt.NDArray[np.bool_]
-Box = tuple[slice, slice]
+Slices = tuple[slice, slice]
 
 _NEIGHBOURS = np.ones((3, 3), np.bool_)
 

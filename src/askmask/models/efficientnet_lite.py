@@ -28,7 +28,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class LiteLayout:
     """Sizes of an encoder; `levels` are the stages whose outputs are used, fine to coarse."""
 
     stem: int
@@ -41,7 +41,7 @@ class Layout:
         return tuple(self.stages[level].channels for level in self.levels)
 
 
-LITE0: Final = Layout(
+LITE0: Final = LiteLayout(
     stem=32,
     stages=(
         Stage(1, 16, 1, 1, 3),
@@ -124,11 +124,11 @@ class EfficientNetLite(nn.Module):
 
     Parameters
     ----------
-    layout : Layout
+    layout : LiteLayout
         Its sizes; tests take small ones.
     """
 
-    def __init__(self, layout: Layout = LITE0) -> None:
+    def __init__(self, layout: LiteLayout = LITE0) -> None:
         super().__init__()
         self.layout = layout
         self.stem = SameConv(3, layout.stem, 3, stride=2)

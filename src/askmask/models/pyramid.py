@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
-from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, Layout
+from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, LiteLayout
 from askmask.models.frozen.network import Frozen
 from askmask.models.frozen.pyramid import FrozenPyramid
 from askmask.models.normalization import Normalization
@@ -124,7 +124,7 @@ class Detail(nn.Module):
         return functional.pixel_shuffle(self.head(self.second(self.first(fours))), 2)
 
 
-class Pyramid(Model):
+class PyramidNet(Model):
     """Segmentation network with a foreground and a boundary head on frozen ImageNet features.
 
     Parameters
@@ -133,7 +133,7 @@ class Pyramid(Model):
         Channels of the foreground logits.
     options : PyramidOptions
         Sizes, dropout, thawing.
-    _layout : Layout
+    _layout : LiteLayout
         Sizes of the encoder; tests take small ones.
 
     Notes
@@ -150,7 +150,7 @@ class Pyramid(Model):
         n_classes: int,
         options: PyramidOptions = PyramidOptions(),  # noqa: B008 - frozen
         *,
-        _layout: Layout = LITE0,
+        _layout: LiteLayout = LITE0,
     ) -> None:
         super().__init__()
         self.n_classes = n_classes
@@ -170,7 +170,7 @@ class Pyramid(Model):
         for stage in self._thawed:
             stage.requires_grad_(requires_grad=True)
 
-    def train(self, mode: bool = True) -> "Pyramid":
+    def train(self, mode: bool = True) -> "PyramidNet":
         """Switch to train or eval mode; the encoder's batch norms stay in eval mode."""
         super().train(mode)
         self.encoder.eval()

@@ -17,7 +17,7 @@ from askmask.models.normalization import Normalization
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ResNetLayout:
     """Sizes of an encoder of four stages.
 
     Attributes
@@ -42,7 +42,7 @@ class Layout:
         return self.widths[stage - 1] * self.expansion
 
 
-RESNET50 = Layout(stem=64, widths=(64, 128, 256, 512), units=(3, 4, 6, 3))
+RESNET50 = ResNetLayout(stem=64, widths=(64, 128, 256, 512), units=(3, 4, 6, 3))
 _STRIDES = (1, 2, 2, 1)
 _DILATIONS = (1, 1, 1, 2)  # the last stage keeps stride 16 and widens its kernels instead
 
@@ -124,11 +124,11 @@ class ResNetV2(nn.Module):
 
     Parameters
     ----------
-    layout : Layout
+    layout : ResNetLayout
         Its sizes.
     """
 
-    def __init__(self, layout: Layout = RESNET50) -> None:
+    def __init__(self, layout: ResNetLayout = RESNET50) -> None:
         super().__init__()
         self.normalization = Normalization()
         self.stem = Stem(layout.stem)

@@ -17,7 +17,7 @@ from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
 from askmask.models.frozen.network import Frozen
 from askmask.models.frozen.two_decoder import FrozenTwoDecoder
-from askmask.models.resnet_v2 import RESNET50, Layout, ResNetV2
+from askmask.models.resnet_v2 import RESNET50, ResNetLayout, ResNetV2
 from askmask.options import Options
 
 _KERNEL: Final = 24
@@ -150,7 +150,7 @@ class Branch(nn.Module):
 class Decoder(nn.Module):
     """Three branches, from stages 2, 3 and 4; its logits are their sum."""
 
-    def __init__(self, layout: Layout, n_classes: int) -> None:
+    def __init__(self, layout: ResNetLayout, n_classes: int) -> None:
         super().__init__()
         self.stage2 = Branch(layout.channels(2), n_classes)
         self.stage3 = Branch(layout.channels(3), n_classes)
@@ -169,7 +169,7 @@ class TwoDecoder(Model):
         Channels of the foreground logits.
     options : TwoDecoderOptions
         Dropout and freezing.
-    _layout : Layout
+    _layout : ResNetLayout
         Sizes of the encoder; tests take small ones.
 
     Notes
@@ -190,7 +190,7 @@ class TwoDecoder(Model):
         n_classes: int,
         options: TwoDecoderOptions = TwoDecoderOptions(),  # noqa: B008 - frozen
         *,
-        _layout: Layout = RESNET50,
+        _layout: ResNetLayout = RESNET50,
     ) -> None:
         super().__init__()
         self.n_classes = n_classes

@@ -99,7 +99,7 @@ def diagnose(weights: Path | None = None, folder: Path | None = None) -> Diagnos
         memory_available_gib=available,
         disk_free_gib=shutil.disk_usage(folder or Path.cwd()).free / 2**30,
         weights=str(weights) if weights is not None and weights.is_file() else None,
-        versions={"python": platform.python_version()} | {p: version_of(p) for p in PACKAGES},
+        versions={"python": platform.python_version()} | {p: package_version(p) for p in PACKAGES},
     )
 
 
@@ -141,7 +141,7 @@ def _memory_gib() -> tuple[float, float]:
     return kibibytes[0] / 2**20, kibibytes[1] / 2**20
 
 
-def version_of(package: str) -> str:
+def package_version(package: str) -> str:
     """Version of an installed package, or that there is none."""
     try:
         return version(package)

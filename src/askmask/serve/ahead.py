@@ -14,7 +14,7 @@ from askmask.loop.project import START, Project
 from askmask.loop.stream.look import Look
 from askmask.loop.stream.portion import (
     Portion,
-    ask,
+    ask_portion,
     choose_anew,
     choose_more,
     cold_strategy,
@@ -194,7 +194,7 @@ class RegionsAhead:
         is_urgent = self._drawn and self._fresh_count() == 0
         if not self._undrawn or is_urgent:
             self._portion = None
-            ask(portion, self._drawn)
+            ask_portion(portion, self._drawn)
             return True
         region = self._undrawn[0]
         self._drawn[region] = draw_region(portion.look, region)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from askmask.formats.format import Batch, Expected, Format, Item
+from askmask.formats.format import Expected, Export, Format, Item
 from askmask.formats.names import image_names, known_image_names
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Labels, Region
 
@@ -28,9 +28,9 @@ def picture(image_id: str) -> npt.NDArray[np.uint8]:
 
 def batch(
     items: Iterable[Item], *, has_background: bool = True, is_prediction: bool = False
-) -> Batch:
+) -> Export:
     """Batch of some items of `IMAGES`."""
-    return Batch(
+    return Export(
         classes=CLASSES,
         has_background=has_background,
         is_prediction=is_prediction,

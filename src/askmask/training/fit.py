@@ -36,7 +36,7 @@ from askmask.training.losses import l2_penalty, segmentation_loss
 from askmask.training.schedule import auxiliary_weight, learning_rate
 from askmask.training.weight_average import WeightAverage
 
-__all__ = ["StepReport", "TrainingResult", "TrainingSet", "train", "training_steps"]
+__all__ = ["StepReport", "TrainingResult", "TrainingSet", "fit_network", "training_steps"]
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class TrainingResult:
     waiting_seconds: float = 0.0
 
 
-def train(  # noqa: PLR0913 - all that a training is a function of
+def fit_network(  # noqa: PLR0913 - all that a training is a function of
     model: Model,
     images: TrainingSet,
     config: TrainingConfig,
@@ -162,7 +162,7 @@ def training_steps(  # noqa: PLR0913 - all that a training is a function of
     labelled_digest: str = "",
     validate: Callable[[Model], float] | None = None,
 ) -> Generator[StepReport, None, TrainingResult]:
-    """Train as `train` does, step by step; the caller decides what happens between two steps.
+    """Train as `fit_network` does, step by step; the caller decides what happens between two steps.
 
     Between two steps the model must not be changed. To stop for good, close the generator: what
     follows from the last checkpoint is then done again. Time that passes between the steps does
@@ -245,7 +245,7 @@ def _planned(
     now = time.perf_counter()
     model.load_state_dict(before)
     left = config.seconds - (now - started) - len(LAST_PARTS) * (now - judging)
-    steps = plan.fitting_steps(config, left, each)
+    steps = plan.steps_in_time(config, left, each)
     _log.info("training %d steps in about %.0f s, %.3f s each", steps, config.seconds, each)
     return steps
 

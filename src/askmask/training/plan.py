@@ -12,7 +12,7 @@ from typing import Final
 
 from askmask.config import TrainingConfig
 
-__all__ = ["FEWEST_STEPS", "TRIED_STEPS", "fitting_steps", "of_steps", "step_seconds"]
+__all__ = ["FEWEST_STEPS", "TRIED_STEPS", "of_steps", "step_seconds", "steps_in_time"]
 
 TRIED_STEPS: Final = 5
 """Steps that are tried; the first warms caches up and is not counted."""
@@ -56,7 +56,7 @@ def step_seconds(tried: Iterable[object]) -> float:
     return statistics.median(times[1:])
 
 
-def fitting_steps(config: TrainingConfig, seconds: float, seconds_per_step: float) -> int:
+def steps_in_time(config: TrainingConfig, seconds: float, seconds_per_step: float) -> int:
     """Steps that fit into a time: at most `config.steps`, and at least `FEWEST_STEPS` of them.
 
     Parameters
@@ -70,9 +70,9 @@ def fitting_steps(config: TrainingConfig, seconds: float, seconds_per_step: floa
 
     Examples
     --------
-    >>> fitting_steps(TrainingConfig(steps=600), seconds=20.0, seconds_per_step=0.1)
+    >>> steps_in_time(TrainingConfig(steps=600), seconds=20.0, seconds_per_step=0.1)
     200
-    >>> fitting_steps(TrainingConfig(steps=600), seconds=20.0, seconds_per_step=0.01)
+    >>> steps_in_time(TrainingConfig(steps=600), seconds=20.0, seconds_per_step=0.01)
     600
     """
     fitting = max(int(seconds / seconds_per_step), FEWEST_STEPS)

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from askmask.data.drawn.tissue import Dyes, Field, smooth_noise
 
-Picture = Float64[np.ndarray, "H W 3"]
+Light = Float64[np.ndarray, "H W 3"]
 
 _HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
 _EOSIN = np.array([0.10, 0.95, 0.30])
@@ -54,7 +54,7 @@ def photograph(generator: np.random.Generator, dyes: Dyes) -> UInt8[np.ndarray, 
     return _exposed(generator, picture)
 
 
-def _absorbed(generator: np.random.Generator, dyes: Dyes) -> Picture:
+def _absorbed(generator: np.random.Generator, dyes: Dyes) -> Light:
     """Light through the dyes (Beer-Lambert), with this slide's own stain."""
     strength = np.exp(generator.normal(0, 0.22, 3)) * (1.25, 1.0, 1.0)
     fading = 1 + 0.12 * smooth_noise(generator, dyes.eosin.shape, 40.0)
@@ -87,7 +87,7 @@ def _line_distance(generator: np.random.Generator, shape: tuple[int, ...]) -> Fi
     return np.asarray((rows - row) * np.cos(angle) - (cols - col) * np.sin(angle))
 
 
-def _with_dirt(generator: np.random.Generator, picture: Picture) -> Picture:
+def _with_dirt(generator: np.random.Generator, picture: Light) -> Light:
     """Brown grains of pigment and dust."""
     shape = picture.shape[:2]
     cloud = smooth_noise(generator, shape, 10.0) > 1
@@ -96,18 +96,18 @@ def _with_dirt(generator: np.random.Generator, picture: Picture) -> Picture:
     return np.asarray(picture * (1 - cover[:, :, None] * (0.6, 0.75, 0.9)))
 
 
-def _blurred(picture: Picture, sigma: float) -> Picture:
+def _blurred(picture: Light, sigma: float) -> Light:
     return np.asarray(ndimage.gaussian_filter(picture, (sigma, sigma, 0)))
 
 
-def _out_of_focus(generator: np.random.Generator, picture: Picture) -> Picture:
+def _out_of_focus(generator: np.random.Generator, picture: Light) -> Light:
     """A smooth part of the picture, blurred so much that nuclei run together."""
     field = smooth_noise(generator, picture.shape[:2], 22.0)
     share = np.clip((field - generator.uniform(-0.3, 0.8)) * 2, 0, 1)[:, :, None]
     return np.asarray(picture + share * (_blurred(picture, generator.uniform(2, 3.2)) - picture))
 
 
-def _with_bubble(generator: np.random.Generator, picture: Picture) -> Picture:
+def _with_bubble(generator: np.random.Generator, picture: Light) -> Light:
     """An air bubble: dark rim, bright edge inside, flat and blurred within; round like a gland."""
     rows, cols = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float64)
     row, col = generator.uniform(0.05, 0.95, 2) * picture.shape[:2]
@@ -121,7 +121,7 @@ def _with_bubble(generator: np.random.Generator, picture: Picture) -> Picture:
     return np.asarray(np.clip(picture * (1 - 0.5 * rim) + 0.2 * glow, 0, 1))
 
 
-def _with_pen(generator: np.random.Generator, picture: Picture) -> Picture:
+def _with_pen(generator: np.random.Generator, picture: Light) -> Light:
     """A felt pen's stroke along a curve, nearly opaque in the middle."""
     shape = picture.shape[:2]
     distance = np.abs(_line_distance(generator, shape) + 14 * smooth_noise(generator, shape, 45.0))
@@ -133,7 +133,7 @@ def _with_pen(generator: np.random.Generator, picture: Picture) -> Picture:
     return np.asarray(picture * (1 - cover) + cover * ink * (0.4 + 0.6 * picture))
 
 
-def _exposed(generator: np.random.Generator, picture: Picture) -> npt.NDArray[np.uint8]:
+def _exposed(generator: np.random.Generator, picture: Light) -> npt.NDArray[np.uint8]:
     """White balance, uneven light, noise of the camera; 8 bits."""
     shape = picture.shape[:2]
     lamp = 0.96 * (1 + generator.normal(0, 0.015, 3))

@@ -41,7 +41,7 @@ def as_shown(picture: Picture, where: str, reading: Reading) -> Shades:
     Raises
     ------
     SourceError
-        If pixels are transparent, the file is stored turned and nobody said what to do, it has
+        If pixels are transparent, the file is stored turned and no option says what to do, it has
         channels that are no colours, or numbers that are no shades of 1 to 16 bits.
     """
     values = _colours(picture, where, reading)
@@ -76,7 +76,7 @@ def as_numbers(
     Raises
     ------
     SourceError
-        If it is in colours, partly transparent, stored turned or with white as 0 and nobody said
+        If it is in colours, partly transparent, stored turned or with white as 0 and no option said
         what that means, or holds numbers that are not whole or beyond 31 bits.
     """
     if picture.palette is None:

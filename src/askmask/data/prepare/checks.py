@@ -7,7 +7,7 @@ import numpy as np
 
 from askmask.data.masks import MaskRule
 from askmask.data.pictures.picture import AS_STORED, Orientation, Reading
-from askmask.data.prepare.pairing import Item
+from askmask.data.prepare.pairing import PairedImage
 from askmask.data.prepared import name_problem
 from askmask.data.ranges import ValueCounts
 from askmask.data.rasters import Raw, decode_raw
@@ -34,7 +34,7 @@ class Findings:
 
 
 def check_items(
-    items: Sequence[Item],
+    items: Sequence[PairedImage],
     rule: MaskRule | None,
     *,
     reading: Reading = AS_STORED,
@@ -45,7 +45,7 @@ def check_items(
 
     Parameters
     ----------
-    items : sequence of Item
+    items : sequence of PairedImage
         What to check.
     rule : MaskRule, optional
         How to read the masks; None leaves them out.
@@ -79,14 +79,14 @@ def check_items(
     return findings
 
 
-def reading_of(item: Item, reading: Reading) -> Reading:
+def reading_of(item: PairedImage, reading: Reading) -> Reading:
     """How to read the image of an item: turned as it is shown, if no mask could disagree."""
     if item.has_mask or reading.orientation is not None:
         return reading
     return Reading(Orientation.APPLY, reading.channels, reading.white_is_zero)
 
 
-def _check_image(item: Item, reading: Reading, findings: Findings) -> tuple[int, ...] | None:
+def _check_image(item: PairedImage, reading: Reading, findings: Findings) -> tuple[int, ...] | None:
     """Size of the image; None if it cannot be read."""
     try:
         raw = decode_raw(item.image.read(), item.image.name, reading_of(item, reading))
@@ -106,7 +106,11 @@ def _note_depth(raw: Raw, name: str, findings: Findings) -> None:
 
 
 def _check_mask(
-    item: Item, rule: MaskRule, size: tuple[int, ...] | None, scale: float, findings: Findings
+    item: PairedImage,
+    rule: MaskRule,
+    size: tuple[int, ...] | None,
+    scale: float,
+    findings: Findings,
 ) -> None:
     try:
         mask = rule.read(item)

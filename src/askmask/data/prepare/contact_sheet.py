@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from askmask.data.class_colours import UNLABELLED_COLOUR, class_colours
 from askmask.data.prepare.class_file import Colour
-from askmask.data.prepare.overview import Overview, SeenItem, read_item
+from askmask.data.prepare.overview import Overview, SeenItem, read_pair
 from askmask.data.rasters import encode_image
 from askmask.data.source import Pixels
 from askmask.errors import SourceError
@@ -83,7 +83,7 @@ def write_sheet(overview: Overview, path: Path, *, shown: int = SHOWN) -> int:
             f"expected a sheet whose name ends in .png or .html, got {str(path)!r}. Rename it."
         )
     cells = [cell for seen in _chosen(overview.items, shown) if (cell := _cell(seen, overview))]
-    colours = legend(overview)
+    colours = class_legend(overview)
     path.parent.mkdir(parents=True, exist_ok=True)
     title = f"{overview.plan.made_from}: {len(cells)} of {len(overview.items)} images"
     if path.suffix.lower() == ".png":
@@ -93,7 +93,7 @@ def write_sheet(overview: Overview, path: Path, *, shown: int = SHOWN) -> int:
     return len(cells)
 
 
-def legend(overview: Overview) -> list[tuple[str, Colour]]:
+def class_legend(overview: Overview) -> list[tuple[str, Colour]]:
     """Names and colours of what a sheet shows."""
     names = overview.plan.class_names
     if not overview.masks or not names:
@@ -138,7 +138,7 @@ def _spread(items: Sequence[SeenItem], count: int) -> list[SeenItem]:
 
 def _cell(seen: SeenItem, overview: Overview) -> _Cell | None:
     try:
-        image, mask = read_item(seen.item, overview.plan, overview.value_range)
+        image, mask = read_pair(seen.item, overview.plan, overview.value_range)
     except SourceError:
         return None
     small = _shrunk(image, None)

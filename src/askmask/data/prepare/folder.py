@@ -13,7 +13,7 @@ from askmask.data.prepare.checks import ProgressCallback
 from askmask.data.prepare.class_file import CLASSES_NAME, Colour, read_classes
 from askmask.data.prepare.mask_options import AUTO, WITHOUT_VALUES, MaskOptions, choose_rule
 from askmask.data.prepare.object_files import assign_objects, is_in_mask_folder, pair_objects
-from askmask.data.prepare.pairing import Item, apply_table, index_by_stem, pair, read_table
+from askmask.data.prepare.pairing import PairedImage, apply_table, index_by_stem, pair, read_table
 from askmask.data.prepare.stored_files import StoredFile, list_folder
 from askmask.data.prepare.writing import Plan, PrepareSummary, write_dataset
 from askmask.data.prepared import check_out
@@ -182,7 +182,7 @@ def make_plan(
 
 
 def _mask_rule(
-    items: list[Item], options: PrepareOptions, problems: list[str]
+    items: list[PairedImage], options: PrepareOptions, problems: list[str]
 ) -> tuple[MaskRule | None, tuple[str, ...]]:
     files = [item.mask for item in items if item.mask is not None]
     return choose_rule(files, options.classes, options.masks, problems)
@@ -190,7 +190,7 @@ def _mask_rule(
 
 def _find_items(
     images: Path, masks: Path | None, options: PrepareOptions, problems: list[str]
-) -> list[Item]:
+) -> list[PairedImage]:
     """Images with their masks and groups; adds to `problems`."""
     try:
         image_files, mask_files = _list_files(images, masks, options)
@@ -221,7 +221,7 @@ def _find_items(
 
 def _pair(
     images: dict[str, StoredFile], mask_files: list[StoredFile], options: PrepareOptions
-) -> tuple[list[Item], list[str]]:
+) -> tuple[list[PairedImage], list[str]]:
     """One mask for each image."""
     _check_layout(images, mask_files, options)
     masks, mask_problems = index_by_stem(mask_files)
@@ -236,7 +236,7 @@ def _pair(
 
 def _pair_objects(
     images: dict[str, StoredFile], mask_files: list[StoredFile], options: PrepareOptions
-) -> tuple[list[Item], list[str]]:
+) -> tuple[list[PairedImage], list[str]]:
     """Several files of objects for each image."""
     return pair_objects(
         images,

@@ -12,7 +12,7 @@ from pathlib import Path
 from askmask.data.masks import MaskKind, MaskRule
 from askmask.data.prepare.checks import ProgressCallback
 from askmask.data.prepare.download import download
-from askmask.data.prepare.pairing import LONGEST_TABLE, Item, index_by_stem, pair, parse_csv
+from askmask.data.prepare.pairing import LONGEST_TABLE, PairedImage, index_by_stem, pair, parse_csv
 from askmask.data.prepare.stored_files import (
     StoredFile,
     list_archive,
@@ -251,7 +251,7 @@ def _read_grades(file: StoredFile, names: Sequence[str]) -> tuple[dict[str, str]
     return grades, problems
 
 
-def _with_roles(items: Sequence[Item], grades: dict[str, str]) -> list[Item]:
+def _with_roles(items: Sequence[PairedImage], grades: dict[str, str]) -> list[PairedImage]:
     splits = {item.image_id: item.image_id.partition("_")[0] for item in items}
     training = [name for name, split in splits.items() if split == "train"]
     roles = paper_roles(training, grades)

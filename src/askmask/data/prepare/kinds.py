@@ -19,7 +19,7 @@ _MOST_COLOURS = 256  # more are no classes
 
 
 @dataclass(frozen=True)
-class Survey:
+class MaskSurvey:
     """What the masks of a data set hold, taken together.
 
     Parameters
@@ -52,7 +52,7 @@ class Survey:
 
 def survey_masks(
     masks: Iterable[StoredFile], reading: Reading = AS_STORED, *, may_be_lossy: bool = False
-) -> Survey:
+) -> MaskSurvey:
     """Look at every mask once.
 
     Parameters
@@ -73,7 +73,7 @@ def survey_masks(
 
 
 def guess_kind(
-    survey: Survey,
+    survey: MaskSurvey,
     n_classes: int | None,
     *,
     colours: Mapping[Colour, int] | None = None,
@@ -84,10 +84,10 @@ def guess_kind(
 
     Parameters
     ----------
-    survey : Survey
+    survey : MaskSurvey
         What the masks hold.
     n_classes : int, optional
-        Number of classes, None if nobody named them.
+        Number of classes, None if they have no names.
     colours : mapping of colour to label, optional
         The colours of the classes, if they are known.
     ignore_value : int, optional
@@ -133,7 +133,7 @@ def guess_kind(
     raise _ambiguous(_unfitting(survey, n_classes))
 
 
-def _colour_kind(survey: Survey, colours: Mapping[Colour, int] | None) -> MaskKind:
+def _colour_kind(survey: MaskSurvey, colours: Mapping[Colour, int] | None) -> MaskKind:
     # A mask of one grey class, black most often, has no colour in it and still is one of colours.
     if survey.in_grey and not all((value,) * 3 in (colours or ()) for value in survey.values):
         raise _ambiguous(f"{survey.in_colour} masks are in colours and {survey.in_grey} are not")
@@ -143,7 +143,7 @@ def _colour_kind(survey: Survey, colours: Mapping[Colour, int] | None) -> MaskKi
 
 
 def _check_table(
-    survey: Survey, colours: Mapping[Colour, int] | None, ignore_value: int | None
+    survey: MaskSurvey, colours: Mapping[Colour, int] | None, ignore_value: int | None
 ) -> bool:
     """Whether the colours of all indices that occur say the same as the indices.
 
@@ -179,7 +179,7 @@ def _indices(n_classes: int, ignore_value: int | None) -> set[int]:
     return {ignored, *range(first, first + n_classes)}
 
 
-def _unfitting(survey: Survey, n_classes: int | None) -> str:
+def _unfitting(survey: MaskSurvey, n_classes: int | None) -> str:
     named = "no classes are named" if n_classes is None else f"{n_classes} classes are named"
     reason = (
         f"the masks hold {len(survey.values)} values up to {max(survey.values, default=0)}, "
@@ -243,8 +243,8 @@ class _Found:
                 for value, (red, green, blue) in zip(found, colours, strict=True)
             }
 
-    def survey(self) -> Survey:
-        return Survey(
+    def survey(self) -> MaskSurvey:
+        return MaskSurvey(
             frozenset(self._values),
             self._in_colour,
             self._in_grey,

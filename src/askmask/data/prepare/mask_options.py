@@ -8,7 +8,7 @@ from askmask.data.class_colours import UNLABELLED_COLOUR, colours_by_name
 from askmask.data.masks import MaskKind, MaskRule, Overlaps
 from askmask.data.pictures.picture import AS_STORED, Reading
 from askmask.data.prepare.class_file import Colour, check_classes
-from askmask.data.prepare.kinds import Survey, guess_kind, survey_masks
+from askmask.data.prepare.kinds import MaskSurvey, guess_kind, survey_masks
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.errors import SourceError, unknown_name
 from askmask.records import UNLABELLED, ClassMap
@@ -25,7 +25,7 @@ _TWO_CLASS_KINDS = (MaskKind.BINARY, MaskKind.INSTANCES, MaskKind.INSTANCE_FILES
 
 @dataclass(frozen=True)
 class MaskOptions:
-    """What was said of masks; everything else is found out, or asked for.
+    """What a person says of masks; everything else is found out, or asked for.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def choose_rule(
     names : tuple of str, optional
         The classes in index order, if they are known.
     options : MaskOptions
-        What was said of the masks.
+        What the person says of the masks.
     problems : list of str
         Grows by what is wrong or not clear.
 
@@ -96,7 +96,7 @@ def choose_rule(
     rule : MaskRule or None
         None if there is a problem.
     names : tuple of str
-        Empty if nobody named the classes and the kind does not, either.
+        Empty if neither the person nor the kind names the classes.
     """
     names = names or (tuple(options.palette) if options.palette else None)
     colours = _colours(names, options)
@@ -128,7 +128,7 @@ def painted_rule(
 ) -> MaskRule | None:
     """How to read masks that a person painted for a project, all of them alike.
 
-    Colours that nobody named are those in which askmask writes masks, and 255 may say "do not know"
+    Colours without a name are those in which askmask writes masks, and 255 may say "do not know"
     as well as be white: where nothing tells which, it is asked.
 
     Parameters
@@ -137,7 +137,7 @@ def painted_rule(
     classes : ClassMap
         The project's.
     options : MaskOptions
-        What was said of the masks.
+        What the person says of the masks.
     problems : list of str
         Grows by what is wrong or not clear; the rule is None then.
     """
@@ -186,7 +186,7 @@ def _kind(
         return MaskKind.BINARY
     if not masks:
         return MaskKind.INDEX  # no file is read by it
-    survey: Survey = survey_masks(masks, options.reading)
+    survey: MaskSurvey = survey_masks(masks, options.reading)
     try:
         return guess_kind(
             survey,

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from askmask.data.prepare.pairing import Item, condensed, missing_masks
+from askmask.data.prepare.pairing import PairedImage, condensed, missing_masks
 from askmask.data.prepare.stored_files import StoredFile
 
 MASK_FOLDERS: Final = frozenset(
@@ -35,7 +35,7 @@ def pair_objects(
     *,
     mask_suffix: str = "",
     allow_missing_masks: bool = False,
-) -> tuple[list[Item], list[str]]:
+) -> tuple[list[PairedImage], list[str]]:
     """Pair images and the files of their objects.
 
     Parameters
@@ -51,7 +51,7 @@ def pair_objects(
 
     Returns
     -------
-    items : list of Item
+    items : list of PairedImage
         One for each image, sorted by id. In a tree with one image in each folder ``images``, the
         id is the path of the folder above it.
     problems : list of str
@@ -60,7 +60,7 @@ def pair_objects(
     """
     found, orphans, unclear = assign_objects(images, masks, mask_suffix=mask_suffix)
     items = [
-        Item(image_id, image, None, objects=tuple(found.get(stem, ())))
+        PairedImage(image_id, image, None, objects=tuple(found.get(stem, ())))
         for stem, image, image_id in _with_ids(images)
     ]
     items.sort(key=lambda item: item.image_id)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from askmask.data.pictures.opening import open_picture
 from askmask.data.pictures.picture import UPRIGHT, Picture
 from askmask.data.prepare.checks import check_items, reading_of
-from askmask.data.prepare.pairing import Item
+from askmask.data.prepare.pairing import PairedImage
 from askmask.data.prepare.stored_files import StoredFile
 from askmask.data.prepare.writing import Plan
 from askmask.data.ranges import RangeRule
@@ -55,7 +55,7 @@ class SeenItem:
 
     Parameters
     ----------
-    item : Item
+    item : PairedImage
     size : (int, int), optional
         Rows and columns; None if the image cannot be read.
     class_pixels : tuple of int
@@ -65,7 +65,7 @@ class SeenItem:
         Sizes of its objects.
     """
 
-    item: Item
+    item: PairedImage
     size: tuple[int, int] | None
     class_pixels: tuple[int, ...] = ()
     unlabelled_pixels: int = 0
@@ -172,7 +172,9 @@ def look(
     )
 
 
-def read_item(item: Item, plan: Plan, value_range: RangeRule | None) -> tuple[Pixels, Mask | None]:
+def read_pair(
+    item: PairedImage, plan: Plan, value_range: RangeRule | None
+) -> tuple[Pixels, Mask | None]:
     """Image and mask of an item as they would be prepared, at full size.
 
     Raises
@@ -212,7 +214,7 @@ def stored_as(picture: Picture) -> str:
     return ", ".join(parts)
 
 
-def _see(item: Item, plan: Plan) -> tuple[SeenItem, bool]:
+def _see(item: PairedImage, plan: Plan) -> tuple[SeenItem, bool]:
     """What is in one image, and whether its mask tells objects apart."""
     try:
         picture = open_picture(item.image.read(), item.image.name)

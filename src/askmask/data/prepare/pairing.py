@@ -29,7 +29,7 @@ rather than passed over."""
 
 
 @dataclass(frozen=True)
-class Item:
+class PairedImage:
     """One image to prepare; its labels are in one mask file, or in one file for each object."""
 
     image_id: str
@@ -86,7 +86,7 @@ def pair(
     *,
     mask_suffix: str = "",
     allow_missing_masks: bool = False,
-) -> tuple[list[Item], list[str]]:
+) -> tuple[list[PairedImage], list[str]]:
     """Pair images and masks by stem.
 
     Parameters
@@ -100,13 +100,13 @@ def pair(
 
     Returns
     -------
-    items : list of Item
+    items : list of PairedImage
         One for each image, sorted by id.
     problems : list of str
         Images without a mask, unless allowed, and masks without an image.
     """
     items = [
-        Item(stem, image, masks.get(composed(stem + mask_suffix)))
+        PairedImage(stem, image, masks.get(composed(stem + mask_suffix)))
         for stem, image in sorted(images.items())
     ]
     expected = {composed(stem + mask_suffix) for stem in images}
@@ -126,7 +126,7 @@ def pair(
     ]
 
 
-def missing_masks(items: Sequence[Item], mask_suffix: str) -> list[str]:
+def missing_masks(items: Sequence[PairedImage], mask_suffix: str) -> list[str]:
     """Problems of images without a mask; many are told in one line."""
     cure = "remove the {}, or allow images without masks"
     return condensed(
@@ -217,13 +217,13 @@ def parse_csv(text: str) -> list[dict[str, str]]:
 
 
 def apply_table(
-    items: Sequence[Item], rows: Sequence[dict[str, str]], where: str
-) -> tuple[list[Item], list[str]]:
+    items: Sequence[PairedImage], rows: Sequence[dict[str, str]], where: str
+) -> tuple[list[PairedImage], list[str]]:
     """Items with the group, split and role that a table gives them, and the problems found.
 
     Parameters
     ----------
-    items : sequence of Item
+    items : sequence of PairedImage
         As paired.
     rows : sequence of dict
         With `image`, an id or a file name, and what it is given; an empty cell gives nothing.
@@ -258,7 +258,7 @@ def apply_table(
     return [_with_row(item, by_id.get(item.image_id, {})) for item in items], problems
 
 
-def _with_row(item: Item, row: dict[str, str]) -> Item:
+def _with_row(item: PairedImage, row: dict[str, str]) -> PairedImage:
     return replace(
         item,
         split=row.get("split") or item.split,

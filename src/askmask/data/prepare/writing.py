@@ -16,7 +16,7 @@ from askmask.data.prepare.checks import (
     check_items,
     reading_of,
 )
-from askmask.data.prepare.pairing import Item
+from askmask.data.prepare.pairing import PairedImage
 from askmask.data.prepared import DatasetWriter
 from askmask.data.ranges import MEASURED, RangeChoice, RangeRule
 from askmask.data.rasters import decode_image
@@ -31,7 +31,7 @@ class Plan:
 
     Parameters
     ----------
-    items : sequence of Item
+    items : sequence of PairedImage
         The images, in the order of the data set.
     rule : MaskRule or None
         How to read the masks; None if that is not known, which must be one of the problems.
@@ -47,7 +47,7 @@ class Plan:
         What the owner says of the image files.
     """
 
-    items: Sequence[Item]
+    items: Sequence[PairedImage]
     rule: MaskRule | None
     class_names: tuple[str, ...]
     made_from: str
@@ -163,7 +163,7 @@ def write_dataset(
 
 
 def _write_item(
-    writer: DatasetWriter, item: Item, plan: Plan, value_range: RangeRule | None
+    writer: DatasetWriter, item: PairedImage, plan: Plan, value_range: RangeRule | None
 ) -> npt.NDArray[np.int64]:
     """Write one image; return its pixels per class, then those without a label."""
     assert plan.rule is not None

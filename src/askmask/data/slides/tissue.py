@@ -31,10 +31,10 @@ LARGEST_HOLE: Final = 0.05
 
 _BAND: Final = 512
 
-Mask = npt.NDArray[np.bool_]
+TissueMask = npt.NDArray[np.bool_]
 
 
-def find_tissue(image: TiledImage, mpp: float) -> Mask:
+def find_tissue(image: TiledImage, mpp: float) -> TissueMask:
     """Find tissue on a slide, `TISSUE_MPP` micrometres per pixel.
 
     Parameters
@@ -75,7 +75,7 @@ def stained(
     """
     coloured = saturation > _bounded(otsu(saturation), SATURATION_BOUNDS)
     dark = brightness <= _bounded(otsu(brightness), BRIGHTNESS_BOUNDS)
-    found: Mask = (coloured | dark) & (brightness >= DARKEST)
+    found: TissueMask = (coloured | dark) & (brightness >= DARKEST)
     return found
 
 
@@ -113,7 +113,7 @@ def cleaned(tissue: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     return ~_large(~kept, LARGEST_HOLE / pixel)
 
 
-def tissue_at(tissue: Mask, box: Box, mpp: float) -> Mask:
+def tissue_at(tissue: TissueMask, box: Box, mpp: float) -> TissueMask:
     """Tissue in a box of pixels of another size.
 
     Parameters
@@ -140,12 +140,12 @@ def _bounded(threshold: int, bounds: tuple[int, int]) -> int:
     return min(max(threshold, bounds[0]), bounds[1])
 
 
-def _large(pixels: Mask, least: float) -> Mask:
+def _large(pixels: TissueMask, least: float) -> TissueMask:
     """Connected pieces (4 neighbours) of at least so many pixels."""
     numbered, _ = ndimage.label(pixels)
     keep = np.bincount(numbered.ravel()) >= math.ceil(least)
     keep[0] = False
-    kept: Mask = keep[numbered]
+    kept: TissueMask = keep[numbered]
     return kept
 
 

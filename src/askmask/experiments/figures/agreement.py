@@ -23,7 +23,7 @@ from askmask.experiments.stats.curves import Arm, order
 from askmask.loop.project import DATABASE_NAME
 from askmask.store.store import Store
 
-Asked = dict[str, npt.NDArray[np.bool_]]
+AskedPixels = dict[str, npt.NDArray[np.bool_]]
 """Asked pixels, (H, W) by image id; images nobody asked about are left out."""
 
 
@@ -74,7 +74,7 @@ def agreements(
     heads = indexed(rows).heads
     found: list[QueryOverlap] = []
     for seed in dict.fromkeys(trial.seed for trial in planned):
-        asked: dict[Trial, list[Asked]] = {}
+        asked: dict[Trial, list[AskedPixels]] = {}
         for trial in planned:
             path = trials_folder / trial.name / DATABASE_NAME
             if trial.seed == seed and path.is_file():
@@ -121,11 +121,11 @@ def write_agreements(path: Path, found: Iterable[QueryOverlap]) -> None:
         writer.writerows((*astuple(own), own.overlap, own.by_chance) for own in found)
 
 
-def _asked_by_round(store: Store) -> Iterator[Asked]:
+def _asked_by_round(store: Store) -> Iterator[AskedPixels]:
     """Everything asked up to each round, from the first query on."""
     sizes = {info.image_id: (info.height, info.width) for info in store.images()}
     newest = store.newest_query()
-    asked: Asked = {}
+    asked: AskedPixels = {}
     for round in range(1, (newest.round if newest else 0) + 1):
         query = store.query(round)
         asked = {name: pixels.copy() for name, pixels in asked.items()}
@@ -146,5 +146,5 @@ def _pool_pixels(rows: Iterable[ResultRow], trial: str) -> int:
     return round(own[0].labelled_pixels / own[0].labelled_fraction) - own[0].labelled_pixels
 
 
-def _pixels(asked: Asked) -> int:
+def _pixels(asked: AskedPixels) -> int:
     return sum(int(pixels.sum()) for pixels in asked.values())

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from askmask.errors import ShapeError
 from askmask.records import UNLABELLED, Labels, Region
 
-Picture = npt.NDArray[np.uint8]
+Rgb = npt.NDArray[np.uint8]
 
 PANEL_PIXELS: Final = 320
 """Longest side of one panel; larger images are made smaller."""
@@ -37,7 +37,7 @@ _CLASS_COLOURS: Final = np.array(  # Okabe and Ito; class 0 is the background
 
 
 def gallery_png(
-    image: Picture,
+    image: Rgb,
     score: npt.NDArray[np.floating] | None,
     regions: Sequence[Region],
     labels: Labels | None,
@@ -76,9 +76,7 @@ def gallery_png(
     return _png(_side_by_side([_shrunk(panel) for panel in panels]))
 
 
-def score_overlay(
-    image: Picture, score: npt.NDArray[np.floating], *, opacity: float = 0.55
-) -> Picture:
+def score_overlay(image: Rgb, score: npt.NDArray[np.floating], *, opacity: float = 0.55) -> Rgb:
     """Score map laid over its image.
 
     Parameters
@@ -104,7 +102,7 @@ def score_overlay(
     _check(image, score, (), None)
     mixed = (1 - opacity) * image + opacity * _coloured(score)
     known = np.isfinite(score)[..., None]
-    overlay: Picture = np.where(known, np.rint(mixed), image).astype(np.uint8)
+    overlay: Rgb = np.where(known, np.rint(mixed), image).astype(np.uint8)
     return overlay
 
 
@@ -115,7 +113,7 @@ def class_colour(index: int) -> str:
 
 
 def _check(
-    image: Picture,
+    image: Rgb,
     score: npt.NDArray[np.floating] | None,
     regions: Sequence[Region],
     labels: Labels | None,
@@ -133,17 +131,17 @@ def _check(
             )
 
 
-def _coloured(score: npt.NDArray[np.floating]) -> Picture:
+def _coloured(score: npt.NDArray[np.floating]) -> Rgb:
     """Score map in colours, from its smallest to its largest value."""
     known = np.isfinite(score)
     low, high = (score[known].min(), score[known].max()) if known.any() else (0.0, 0.0)
     share = np.where(known, score - low, 0.0) / (high - low if high > low else 1.0)
-    coloured: Picture = mpl.colormaps[_COLOUR_MAP](share, bytes=True)[..., :3].copy()
+    coloured: Rgb = mpl.colormaps[_COLOUR_MAP](share, bytes=True)[..., :3].copy()
     coloured[~known] = _NO_SCORE
     return coloured
 
 
-def _outlined(image: Picture, regions: Sequence[Region]) -> Image.Image:
+def _outlined(image: Rgb, regions: Sequence[Region]) -> Image.Image:
     """Image dimmed outside the regions, each with an outline that keeps its width when shrunk."""
     inside = np.zeros(image.shape[:2], dtype=bool)
     for region in regions:
@@ -158,12 +156,12 @@ def _outlined(image: Picture, regions: Sequence[Region]) -> Image.Image:
     return picture
 
 
-def _labelled(image: Picture, labels: Labels) -> Picture:
+def _labelled(image: Rgb, labels: Labels) -> Rgb:
     """Classes in colour over the image; unlabelled pixels dark and grey."""
     grey = image.mean(axis=2, keepdims=True)
     colours = _CLASS_COLOURS[labels % len(_CLASS_COLOURS)]
     shown = np.where((labels == UNLABELLED)[..., None], 0.3 * grey, 0.45 * image + 0.55 * colours)
-    picture: Picture = np.rint(shown).astype(np.uint8)
+    picture: Rgb = np.rint(shown).astype(np.uint8)
     return picture
 
 

@@ -35,7 +35,7 @@ _COST: Final = "labelled_fraction"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PageFigure:
     """A figure on the page; `rows` says which rows of the table it shows."""
 
     markup: Markup
@@ -61,7 +61,7 @@ def curve_picture(
     *,
     cost: str = _COST,
     size: tuple[float, float] = drawing.NARROW,
-) -> Picture:
+) -> PageFigure:
     """Learning curves of one metric."""
     figure = figures.learning_curves(rows, metric, split=split, cost=cost, legend=False, size=size)
     measured = scores(rows, metric, split)
@@ -79,19 +79,19 @@ def curve_picture(
     text = f"{label} against {figures.COSTS[cost].lower()}. {'; '.join(parts)}."
     caption = f"{figures.seeds_note(rows, [metric], split)}."
     shown = f"{rows_text(metric, split)}; cost {cost}"
-    return Picture(_svg(figure, names, text), caption, shown)
+    return PageFigure(_svg(figure, names, text), caption, shown)
 
 
 def overview_picture(
     rows: Sequence[ResultRow], found: Sequence[Arm], split: str, names: Iterator[str]
-) -> Picture | None:
+) -> PageFigure | None:
     """Curves in a panel per acquisition function; None where one panel holds them all well."""
     figure = figure_1(rows, split) if len(found) > figures.MAX_BANDS else None
     if figure is None:
         return None
     text = f"Curves of {_listed(found)}, a panel for each function; the numbers follow below."
     metrics = " and ".join(metric.name for metric in judged_metrics(rows, split))
-    return Picture(
+    return PageFigure(
         _svg(figure, names, text),
         "Each acquisition function in a panel of its own.",
         f"{rows_text(metrics, split)}; cost {_COST}",
@@ -100,7 +100,7 @@ def overview_picture(
 
 def reliability_pictures(
     rows: Sequence[ResultRow], found: Iterable[Arm], split: str, names: Iterator[str]
-) -> list[Picture]:
+) -> list[PageFigure]:
     """A reliability diagram for each strategy, all with one scale of pixels."""
     bins = {strategy: reliability_bins(rows, strategy, split) for strategy in found}
     shares = [b.count / sum(c.count for c in own) for own in bins.values() for b in own]
@@ -115,13 +115,13 @@ def reliability_pictures(
         if reliability_bins(rows, strategy, split, RECALIBRATED):
             caption += " Crosses: after recalibration."
         shown = f"{rows_text('reliability_confidence and reliability_accuracy', split)}; last round"
-        pictures.append(Picture(_svg(figure, names, text), caption, shown))
+        pictures.append(PageFigure(_svg(figure, names, text), caption, shown))
     return pictures
 
 
 def error_left_picture(
     rows: Sequence[ResultRow], found: Iterable[Arm], split: str, names: Iterator[str]
-) -> Picture | None:
+) -> PageFigure | None:
     """What referring pixels to a person buys; None if it was not measured."""
     bins = {strategy: mean_bins(rows, strategy, "error_left", split) for strategy in found}
     told = "; ".join(
@@ -137,7 +137,7 @@ def error_left_picture(
     sizes = {len(values) for own in bins.values() for values in own.values()}
     figure = figures.error_left_figure(rows, split=split)
     caption = f"{figures.sizes_text(sizes)}, means, no band; dotted: after recalibration, if any."
-    return Picture(
+    return PageFigure(
         _svg(figure, names, f"Pixels still wrong. {told}."),
         caption,
         f"{rows_text('error_left', split)}; last round",
@@ -146,7 +146,7 @@ def error_left_picture(
 
 def group_pictures(
     rows: Sequence[ResultRow], metrics: Iterable[str], split: str, names: Iterator[str]
-) -> list[Picture]:
+) -> list[PageFigure]:
     """Last scores by group, a figure for each metric that was measured."""
     if not groups(rows, split):
         return []
@@ -162,13 +162,13 @@ def group_pictures(
         found = measured_strategies(rows, measured)
         sizes = {len(mean_curve(measured, strategy)[-1].seeds) for strategy in found}
         caption = f"{label}, last round; {figures.sizes_text(sizes)}."
-        pictures.append(Picture(_svg(figure, names, text), caption, shown))
+        pictures.append(PageFigure(_svg(figure, names, text), caption, shown))
     return pictures
 
 
 def difference_pictures(
     comparisons: Sequence[Comparison], split: str, names: Iterator[str]
-) -> list[Picture]:
+) -> list[PageFigure]:
     """Differences and their intervals, a figure for each question of a metric."""
     pictures = []
     for question in dict.fromkeys(comparison.question for comparison in comparisons):
@@ -183,11 +183,11 @@ def difference_pictures(
         band = "line: 95 % t interval" if max(sizes) >= MIN_SEEDS else "ticks: the seeds"
         caption = f"{figures.sizes_text(sizes)} in pairs; {band}; filled: shown."
         shown = f"{rows_text(metric.name, split)}; cost {own[0].cost}"
-        pictures.append(Picture(_svg(figure, names, text), caption, shown))
+        pictures.append(PageFigure(_svg(figure, names, text), caption, shown))
     return pictures
 
 
-def penalty_pictures(analyses: Iterable[Analysis], names: Iterator[str]) -> list[Picture]:
+def penalty_pictures(analyses: Iterable[Analysis], names: Iterator[str]) -> list[PageFigure]:
     """Penalty matrices, for metrics with enough seeds and strategies."""
     pictures = []
     for analysis in analyses:
@@ -205,13 +205,13 @@ def penalty_pictures(analyses: Iterable[Analysis], names: Iterator[str]) -> list
         figure = penalty_figure(analysis)
         caption = "By chance alone about 0.025 in each field."
         shown = f"{rows_text(analysis.metric.name, analysis.split)}; cost {analysis.cost}"
-        pictures.append(Picture(_svg(figure, names, text), caption, shown))
+        pictures.append(PageFigure(_svg(figure, names, text), caption, shown))
     return pictures
 
 
 def asked_score_picture(
     rows: Sequence[ResultRow], found: Iterable[Arm], names: Iterator[str]
-) -> Picture | None:
+) -> PageFigure | None:
     """Densities of the asked pixels' scores; None if no query left any."""
     figure = figure_e1(rows)
     if figure is None:
@@ -220,7 +220,7 @@ def asked_score_picture(
     text = f"Density of the scores of asked pixels beside the pool: {_listed(known)}."
     shown = "metrics asked_score and pool_score, split pool"
     caption = "All queries together; bins as counted, nothing smoothed."
-    return Picture(_svg(figure, names, text), caption, shown)
+    return PageFigure(_svg(figure, names, text), caption, shown)
 
 
 def _listed(found: Iterable[Arm]) -> str:

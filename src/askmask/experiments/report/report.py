@@ -37,7 +37,12 @@ from askmask.experiments.stats.curves import (
 )
 from askmask.experiments.stats.measures import Metric
 from askmask.experiments.stats.significance import detectable_effect, smallest_sign_flip_p
-from askmask.experiments.stats.verdict import Comparison, compare, judged_metrics, verdict
+from askmask.experiments.stats.verdict import (
+    Comparison,
+    compare_strategies,
+    judged_metrics,
+    verdict,
+)
 from askmask.whole_files import write_atomically
 
 TEMPLATE: Final = "report.html.j2"
@@ -188,7 +193,7 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
     judged = splits(rows)
     split = judged[0] if judged else ""
     metrics = judged_metrics(rows, split)
-    comparisons = [own for own in (compare(rows, m, split) for m in metrics) if own]
+    comparisons = [own for own in (compare_strategies(rows, m, split) for m in metrics) if own]
     analyses = [own for m in metrics if (own := analyse(rows, m, split)) is not None]
     names = (f"figure-{number}" for number in count(1))
     found = strategies(row for row in indexed(rows).heads if row.metric)

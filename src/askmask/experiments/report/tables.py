@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from askmask.experiments.run.indexed import indexed
 from askmask.experiments.run.results import ResultRow
-from askmask.experiments.stats.analysis import Analysis, Standing
+from askmask.experiments.stats.analysis import Analysis, StrategyScores
 from askmask.experiments.stats.curve_statistics import t_interval
 from askmask.experiments.stats.curves import (
     ALL,
@@ -104,7 +104,7 @@ def areas(analysis: Analysis) -> Table:
     """Area under the budget curve over the range that all trials share, ranks, cost to reach."""
     low, high = analysis.span
     headings = ["Strategy", "n", f"AUBC over {_cost_text(low)} to {_cost_text(high)}"]
-    columns: list[Callable[[Standing], str]] = [
+    columns: list[Callable[[StrategyScores], str]] = [
         lambda own: str(len(own.seeds)),
         lambda own: interval_text(own.areas),
     ]
@@ -218,7 +218,7 @@ def _signed(mean: float, half_width: float) -> str:
     return text.replace("-", "−")  # noqa: RUF001 minus
 
 
-def _rank_text(standing: Standing) -> str:
+def _rank_text(standing: StrategyScores) -> str:
     rank = standing.rank
     return ABSENT if rank is None else f"{rank.mean:.1f} ({rank.low:g} to {rank.high:g})"
 

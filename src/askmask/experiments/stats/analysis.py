@@ -27,7 +27,7 @@ REACH_SHARE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StrategyScores:
     """One strategy over the seeds that reached its last round.
 
     `trials`, `seeds`, `finals` (score of the last round), `areas` (under the budget curve, over
@@ -56,7 +56,7 @@ class Analysis:
         Range of costs that every curve covers.
     level, level_of : float, str
         Score to reach and what it is a share of; NaN where lower is better.
-    standings : tuple of Standing
+    standings : tuple of StrategyScores
         In the order of `curves.strategies`.
     shared_seeds : tuple of int
         Seeds that every strategy has: ranks and penalties rest on them.
@@ -72,7 +72,7 @@ class Analysis:
     span: tuple[float, float]
     level: float
     level_of: str
-    standings: tuple[Standing, ...]
+    standings: tuple[StrategyScores, ...]
     shared_seeds: tuple[int, ...]
     budgets: tuple[float, ...]
     penalties: npt.NDArray[np.float64] | None
@@ -117,7 +117,7 @@ def analyse(
     ranks = _ranks(areas, shared, metric.lower_is_better)
     penalties = _penalties(curves, shared, budgets, metric.lower_is_better)
     standings = tuple(
-        Standing(
+        StrategyScores(
             strategy,
             tuple(names[strategy, seed] for seed in own),
             tuple(own),

@@ -13,7 +13,7 @@ from typing import Final
 
 from askmask.experiments.run.indexed import indexed
 from askmask.experiments.run.results import ResultRow
-from askmask.experiments.stats.analysis import Analysis, Standing, analyse
+from askmask.experiments.stats.analysis import Analysis, StrategyScores, analyse
 from askmask.experiments.stats.curve_statistics import t_interval
 from askmask.experiments.stats.curves import (
     ALL,
@@ -29,7 +29,7 @@ from askmask.experiments.stats.curves import (
 from askmask.experiments.stats.measures import METRICS, Metric
 from askmask.experiments.stats.ranking import RESAMPLES
 from askmask.experiments.stats.significance import detectable_effect, smallest_sign_flip_p
-from askmask.experiments.stats.verdict import LEVEL, Comparison, compare, verdict
+from askmask.experiments.stats.verdict import LEVEL, Comparison, compare_strategies, verdict
 from askmask.whole_files import write_atomically
 
 Json = dict[str, object]
@@ -119,7 +119,7 @@ def _result(rows: Sequence[ResultRow], metric: Metric, split: str) -> Json:
                 "verdict": verdict(compared)[0],
             }
             for cost in COMPARED_COSTS
-            for compared in [compare(rows, metric, split, cost)]
+            for compared in [compare_strategies(rows, metric, split, cost)]
         ],
     }
 
@@ -139,7 +139,7 @@ def _analysis(analysis: Analysis | None) -> Json | None:
     }
 
 
-def _standing(standing: Standing) -> Json:
+def _standing(standing: StrategyScores) -> Json:
     return {
         "strategy": asdict(standing.strategy),
         "trials": list(standing.trials),

@@ -95,7 +95,7 @@ def judged_metrics(rows: Sequence[ResultRow], split: str) -> tuple[Metric, ...]:
     return tuple(METRICS[name] for name in (*overlap[:1], *brier))
 
 
-def compare(
+def compare_strategies(
     rows: Sequence[ResultRow], metric: Metric, split: str, cost: str = "labelled_fraction"
 ) -> tuple[Comparison, ...]:
     """Compare each strategy with the baselines of its unit, and regions with images.

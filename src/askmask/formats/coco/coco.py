@@ -24,7 +24,7 @@ from askmask.data.rasters import encode_image
 from askmask.errors import ConfigError
 from askmask.formats.coco.reading import read_coco
 from askmask.formats.coco.rle import encode_runs, runs_to_text
-from askmask.formats.format import Batch, Expected, Intake, Item, class_pixels, crop
+from askmask.formats.format import Expected, Export, Intake, Item, class_pixels, crop
 from askmask.formats.names import class_labels
 from askmask.metrics.contours import Ring, trace
 from askmask.metrics.valid_outlines import simplify_polygon
@@ -65,23 +65,23 @@ class Coco:
         if self.tolerance is not None and not self.tolerance >= 0:
             raise ConfigError(f"expected a tolerance >= 0 pixels, got {self.tolerance!r}.")
 
-    def write(self, folder: Path, batch: Batch) -> int:
+    def write(self, folder: Path, export: Export) -> int:
         """Write pictures and ``annotations.json``."""
         (folder / "images").mkdir(parents=True, exist_ok=True)
         images: list[Json] = []
         annotations: list[Json] = []
-        for number, item in enumerate(batch.items, start=1):
+        for number, item in enumerate(export.items, start=1):
             file_name = f"images/{item.name}.png"
-            (folder / file_name).write_bytes(encode_image(crop(batch, item.region)))
+            (folder / file_name).write_bytes(encode_image(crop(export, item.region)))
             size = {"height": item.region.height, "width": item.region.width}
             images.append({"id": number, "file_name": file_name, **size})
-            for annotation in self._annotations(item, batch):
+            for annotation in self._annotations(item, export):
                 found = {"id": len(annotations) + 1, "image_id": number, **annotation}
                 annotations.append(found)
-        names = class_labels(batch.classes, {UNLABELLED_CATEGORY})
+        names = class_labels(export.classes, {UNLABELLED_CATEGORY})
         categories = [{"id": index + 1, "name": name} for name, index in names.items()]
         categories.append({"id": len(names) + 1, "name": UNLABELLED_CATEGORY})
-        if batch.has_background and not any(a["category_id"] == 1 for a in annotations):
+        if export.has_background and not any(a["category_id"] == 1 for a in annotations):
             del categories[0]
         content = {"images": images, "annotations": annotations, "categories": categories}
         (folder / "annotations.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
@@ -97,15 +97,15 @@ class Coco:
             empty=self.empty,
         )
 
-    def _annotations(self, item: Item, batch: Batch) -> Iterator[Json]:
+    def _annotations(self, item: Item, export: Export) -> Iterator[Json]:
         """Annotations of one item, without their ids."""
         size = (item.region.height, item.region.width)
-        unlabelled = len(batch.classes) + 1
+        unlabelled = len(export.classes) + 1
         if item.labels is None:
             yield _crowd(np.ones(size, np.bool_), unlabelled)
             return
         score = {} if item.confidence is None else {"score": item.confidence}
-        found = class_pixels(item.labels, batch.classes, has_background=batch.has_background)
+        found = class_pixels(item.labels, export.classes, has_background=export.has_background)
         for index, pixels in found.items():
             for inside, box, segmentation in self._objects(pixels):
                 yield {

@@ -12,8 +12,8 @@ from askmask.data.rasters import IMAGE_SUFFIXES
 from askmask.errors import ExchangeError, ShapeError
 from askmask.formats.coco.rle import decode_runs, text_to_runs
 from askmask.formats.documents import (
-    Entry,
     Identifier,
+    JsonObject,
     Number,
     Whole,
     parse,
@@ -28,32 +28,32 @@ from askmask.records import Labels, Region
 _NAMED: Final = 3  # images without annotations that a message names
 
 
-class _Image(Entry):
+class _Image(JsonObject):
     id: Identifier
     file_name: str
     height: Whole
     width: Whole
 
 
-class _Category(Entry):
+class _Category(JsonObject):
     id: Identifier
     name: str
 
 
-class _Annotation(Entry):
+class _Annotation(JsonObject):
     id: object = None
     image_id: Identifier
     category_id: Identifier
     segmentation: object = None
 
 
-class _Document(Entry):
+class _Document(JsonObject):
     images: list[_Image]
     annotations: list[_Annotation]
     categories: list[_Category]
 
 
-class _Rle(Entry):
+class _Rle(JsonObject):
     size: Annotated[list[Whole], Field(min_length=2, max_length=2)]
     counts: str | list[int]
 
@@ -79,7 +79,7 @@ def read_coco(
     path : Path
         Of the file.
     expected : Expected
-        What it may speak of.
+        Regions that it may label, and how to read what it leaves out.
     labels : mapping of str to int
         Label by the name of a category.
     empty : "background", "skip" or None

@@ -22,7 +22,7 @@ from xml.sax.saxutils import quoteattr
 
 from askmask.data.rasters import encode_image
 from askmask.formats.documents import read_document
-from askmask.formats.format import Batch, Expected, Intake, Item, class_pixels, crop
+from askmask.formats.format import Expected, Export, Intake, Item, class_pixels, crop
 from askmask.formats.label_studio.brush_rle import encode_brush
 from askmask.formats.label_studio.reading import UNLABELLED_LABEL, read_tasks
 from askmask.formats.names import class_labels
@@ -53,16 +53,16 @@ class LabelStudio:
 
     image_prefix: str | None = None
 
-    def write(self, folder: Path, batch: Batch) -> int:
+    def write(self, folder: Path, export: Export) -> int:
         """Write ``tasks.json`` and ``label_config.xml``."""
         folder.mkdir(parents=True, exist_ok=True)
-        config = _label_config(batch.classes, has_background=batch.has_background)
+        config = _label_config(export.classes, has_background=export.has_background)
         (folder / "label_config.xml").write_text(config, encoding="utf-8")
         count = 0
         with (folder / "tasks.json").open("w", encoding="utf-8") as file:
-            for item in batch.items:  # task by task: pictures of a large query do not pile up
+            for item in export.items:  # task by task: pictures of a large query do not pile up
                 file.write("[\n" if count == 0 else ",\n")
-                json.dump(self._task(folder, item, batch), file)
+                json.dump(self._task(folder, item, export), file)
                 count += 1
             file.write("\n]\n" if count else "[]\n")
         return count
@@ -72,8 +72,8 @@ class LabelStudio:
         file = path / "tasks.json" if path.is_dir() else path
         return read_tasks(read_document(file), expected, str(file))
 
-    def _task(self, folder: Path, item: Item, batch: Batch) -> Json:
-        picture = encode_image(crop(batch, item.region))
+    def _task(self, folder: Path, item: Item, export: Export) -> Json:
+        picture = encode_image(crop(export, item.region))
         if self.image_prefix is None:
             url = "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
         else:
@@ -88,11 +88,11 @@ class LabelStudio:
         task: Json = {"data": facts}
         if item.labels is None:
             return task
-        background = batch.has_background
-        results = brush_results(item.name, item.labels, batch.classes, has_background=background)
-        if batch.is_prediction:
+        background = export.has_background
+        results = brush_results(item.name, item.labels, export.classes, has_background=background)
+        if export.is_prediction:
             score = {} if item.confidence is None else {"score": item.confidence}
-            task["predictions"] = [{"model_version": batch.model, **score, "result": results}]
+            task["predictions"] = [{"model_version": export.model, **score, "result": results}]
         else:
             task["annotations"] = [{"result": results, "was_cancelled": False}]
         return task

@@ -4,7 +4,7 @@ A task counts by its newest annotation that was not skipped. Brushes, polygons, 
 ellipses with one label are drawn, turned ones too; choices, texts, ratings, relations, comments
 and whatever else says nothing about pixels are passed over and counted.
 
-`image_rotation` is how the picture was turned on the screen while somebody drew. Label Studio keeps
+`image_rotation` is how the picture was turned on the screen while a person drew. Label Studio keeps
 coordinates in per cent of the picture as it is stored, ``original_width`` x ``original_height``, so
 they need no turning back.
 
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from pydantic import Field, TypeAdapter
 
 from askmask.errors import ExchangeError, ShapeError
-from askmask.formats.documents import Entry, Identifier, Number, Whole, parse, problem, shown
+from askmask.formats.documents import Identifier, JsonObject, Number, Whole, parse, problem, shown
 from askmask.formats.format import Expected, Intake
 from askmask.formats.label_studio.brush_rle import decode_brush
 from askmask.formats.names import class_labels
@@ -42,24 +42,24 @@ _QUARTER: Final = 90
 Percent = Annotated[Number, Field(ge=-1e6, le=1e6)]  # degrees, too
 
 
-class _Annotation(Entry):
+class _Annotation(JsonObject):
     result: list[object]
     was_cancelled: bool | None = None
     updated_at: str | None = None
     comments: object = None
 
 
-class _Data(Entry):
+class _Data(JsonObject):
     name: str | None = None
     image: str | None = None
 
 
-class _Task(Entry):
+class _Task(JsonObject):
     data: _Data
     annotations: list[_Annotation] | None = None
 
 
-class _Result(Entry):
+class _Result(JsonObject):
     type: str
     id: Identifier | None = None
     value: dict[str, object] = Field(default_factory=dict)
@@ -68,7 +68,7 @@ class _Result(Entry):
     image_rotation: Number | None = 0.0
 
 
-class _Brush(Entry):
+class _Brush(JsonObject):
     format: str = "rle"
     rle: list[Any]  # Any: checked when it is decoded, number by number
 
@@ -76,12 +76,12 @@ class _Brush(Entry):
 _Point = Annotated[list[Percent], Field(min_length=2, max_length=2)]
 
 
-class _Polygon(Entry):
+class _Polygon(JsonObject):
     points: Annotated[list[_Point], Field(min_length=3)]
     closed: bool | None = True
 
 
-class _Rectangle(Entry):
+class _Rectangle(JsonObject):
     x: Percent
     y: Percent
     width: Percent
@@ -89,7 +89,7 @@ class _Rectangle(Entry):
     rotation: Percent = 0.0
 
 
-class _Ellipse(Entry):
+class _Ellipse(JsonObject):
     x: Percent
     y: Percent
     radiusX: Percent  # noqa: N815 - as Label Studio writes it
@@ -115,7 +115,7 @@ def read_tasks(content: object, expected: Expected, where: str) -> Intake:
     content : object
         What the file holds, as `askmask.formats.documents.read_document` gives it.
     expected : Expected
-        What it may speak of.
+        Regions that it may label, and how to read what it leaves out.
     where : str
         What to call the file in messages.
 

@@ -25,7 +25,7 @@ import numpy as np
 from askmask.data.larger_images import Frame
 from askmask.data.rasters import encode_image
 from askmask.errors import ConfigError
-from askmask.formats.format import Batch, Expected, Intake, Item, class_pixels
+from askmask.formats.format import Expected, Export, Intake, Item, class_pixels
 from askmask.formats.names import image_names
 from askmask.formats.qupath.on_slides import frame_of, on_slide
 from askmask.formats.qupath.reading import IGNORE, REGION, class_words, read_geojson
@@ -47,7 +47,7 @@ class QuPath:
     tolerance : float
         How far, in pixels, a polygon may stray from its pixels' outline; 0 is exact.
     area : "image", "regions" or None
-        What somebody looked at in an image without a rectangle "Region*": all of it, or nothing.
+        What a person looked at in an image without a rectangle "Region*": all of it, or nothing.
         None refuses a file without one.
 
     Raises
@@ -68,25 +68,25 @@ class QuPath:
         if not self.tolerance >= 0:
             raise ConfigError(f"expected a tolerance >= 0 pixels, got {self.tolerance!r}.")
 
-    def write(self, folder: Path, batch: Batch) -> int:
+    def write(self, folder: Path, export: Export) -> int:
         """Write one GeoJSON per image, or per slide."""
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        words = list(class_words(batch.classes))
+        words = list(class_words(export.classes))
         features: dict[str, list[Json]] = {}
         count = 0
-        for item in batch.items:
-            found = self._features(item, batch, words)
+        for item in export.items:
+            found = self._features(item, export, words)
             features.setdefault(item.region.image_id, []).extend(found)
             count += 1
-        places = image_names(batch.images.values())
+        places = image_names(export.images.values())
         names = {region.image_id: name for name, region in places.items()}
         by_file: dict[str, list[Json]] = {}
         for image_id, found_in_it in features.items():
-            frame = batch.frames.get(image_id)
+            frame = export.frames.get(image_id)
             name = names[image_id] if frame is None else frame.name
             by_file.setdefault(name, []).extend(found_in_it)
             if frame is None:  # a slide is there already, and too large for a picture
-                picture = encode_image(batch.read_image(image_id))
+                picture = encode_image(export.read_image(image_id))
                 (folder / "images" / f"{name}.png").write_bytes(picture)
         for name, found_in_it in by_file.items():
             text = json.dumps({"type": "FeatureCollection", "features": found_in_it})
@@ -97,7 +97,7 @@ class QuPath:
         """Read a GeoJSON file, or every one in a folder."""
         return read_geojson(path, expected, area=self.area)
 
-    def _features(self, item: Item, batch: Batch, words: Sequence[str]) -> Iterator[Json]:
+    def _features(self, item: Item, export: Export, words: Sequence[str]) -> Iterator[Json]:
         """Rectangle of the region, then the polygons in it."""
         region, frame = item.region, frame_of(batch.frames, item.region.image_id)
         box = np.array([(0, 0), (0, region.width), (region.height, region.width)], np.float64)
@@ -106,7 +106,7 @@ class QuPath:
         yield _feature([corners], REGION, region, frame, name=item.name, measurements=facts)
         if item.labels is None:
             return
-        found = class_pixels(item.labels, batch.classes, has_background=batch.has_background)
+        found = class_pixels(item.labels, export.classes, has_background=export.has_background)
         classes = {words[index]: pixels for index, pixels in found.items()}
         if (item.labels == UNLABELLED).any():
             classes[IGNORE] = item.labels == UNLABELLED

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from askmask.errors import ExchangeError, ShapeError
-from askmask.formats.documents import Entry, Number, parse, problem, read_document, shown
+from askmask.formats.documents import JsonObject, Number, parse, problem, read_document, shown
 from askmask.formats.format import Expected, Intake
 from askmask.formats.names import class_labels
 from askmask.formats.qupath.on_slides import (
@@ -38,29 +38,29 @@ Position = Annotated[list[Number], Field(min_length=2)]
 Rings = Annotated[list[Annotated[list[Position], Field(min_length=3)]], Field(min_length=1)]
 
 
-class _Classification(Entry):
+class _Classification(JsonObject):
     name: str | None = None
     names: list[str] | None = None  # of a class and its sub-classes, from version 0.4 on
 
 
-class _Properties(Entry):
+class _Properties(JsonObject):
     object_type: str | None = Field(_ANNOTATION, alias="objectType")
     classification: _Classification | None = None
     name: str | None = None
 
 
-class _Geometry(Entry):
+class _Geometry(JsonObject):
     type: str
     coordinates: object = None
 
 
-class _Feature(Entry):
+class _Feature(JsonObject):
     type: Literal["Feature"] = "Feature"
     geometry: _Geometry
     properties: _Properties | None = None
 
 
-class _Collection(Entry):
+class _Collection(JsonObject):
     features: list[object]
 
 
@@ -109,7 +109,7 @@ def read_geojson(path: Path, expected: Expected, *, area: str | None) -> Intake:
     path : Path
         File or folder.
     expected : Expected
-        What it may speak of.
+        Regions that it may label, and how to read what it leaves out.
     area : "image", "regions" or None
         As in `askmask.formats.qupath.qupath.QuPath`.
 

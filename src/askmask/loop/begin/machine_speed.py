@@ -15,7 +15,7 @@ from askmask.records import Labels
 from askmask.sampling.predictors import MonteCarloDropout
 from askmask.seeds import numpy_generator
 from askmask.training.augment import TrainingImage
-from askmask.training.fit import StepReport, train
+from askmask.training.fit import StepReport, fit_network
 from askmask.training.plan import TRIED_STEPS, of_steps
 
 LARGEST_SIDE: Final = 512
@@ -69,7 +69,7 @@ def measure_speed(config: Config, seen: Survey, n_classes: int, device: torch.de
 
     started = time.perf_counter()
     tried = of_steps(config.training, TRIED_STEPS)
-    train(model, _OneImage(item), tried, seed=0, round=0, on_step=tell)
+    fit_network(model, _OneImage(item), tried, seed=0, round=0, on_step=tell)
     steps = np.diff([started, *times])
     predictor = MonteCarloDropout(
         model, config.sampling.samples, precision=config.sampling.precision

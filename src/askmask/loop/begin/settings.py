@@ -66,7 +66,7 @@ class FittingSettings:
     notes : tuple of str
         What a person should know at once: images left out, and images unlike the others.
     remarks : mapping of str to str
-        What is to be said of other keys.
+        Comments for other keys.
     """
 
     settings: tuple[Setting, ...]
@@ -125,7 +125,7 @@ def fitting_settings(
 
 
 def _not_given(settings: Iterable[Setting], given: Collection[str]) -> tuple[Setting, ...]:
-    """Those whose key, and every section that holds it, nobody has set."""
+    """Settings whose key, and every section that holds it, was not given by a person."""
     return tuple(
         setting
         for setting in settings

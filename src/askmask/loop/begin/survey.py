@@ -109,11 +109,11 @@ def survey(source: Source) -> Survey:
         n_masked=sum(info.has_mask for info in learning),
         too_small=tuple(info.image_id for info in infos if _side(info) < SMALLEST_SIDE),
         unlike=tuple(i.image_id for i in fitting if not side <= 2 * _side(i) <= 4 * side),
-        objects=object_sizes(_some_masks(source, learning)),
+        objects=known_object_sizes(_some_masks(source, learning)),
     )
 
 
-def object_sizes(masks: Iterable[Mask]) -> ObjectSizes | None:
+def known_object_sizes(masks: Iterable[Mask]) -> ObjectSizes | None:
     """Sizes of the objects in masks, or None if there are fewer than `FEWEST_OBJECTS`.
 
     Without object ids an object is a connected piece of one class. Class 0 has none. An object

@@ -62,7 +62,9 @@ def choose_anew(look: Look, count: int) -> Portion | None:
     return Portion(look, items, is_anew=True) if items else None
 
 
-def ask(portion: Portion, pieces: Mapping[Region, DrawnPiece] | None = None) -> Query | None:
+def ask_portion(
+    portion: Portion, pieces: Mapping[Region, DrawnPiece] | None = None
+) -> Query | None:
     """Ask a portion; in one transaction it is there whole, with what is shown of it, or not at all.
 
     A fresh region that its model asked before and would ask again stays as it is; other fresh ones

@@ -1,4 +1,4 @@
-"""The default network made ready for prediction: `Pyramid.freeze`.
+"""The default network made ready for prediction: `PyramidNet.freeze`.
 
 What no dropout touches is computed once: the maps of the encoder (which may be kept from another
 time, see `Frozen.features`), the terms of the pyramid, the coarsest level, the detail. A sample is
@@ -22,7 +22,7 @@ from askmask.models.pyramid_grid import pad_to_multiple
 from askmask.query.scores import SampleSums
 
 if TYPE_CHECKING:
-    from askmask.models.pyramid import Pyramid
+    from askmask.models.pyramid import PyramidNet
 
 _PIXELS_AT_A_TIME: Final = {"cpu": 2**21, "cuda": 2**25}
 """On CPUs eight samples of 512 x 512 pixels: a sixth faster than two, and 100 MB."""
@@ -42,9 +42,9 @@ class _Convolution:
 
 
 class FrozenPyramid(Frozen):
-    """See `askmask.models.pyramid`; made by `Pyramid.freeze`."""
+    """See `askmask.models.pyramid`; made by `PyramidNet.freeze`."""
 
-    def __init__(self, model: "Pyramid", dtype: torch.dtype) -> None:
+    def __init__(self, model: "PyramidNet", dtype: torch.dtype) -> None:
         self.dtype = dtype
         self.n_classes = model.n_classes
         self._device = next(model.parameters()).device

@@ -18,7 +18,7 @@ Rows = Float[Tensor, "_ _"]  # features, channels
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class MapSize:
     """Sizes of a map that is kept as rows."""
 
     batch: int
@@ -31,11 +31,11 @@ class Grid:
         return view.permute(0, 3, 1, 2)
 
 
-def to_rows(images: Float[Tensor, "B D h w"]) -> tuple[Rows, Grid]:
+def to_rows(images: Float[Tensor, "B D h w"]) -> tuple[Rows, MapSize]:
     """Rows of a map, without a copy if it is channels last in memory."""
     batch, channels, height, width = images.shape
     rows = images.permute(0, 2, 3, 1).reshape(-1, channels)
-    return rows, Grid(batch, height, width)
+    return rows, MapSize(batch, height, width)
 
 
 class Activation:
@@ -119,7 +119,9 @@ class FrozenUnit:
         self._stride = int(unit.conv2.stride[0])
         self.conv3 = Linear(unit.conv3.weight.flatten(1).to(dtype), None)
 
-    def __call__(self, x: Rows, active: Rows, grid: Grid, memory: Workspace) -> tuple[Rows, Grid]:
+    def __call__(
+        self, x: Rows, active: Rows, grid: MapSize, memory: Workspace
+    ) -> tuple[Rows, MapSize]:
         """Output of the unit from its input and the clamped input.
 
         `x` is overwritten where it is the shortcut: where the unit has no projection. Else the
@@ -137,7 +139,7 @@ class FrozenUnit:
             self.projection(active, out=shortcut)
         return self.conv3.add_to(shortcut, inner), small
 
-    def _conv2(self, x: Float[Tensor, "B D h w"]) -> tuple[Rows, Grid]:
+    def _conv2(self, x: Float[Tensor, "B D h w"]) -> tuple[Rows, MapSize]:
         y = functional.conv2d(
             x,
             self._weight2,
@@ -169,7 +171,7 @@ class FrozenEncoder:
             for stage in (1, 2, 3, 4)
         ]
 
-    def stem(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Rows, Grid]:
+    def stem(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Rows, MapSize]:
         """Normalise images and run the stem."""
         x = self._normalization(images)
         x = functional.conv2d(x, self._weight, self._bias, stride=2, padding=3)

@@ -14,7 +14,14 @@ from torch import Tensor
 
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen.network import Frozen, ImageSamples, RunningSums, contour_probs
-from askmask.models.frozen.resnet import Activation, FrozenEncoder, FrozenUnit, Grid, Rows, to_rows
+from askmask.models.frozen.resnet import (
+    Activation,
+    FrozenEncoder,
+    FrozenUnit,
+    MapSize,
+    Rows,
+    to_rows,
+)
 from askmask.models.frozen.workspace import Workspace
 from askmask.query.scores import SampleSums
 from askmask.runtime.kernel import load_kernel
@@ -80,7 +87,7 @@ class FrozenTwoDecoder(Frozen):
         self.memory.clear()  # the first stages' maps are larger than what samples need
         return _TwoDecoderSamples(self, kept, grid, logits2, size, sums)
 
-    def run(self, unit: FrozenUnit, x: Rows, grid: Grid) -> tuple[Rows, Grid]:
+    def run(self, unit: FrozenUnit, x: Rows, grid: MapSize) -> tuple[Rows, MapSize]:
         """Output of a unit; `x` may be overwritten."""
         active = self.memory.take("active", tuple(x.shape), x.dtype, x.device)
         return unit(x, unit.activation(x, out=active), grid, self.memory)
@@ -97,7 +104,7 @@ class _TwoDecoderSamples(ImageSamples):
         self,
         network: FrozenTwoDecoder,
         features: Rows,
-        grid: Grid,
+        grid: MapSize,
         logits2: list[Tensor],
         size: tuple[int, int],
         sums: RunningSums,
@@ -114,7 +121,7 @@ class _TwoDecoderSamples(ImageSamples):
     @torch.no_grad()
     def draw(self, noise: KeyedNoise | NoNoise, n_samples: int) -> None:
         network, memory = self._network, self._network.memory
-        grid = Grid(n_samples, self._grid.height, self._grid.width)
+        grid = MapSize(n_samples, self._grid.height, self._grid.width)
         _, _, stage3, stage4 = network.encoder.stages
         _, branch3, branch4 = network.heads[len(self._logits2) > 1]
         shape = (n_samples, *self._features.shape)
@@ -129,7 +136,7 @@ class _TwoDecoderSamples(ImageSamples):
             x, _ = unit(x, active, grid, memory)
             norm = stage4[number].activation if number < len(stage4) else None
             active = self._drop(x, noise, f"stage4_unit{number}", norm)
-        one = Grid(1, grid.height, grid.width)
+        one = MapSize(1, grid.height, grid.width)
         samples = zip(middle.chunk(n_samples), x.chunk(n_samples), strict=True)
         for features3, features4 in samples:  # one at a time: what they reach is large
             reach3 = branch3.reach(features3, one, memory, "reach3")
@@ -256,12 +263,14 @@ class _FrozenBranches:
         alone.weight = self.weight[:, : len(alone.bias) * _KERNEL]
         return alone
 
-    def __call__(self, rows: Rows, grid: Grid, memory: Workspace) -> list[Float[Tensor, "K B N"]]:
+    def __call__(
+        self, rows: Rows, grid: MapSize, memory: Workspace
+    ) -> list[Float[Tensor, "K B N"]]:
         """Logits >= 0 of each branch, float32, N = h * w * 256 pixels in cells."""
         return self.logits(self.reach(rows, grid, memory, "reach3"), memory)
 
     def reach(
-        self, rows: Rows, grid: Grid, memory: Workspace, name: str
+        self, rows: Rows, grid: MapSize, memory: Workspace, name: str
     ) -> Float[Tensor, "B h w M 576"]:
         """What each feature adds to the pixels that it reaches; lies in the buffer `name`."""
         size = (len(rows), self.weight.shape[1])

@@ -12,9 +12,9 @@ from askmask.config import ImageConfig, RegionConfig
 from askmask.errors import AskmaskError
 from askmask.query.regions.places import (
     Available,
+    OnePlace,
     Places,
     Rule,
-    WholeImage,
     region_at,
 )
 from askmask.records import Region
@@ -168,7 +168,7 @@ def random_keys(places: Places, seed: int, round: int) -> Float64[np.ndarray, " 
     >>> random_keys(places, seed=0, round=1).tolist()[1]
     -inf
     """
-    if isinstance(places, WholeImage):
+    if isinstance(places, OnePlace):
         return numpy_generator(seed, "random image", round, places.image_id).random(1)
     generator = numpy_generator(seed, "random region", round, places.image_id)
     minus_log = generator.standard_exponential(len(places.new_pixels))  # -log u

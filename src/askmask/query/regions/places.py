@@ -28,7 +28,7 @@ class Places(Protocol):
     """Regions of one image, numbered 0 ... n - 1 in (row, column) order.
 
     Guarantees: arrays have one entry per place and are not modified; scores handed in are 0 where
-    a pixel is not available (`counted`), so sums speak of available pixels only.
+    a pixel is not available (`counted`), so sums count available pixels only.
     """
 
     @property
@@ -112,7 +112,7 @@ def places_of(
         available = available & askable
     if isinstance(rule, RegionConfig):
         return WindowGrid(image_id, available, rule, askable)
-    return WholeImage(image_id, available, rule)
+    return OnePlace(image_id, available, rule)
 
 
 def region_at(places: Places, index: int) -> Region:
@@ -224,7 +224,7 @@ class WindowGrid:
         return without_overlap(order, self._rows, self._cols, self._size, limit)
 
 
-class WholeImage:
+class OnePlace:
     """The image as its only place; see `Places`.
 
     Parameters

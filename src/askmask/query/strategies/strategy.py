@@ -82,6 +82,28 @@ class Embed(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ImageUtilities:
+    """Utilities of every place of one image, asked or not: arrays with an entry for each place.
+
+    Attributes
+    ----------
+    image_id : str
+        Stable id of the image.
+    boxes : (n, 4) int array
+        Row, column, height and width of each place.
+    new_pixels : (n,) int array
+        Available pixels of each place; a place with 0 cannot be asked.
+    utilities : (L, n) float64 array
+        As the strategy made them, noise included; most strategies have one row.
+    """
+
+    image_id: str
+    boxes: Int[np.ndarray, "n 4"]
+    new_pixels: Int[np.ndarray, " n"]
+    utilities: Float64[np.ndarray, "L n"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ScoredImage:
     """One image of the pool as `Strategy.choose` reads it.
 
@@ -98,6 +120,12 @@ class ScoredImage:
     places: Places
     utilities: Float64[np.ndarray, "L n"]
     embed: Embed
+
+    @property
+    def without_pixels(self) -> ImageUtilities:
+        """What may be held of many images: 8 bytes for each place and utility."""
+        places = self.places
+        return ImageUtilities(places.image_id, places.boxes, places.new_pixels, self.utilities)
 
 
 Maps = Callable[[SampleSums, Turn], Tensor]

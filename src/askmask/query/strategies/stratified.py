@@ -5,7 +5,6 @@ is a row of the utilities.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from askmask.query.regions import Places
 from askmask.query.regions.candidates import random_keys
 from askmask.query.scores import SampleSums, predictive_entropy
 from askmask.query.strategies.noisy import log_of
-from askmask.query.strategies.strategy import ScoredImage, Turn
+from askmask.query.strategies.strategy import ImageUtilities, ScoredImage, Turn
 from askmask.records import QueryItem, Region
 from askmask.seeds import numpy_generator
 
@@ -156,57 +155,44 @@ def in_parts(
     return tuple(items)
 
 
-@dataclass(slots=True, eq=False)
-class _Image:
-    """What the choice keeps of an image; `free` loses the places that overlap a chosen one."""
-
-    image_id: str
-    boxes: Int[np.ndarray, "n 4"]
-    new_pixels: Int[np.ndarray, " n"]
-    utilities: Float64[np.ndarray, "L n"]
-    free: Bool[np.ndarray, " n"]
-
-    def best(self, part: int) -> tuple[float, int]:
-        """Largest utility of a free place and its number; `_FLOOR` if there is none."""
-        values = np.where(self.free, self.utilities[part], _FLOOR)
-        index = int(values.argmax())
-        return float(values[index]), index
+def _best(image: ImageUtilities, free: Bool[np.ndarray, " n"], part: int) -> tuple[float, int]:
+    """Largest utility of a free place and its number; `_FLOOR` if there is none."""
+    values = np.where(free, image.utilities[part], _FLOOR)
+    index = int(values.argmax())
+    return float(values[index]), index
 
 
-def _most_promising(images: Iterable[ScoredImage], n_items: int) -> list[_Image]:
+def _most_promising(images: Iterable[ScoredImage], n_items: int) -> list[ImageUtilities]:
     """Images among the `n_items` whose best place is best, for any part.
 
     No other image can be chosen from: while fewer than n_items places are chosen, one of these
     images is untouched, and its best place is better.
     """
-    held: list[_Image] = []
+    held: list[ImageUtilities] = []
     for scored in images:
-        free = scored.places.new_pixels > 0
-        image = _Image(
-            scored.places.image_id, scored.places.boxes, scored.places.new_pixels,
-            scored.utilities, free,
-        )  # fmt: skip
-        held.append(image)
-        if len(held) >= 2 * n_items * len(image.utilities) + 16:
+        held.append(scored.without_pixels)
+        if len(held) >= 2 * n_items * len(scored.utilities) + 16:
             held = _promising(held, n_items)
     return _promising(held, n_items)
 
 
-def _promising(held: list[_Image], n_items: int) -> list[_Image]:
+def _promising(held: list[ImageUtilities], n_items: int) -> list[ImageUtilities]:
     if not held:
         return []
-    kept: dict[str, _Image] = {}
+    kept: dict[str, ImageUtilities] = {}
     for part in range(len(held[0].utilities)):
-        ordered = sorted(held, key=lambda image: (-image.best(part)[0], image.image_id))
+        best = {image.image_id: _best(image, image.new_pixels > 0, part)[0] for image in held}
+        ordered = sorted(held, key=lambda image: (-best[image.image_id], image.image_id))
         kept |= {image.image_id: image for image in ordered[:n_items]}
     return list(kept.values())
 
 
 class _Pool:
-    """The images that are chosen from, and what was chosen."""
+    """The images that are chosen from, which of their places are free, and what was chosen."""
 
-    def __init__(self, images: Sequence[_Image], caps: Mapping[int, int]) -> None:
+    def __init__(self, images: Sequence[ImageUtilities], caps: Mapping[int, int]) -> None:
         self._images = sorted(images, key=lambda image: image.image_id)
+        self._free = {image.image_id: image.new_pixels > 0 for image in images}
         self._caps = caps
         self._taken: dict[tuple[str, int], int] = {}
 
@@ -215,7 +201,7 @@ class _Pool:
         best, place, chosen = _FLOOR, 0, None
         for image in self._images:
             taken = self._taken.get((image.image_id, part), 0)
-            score, index = image.best(part)
+            score, index = _best(image, self._free[image.image_id], part)
             if score > best and taken < self._caps.get(part, taken + 1):
                 best, place, chosen = score, index, image
         if chosen is None:
@@ -223,7 +209,7 @@ class _Pool:
         key = (chosen.image_id, part)
         self._taken[key] = self._taken.get(key, 0) + 1
         region = Region(chosen.image_id, *chosen.boxes[place].tolist())
-        chosen.free &= ~_overlapping(chosen.boxes, chosen.boxes[place])
+        self._free[chosen.image_id] &= ~_overlapping(chosen.boxes, chosen.boxes[place])
         return region, best, int(chosen.new_pixels[place])
 
 

@@ -31,7 +31,7 @@ ImageRole = Literal["start", "pool", "validation", "test", "none"]
 
 
 @router.get("")
-def list_images(_: Somebody, desk: TheDesk) -> ImagesReply:
+def tell_images(_: Somebody, desk: TheDesk) -> ImagesReply:
     """List every image."""
     return ImagesReply(images=_image_replies(desk))
 

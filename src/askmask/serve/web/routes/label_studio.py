@@ -114,7 +114,7 @@ def set_up(desk: TheDesk) -> Json:
 
 
 @router.post("/predict")
-async def predict(request: Request, desk: TheDesk) -> Response:
+async def predict_tasks(request: Request, desk: TheDesk) -> Response:
     """One prediction for each task, in their order; empty for a task without one."""
     return await _answered(request, desk, _predictions)
 
