@@ -1,1 +1,1 @@
-"""What each command does and prints; the arithmetic is elsewhere."""
+"""The commands: each parses, makes one call and prints."""

@@ -1,4 +1,4 @@
-"""What several commands take, and where all of them print."""
+"""Arguments that several commands share, and the consoles that all of them print to."""
 
 from pathlib import Path
 from typing import Annotated

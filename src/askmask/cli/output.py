@@ -1,4 +1,4 @@
-"""What commands print with: JSON, progress bars, metric tables."""
+"""Printing for commands: JSON, progress bars, metric tables."""
 
 import json
 import math

@@ -218,7 +218,7 @@ class ImageConfig(_Section):
 
 
 class QueryConfig(_Section):
-    """What is asked in a round. `options` go to the strategy, which names the ones it knows.
+    """The query of a round. `options` go to the strategy, which names the ones it knows.
 
     `most_per_group`: at most so many items of a query lie in one group of images (of slides: in
     one slide), for strategies that ask the best-scored places; null for no limit.

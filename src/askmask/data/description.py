@@ -1,4 +1,4 @@
-"""What ``dataset.json`` says of a prepared data set."""
+"""Content of ``dataset.json``, which describes a prepared data set."""
 
 import json
 import re

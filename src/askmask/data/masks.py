@@ -25,7 +25,7 @@ _LISTED = 3  # unknown values that a message shows
 
 
 class MaskKind(StrEnum):
-    """What the values of a mask file mean."""
+    """Meaning of the values in a mask file."""
 
     INDEX = "index"
     """Class indices."""

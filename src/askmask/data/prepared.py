@@ -67,7 +67,7 @@ class PreparedSource:
 
     @property
     def made_from(self) -> str:
-        """What the data set was prepared from, in words."""
+        """Origin of the data set, in words."""
         return self._made_from
 
     @property

@@ -1,4 +1,4 @@
-"""What the boundary head learns: contours of objects, drawn from a mask."""
+"""Targets of the boundary head: contours of objects, drawn from a mask."""
 
 import numpy as np
 import numpy.typing as npt

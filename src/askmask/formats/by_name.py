@@ -23,12 +23,12 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
         "qupath": "QuPath GeoJSON annotations",
     }
 )
-"""What each format is."""
+"""One line on each format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatOptions:
-    """What may be chosen about a format.
+    """Choices about a format.
 
     Attributes
     ----------

@@ -159,7 +159,7 @@ def _line(problem: Any, where: str) -> str:  # Any: pydantic's problems
 
 
 def _expectation(problem: Any) -> str:  # Any: pydantic's problems
-    """What a model wanted, in the words of our messages."""
+    """The value that a model expected, in the words of our messages."""
     limits = problem.get("ctx", {})
     match problem["type"]:
         case "missing":

@@ -1,4 +1,4 @@
-"""What every exchange format writes and reads: named label rasters of regions, and their checks.
+"""The contract of exchange formats: named label rasters of regions, and their checks.
 
 An export is a folder with pictures and labels of *items*: regions that were asked (cut out), or
 whole images, by their names (`askmask.formats.names`, `askmask.formats.manifest`).
@@ -130,7 +130,7 @@ class Found:
 
 @dataclass(slots=True)
 class Intake:
-    """What comes out of a file: labels, what was passed over, and everything that is wrong.
+    """Result of reading a file: labels, counts of what was passed over, and every problem.
 
     Attributes
     ----------

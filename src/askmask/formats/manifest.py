@@ -46,7 +46,7 @@ _DOCUMENT: Final = TypeAdapter(_Document).validate_python
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an export held.
+    """Content of an export.
 
     Attributes
     ----------

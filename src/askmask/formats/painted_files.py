@@ -36,7 +36,7 @@ from askmask.errors import ExchangeError, SourceError
 from askmask.records import Answer, ClassMap, Labels, Mask, Query, QueryItem
 
 MASK_SUFFIX: Final = "_mask"
-"""What a painted mask's name has after that of its region."""
+"""End of a painted mask's name, after the name of its region."""
 
 _HIGHLIGHT = (255, 210, 0)
 

@@ -1,1 +1,1 @@
-"""What a round does: one file per verb, and the project that it works on."""
+"""The verbs of a round, one file each, and the project that they work on."""

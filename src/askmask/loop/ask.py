@@ -1,4 +1,4 @@
-"""What a round should ask: the pool streamed through the configured strategy.
+"""Choosing a query: the pool is streamed through the configured strategy.
 
 One image at a time is read, sampled and scored; what is held of it afterwards is the strategy's
 choice. Nothing here writes to the store.
@@ -38,7 +38,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposal:
-    """What a round would ask.
+    """The query that a round would ask.
 
     Attributes
     ----------

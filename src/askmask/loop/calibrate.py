@@ -48,7 +48,7 @@ _MOST_LOGITS = 1 << 25  # kept at a time: 128 MB of float32
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is fitted, and to which images."""
+    """The method to fit, and the images to fit it to."""
 
     model: RoundModel
     method: Method

@@ -29,7 +29,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecalibration:
-    """What was fitted to a round's model.
+    """The recalibration that was fitted to a round's model.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class StoredRecalibration:
         return hashlib.blake2b(_dump(self).encode(), digest_size=4).hexdigest()
 
     def facts(self) -> dict[str, object]:
-        """What was fitted, for other programs."""
+        """The fitted numbers, for other programs."""
         facts: dict[str, object] = {"images": len(self.image_ids), "pixels": self.pixels}
         if isinstance(self.judge, LogitScaling):
             facts |= {"scale": self.judge.scale, "shift": self.judge.shift}

@@ -35,7 +35,7 @@ EXPORTS: Final[Mapping[str, str]] = MappingProxyType(
         "predictions": "the newest model's labels of every image",
     }
 )
-"""What can be exported."""
+"""Kinds of export, with one line on each."""
 
 KEPT: Final = "kept"
 
@@ -44,7 +44,7 @@ _Predict = Callable[[str], tuple[Labels, npt.NDArray[np.float32]]]  # labels, co
 
 @dataclass(frozen=True, slots=True)
 class ImportedItem:
-    """What became of one set of labels in a file.
+    """Outcome of one set of labels in a file.
 
     Attributes
     ----------

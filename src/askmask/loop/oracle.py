@@ -1,4 +1,4 @@
-"""Who answers a query: known masks in a benchmark; a person answers through the store.
+"""Oracles answer queries from known masks in a benchmark; a person answers through the store.
 
 An oracle sees regions, never scores, so that no answer depends on how sure a model was.
 """

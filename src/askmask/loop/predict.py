@@ -39,7 +39,7 @@ CONFIDENCE_SCALE = 65_535
 TILE = 1024
 """Side of a tile; an image up to half as large again is predicted whole."""
 MARGIN = 128
-"""What a tile sees beyond its own pixels, on each side."""
+"""Pixels that a tile sees beyond its own, on each side."""
 
 _SMALLEST = 32  # what networks accept
 _STRIDE = 32  # of the coarsest features of any network; divides the margin
@@ -184,7 +184,7 @@ class Engine:
         )
 
     def facts(self) -> dict[str, object]:
-        """What the folder of predictions must tell for itself."""
+        """Facts that the folder of predictions keeps about itself."""
         return {
             "askmask": "predictions",
             "classes": list(self._project.source.classes.names),

@@ -52,7 +52,7 @@ Signature = tuple[tuple[int, int, int] | None, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a model says of an image; arrays on the CPU that belong to the caller.
+    """Prediction of one image; arrays on the CPU that belong to the caller.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class RoundModel:
 
     @cached_property
     def recalibration(self) -> StoredRecalibration | None:
-        """What makes its confidence mean what it says; None if it was not recalibrated.
+        """The recalibration of its confidence; None if it was not recalibrated.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class RoundModel:
 
     @property
     def mark(self) -> str:
-        """What tells the recalibrated model from the same one without; empty without."""
+        """Suffix that names the recalibration; empty without one."""
         stored = self.recalibration
         return "" if stored is None else f"+{stored.method}-{stored.digest}"
 
@@ -352,7 +352,7 @@ def open_model(project: Project, round: int) -> RoundModel:
 
 
 def _signature(paths: Sequence[Path]) -> Signature:
-    """What tells changed files from unchanged ones, without reading them."""
+    """Identity of files, so that changed ones are noticed without reading them."""
     found: list[tuple[int, int, int] | None] = []
     for path in paths:
         try:

@@ -223,6 +223,6 @@ _NETWORKS: Final = {
 """By the word before the first colon."""
 
 _FROM_OUTSIDE: Final = Network("package.module:factory", _from_outside)
-"""What any other name with a colon is: ``factory(n_classes, **model.options)`` makes it."""
+"""The network of any other name with a colon: ``factory(n_classes, **model.options)``."""
 
 _ALL_SOURCES: Final = frozenset(s for network in _NETWORKS.values() for s in network.sources)

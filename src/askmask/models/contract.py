@@ -1,4 +1,4 @@
-"""What every network guarantees, so that training, sampling and the loop need to know no more.
+"""The contract of networks: all that training, sampling and the loop know of one.
 
 A `Model` is a function of input, weights and noise: it never draws from global randomness and
 never augments. Its forward pass is cut in two: `prefix` is deterministic (given train or eval
@@ -16,7 +16,7 @@ from askmask.models.dropout import Noise
 from askmask.models.frozen.network import Frozen
 
 Features = tuple[Tensor, ...]
-"""What `prefix` hands to `suffix`: tensors whose first axis is the batch."""
+"""Tensors that `prefix` hands to `suffix`; their first axis is the batch."""
 
 
 @dataclass(frozen=True, slots=True)

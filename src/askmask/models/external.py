@@ -295,7 +295,7 @@ def _with_hub_weights(library: Any, sizes: Mapping[str, Any], weights: str) -> n
 
 
 def _normalization(encoder: str) -> Normalization:
-    """What timm says that its weights expect; ImageNet's statistics where it says nothing."""
+    """Statistics that timm names for its weights; ImageNet's where it names none."""
     import timm
 
     settings = timm.get_pretrained_cfg(encoder.removeprefix("tu-"), allow_unregistered=True)

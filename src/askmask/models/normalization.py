@@ -1,4 +1,4 @@
-"""What every network does to its input first: check it, and shift and scale its channels."""
+"""The first layer of every network: it checks its input, and shifts and scales channels."""
 
 from typing import Final
 

@@ -28,7 +28,7 @@ _TOLERANCE: Final = 1e-2  # of a sum of probabilities; bfloat16 probabilities re
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleSums:
-    """What scores need to know of S Monte Carlo samples: sums over the samples, not the samples.
+    """Sums over S Monte Carlo samples; scores need no more of them.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ from askmask.data.pictures.tiff import is_tiff, read_tiff
 from askmask.errors import SourceError
 
 FORMATS: Final = ("PNG", "JPEG", "BMP", "WEBP")
-"""What Pillow may decode; it would otherwise try some thirty formats, one of them by a program."""
+"""Formats that Pillow may decode; it would try some thirty, one of them by another program."""
 
 _ORIENTATION = 0x0112  # EXIF tag
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -1,4 +1,4 @@
-"""What an image file holds, before anybody says what it means."""
+"""Content of an image file, before options settle what it means."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ UPRIGHT = 1
 
 
 class Orientation(StrEnum):
-    """What to do with a file whose record says that its rows are turned."""
+    """Treatment of a file whose record says that its rows are turned."""
 
     APPLY = "apply"
     """Turn the pixels, as programs do that show the picture."""
@@ -31,7 +31,7 @@ class Orientation(StrEnum):
 
 
 class WhiteIsZero(StrEnum):
-    """What counts in a mask whose file says that 0 is shown white."""
+    """Meaning of a mask whose file says that 0 is shown white."""
 
     SHOWN = "shown"
     """White is the largest value, as on screen."""
@@ -41,7 +41,7 @@ class WhiteIsZero(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What only the owner of a file can say of it; None where nothing was said.
+    """Facts that only the owner of a file can give; None where no option gives one.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ ProgressCallback = Callable[[int, int], None]
 
 @dataclass
 class Findings:
-    """What the check found; `problems` one line each, empty if all is well.
+    """Findings of a check; `problems` holds a line for each, and is empty if all is well.
 
     `deep` and `shallow` name the first image with more than 8 bits per channel and with 8;
     `values` counts those of all deep images, for the range that maps them to 8 bits.

@@ -28,7 +28,7 @@ _Byte = Annotated[int, Field(ge=0, le=255)]
 
 
 class ClassFile(BaseModel):
-    """What a ``classes.json`` says."""
+    """Content of a ``classes.json``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -93,7 +93,7 @@ class _Broken(Exception):
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is fetched, and what it must be."""
+    """The file to fetch, with its size and digest."""
 
     url: str
     target: Path

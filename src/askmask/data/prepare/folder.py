@@ -85,7 +85,7 @@ class PrepareOptions:
 
     @property
     def masks(self) -> MaskOptions:
-        """What concerns the masks alone."""
+        """The options of the masks."""
         return MaskOptions(
             kind=self.kind,
             ignore_value=self.ignore_value,
@@ -151,7 +151,7 @@ def prepare_folder(
 def make_plan(
     images: Path, masks: Path | None, options: PrepareOptions, problems: list[str]
 ) -> Plan:
-    """What is to be read, and how, from the files' names and the masks' values.
+    """Plan of reading a folder, from the files' names and the masks' values.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What kind of masks a data set has, where its files leave no doubt."""
+"""Kind of a data set's masks, where its files leave no doubt."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _MOST_COLOURS = 256  # more are no classes
 
 @dataclass(frozen=True)
 class MaskSurvey:
-    """What the masks of a data set hold, taken together.
+    """Values and colours in the masks of a data set, taken together.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a person says of masks, and the rule that follows: the same for every command."""
+"""Options of masks and the rule that follows from them, the same for every command."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ _TWO_CLASS_KINDS = (MaskKind.BINARY, MaskKind.INSTANCES, MaskKind.INSTANCE_FILES
 
 @dataclass(frozen=True)
 class MaskOptions:
-    """What a person says of masks; everything else is found out, or asked for.
+    """Options of masks; whatever they leave open is found out from the files, or asked for.
 
     Parameters
     ----------

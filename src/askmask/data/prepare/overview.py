@@ -1,4 +1,4 @@
-"""What would be read of a folder: kinds of files, classes, objects and their sizes."""
+"""Overview of a folder: kinds of files, classes, objects and their sizes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class FileGroup:
 
 @dataclass(frozen=True)
 class SeenItem:
-    """What was read of one image.
+    """Facts about one image.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class SeenItem:
 
 @dataclass
 class Overview:
-    """What would be read, and what is wrong with it.
+    """Everything that would be read, and every problem.
 
     `knows_objects` says whether the masks tell objects apart; otherwise pixels of one class that
     touch count as one object. `value_range` is what would become black and white in 16-bit images.
@@ -215,7 +215,7 @@ def stored_as(picture: Picture) -> str:
 
 
 def _see(item: PairedImage, plan: Plan) -> tuple[SeenItem, bool]:
-    """What is in one image, and whether its mask tells objects apart."""
+    """Facts about one image, and whether its mask tells objects apart."""
     try:
         picture = open_picture(item.image.read(), item.image.name)
     except SourceError:

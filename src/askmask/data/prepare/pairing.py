@@ -47,7 +47,7 @@ class PairedImage:
 
     @property
     def mask_name(self) -> str:
-        """What messages call the mask."""
+        """Name of the mask in messages."""
         if self.mask is not None:
             return self.mask.name
         return f"{self.objects[0].name} and {len(self.objects) - 1} more" if self.objects else ""

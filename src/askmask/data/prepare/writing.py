@@ -27,7 +27,7 @@ from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be checked and written.
+    """Plan of a data set: the images to check and write, and how.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class PrepareSummary:
-    """What was prepared.
+    """Counts of what was prepared.
 
     Parameters
     ----------

@@ -145,7 +145,7 @@ def read_tasks(content: object, expected: Expected, where: str) -> Intake:
 
 
 def _other_format(entry: object) -> str | None:
-    """What another form of a task is called, and what to do; None for the form that is read."""
+    """Name of another form of a task, and what to do; None for the form that is read."""
     if not isinstance(entry, Mapping):
         return None
     if "completions" in entry:

@@ -72,7 +72,7 @@ _POLYGONS: Final = TypeAdapter(Annotated[list[Rings], Field(min_length=1)]).vali
 
 @dataclass(slots=True, eq=False)
 class _Drawn:
-    """What a file holds: regions by name, and labelled polygons in the order of the file."""
+    """Content of a file: regions by name, and labelled polygons in the order of the file."""
 
     rectangles: int = 0  # of the class Region*, those of images that are passed over included
     regions: dict[str, Region] = field(default_factory=dict)

@@ -24,10 +24,10 @@ OBJECTS_ACROSS: Final = 2.5
 LARGEST_REGION: Final = 256
 LARGEST_CROP: Final = 192
 ROUND_SECONDS: Final = 20.0
-"""What a training may take while a person waits or labels on."""
+"""Time of a training while a person waits or goes on labelling."""
 LONGEST_SECONDS: Final = 90.0
 SCORING_SECONDS: Final = 60.0
-"""What looking through the whole pool may take."""
+"""Longest time for scoring the whole pool."""
 FEWEST_SAMPLES: Final = 10
 USEFUL_STEPS: Final = 60
 """A training with fewer steps has hardly begun."""
@@ -57,7 +57,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class FittingSettings:
-    """What fits a data set.
+    """Settings that fit a data set.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class FittingSettings:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """What is to be written above each key."""
+        """Comment above each key of the file."""
         return {**self.remarks, **{s.key: s.why for s in self.settings}}
 
 

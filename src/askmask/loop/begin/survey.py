@@ -1,4 +1,4 @@
-"""What a data set's images are like, as far as settings depend on it: sizes, odd ones, objects."""
+"""Facts about a data set's images that settings depend on: sizes, unusual images, objects."""
 
 import math
 import statistics
@@ -46,7 +46,7 @@ class ObjectSizes:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was seen of a data set.
+    """Facts about a data set.
 
     Attributes
     ----------

@@ -212,7 +212,7 @@ class _TwoDecoderSamples(ImageSamples):
             self._boundary = contour if self._boundary is None else self._boundary.add_(contour)
 
     def _weights(self) -> tuple[Tensor, ...]:
-        """What `Kernel.add_samples` needs beside the samples; gathered once."""
+        """Arguments of `Kernel.add_samples` beside the samples; gathered once."""
         if self._gathered is None:
             _, *branches = self._network.heads[len(self._logits2) > 1]
             self._gathered = (
@@ -272,7 +272,7 @@ class _FrozenBranches:
     def reach(
         self, rows: Rows, grid: MapSize, memory: Workspace, name: str
     ) -> Float[Tensor, "B h w M 576"]:
-        """What each feature adds to the pixels that it reaches; lies in the buffer `name`."""
+        """Contribution of each feature to the pixels that it reaches; lies in the buffer `name`."""
         size = (len(rows), self.weight.shape[1])
         reach = memory.take(name, size, rows.dtype, rows.device)
         torch.mm(rows, self.weight, out=reach)

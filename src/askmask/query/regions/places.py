@@ -18,7 +18,7 @@ from askmask.query.regions.windows import window_origins, window_sums, without_o
 from askmask.records import Region
 
 Rule = RegionConfig | ImageConfig
-"""What one item of a query covers, with its budget."""
+"""The rule of a region: what one item of a query covers, and the budget."""
 
 Available = npt.NDArray[np.bool_]
 

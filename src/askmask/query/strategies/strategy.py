@@ -1,4 +1,4 @@
-"""What a strategy is: plain functions that turn one image's samples, and then a pool, into a query.
+"""Strategies: plain functions that turn one image's samples, and then a pool, into a query.
 
 ::
 
@@ -28,7 +28,7 @@ from askmask.seeds import numpy_generator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What a strategy may know of the query that it makes.
+    """Facts about the query that a strategy makes.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class ScoredImage:
 
     @property
     def without_pixels(self) -> ImageUtilities:
-        """What may be held of many images: 8 bytes for each place and utility."""
+        """The part that may be held of many images: 8 bytes for each place and utility."""
         places = self.places
         return ImageUtilities(places.image_id, places.boxes, places.new_pixels, self.utilities)
 
