@@ -68,6 +68,14 @@ def test_one_pair_has_no_t_test() -> None:
     assert math.isnan(paired_t_test([0.3]))
 
 
+@given(st.lists(st.integers(-300, 300), min_size=1, max_size=9))
+def test_sign_flips_count_ties_as_whole_numbers_do(thousandths: list[int]) -> None:
+    numbers = np.array(thousandths)
+    signs = np.array(list(itertools.product((-1, 1), repeat=len(numbers))))
+    reached = np.abs(signs @ numbers) >= abs(int(numbers.sum()))
+    assert sign_flip_test((numbers / 1000).tolist()) == reached.mean()
+
+
 def test_sign_flips_worked_by_hand() -> None:
     # sums of the patterns of 1, 2, -4: +-1 (observed), +-3, +-5, +-7: all 8 reach 1
     assert sign_flip_test([1.0, 2.0, -4.0]) == 1
