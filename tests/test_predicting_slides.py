@@ -24,7 +24,7 @@ from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.loop.slides import blended, predict_slides
-from askmask.loop.slides.options import SlideOptions
+from askmask.loop.slides.options import PredictOptions
 from askmask.progress import Progress
 from slide_files import drawn, tissue_slide, write_ome, write_pages
 from test_slides_in_the_loop import trained
@@ -144,7 +144,7 @@ def test_the_pyramid_opens_in_other_programs_at_its_scale(out: Path) -> None:
 def test_a_part_is_what_the_whole_slide_has_there(
     project: Project, slide: Path, out: Path, tmp_path: Path
 ) -> None:
-    part = SlideOptions(part=Box(128, 320, 500, 600))
+    part = PredictOptions(part=Box(128, 320, 500, 600))
     PREDICT(project.model(), [slide], tmp_path / "part", options=part)
     labels = labels_of(out / "labels" / "one.ome.tif")
     some = labels_of(tmp_path / "part" / "labels" / "one.ome.tif")
@@ -190,7 +190,7 @@ def test_what_is_unfinished_is_not_gone_on_with_by_other_arguments(
 
     with pytest.raises(Stopped):
         PREDICT(project.model(), [slide], tmp_path / "out", report=stop)
-    other = SlideOptions(part=Box(0, 0, 400, 400))
+    other = PredictOptions(part=Box(0, 0, 400, 400))
     with pytest.raises(SourceError, match="unfinished prediction of another model, of other"):
         PREDICT(project.model(), [slide], tmp_path / "out", options=other)
 

@@ -41,7 +41,7 @@ from askmask.errors import ConfigError, unknown_name
 from askmask.loop.alone import alone
 from askmask.loop.predictions import Predictions, check_free
 from askmask.loop.project import Project
-from askmask.loop.slides.options import SlideOptions
+from askmask.loop.slides.options import PredictOptions
 from askmask.records import MetricRow
 
 if TYPE_CHECKING:  # they load torch
@@ -223,7 +223,7 @@ def predict(  # noqa: PLR0913, PLR0917 - one per fact about files and machines
 
 
 def _predict_slides(
-    project: Path, slides: Path, out: Path, options: SlideOptions, clock: Clock, *, as_json: bool
+    project: Path, slides: Path, out: Path, options: PredictOptions, clock: Clock, *, as_json: bool
 ) -> None:
     from askmask.loop.slides.predict_slides import predict_slides
 

@@ -29,7 +29,7 @@ def picture(image_id: str) -> npt.NDArray[np.uint8]:
 def batch(
     items: Iterable[Item], *, has_background: bool = True, is_prediction: bool = False
 ) -> Export:
-    """Batch of some items of `IMAGES`."""
+    """Export of some items of `IMAGES`."""
     return Export(
         classes=CLASSES,
         has_background=has_background,

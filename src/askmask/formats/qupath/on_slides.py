@@ -15,8 +15,8 @@ _HERE: Final = Frame("", 0.0, 0.0, 1.0)
 _EDGE: Final = 1e-6  # pixels by which a corner may miss the edge of a pixel through rounding
 
 
-def frame_of(frames: Mapping[str, Frame], image_id: str) -> Frame:
-    """Where an image lies in what a file speaks of: itself, or a slide."""
+def frame_in_file(frames: Mapping[str, Frame], image_id: str) -> Frame:
+    """The image or slide whose pixels a file counts, for an image of the project."""
     return frames.get(image_id, _HERE)
 
 

@@ -27,7 +27,7 @@ from askmask.data.rasters import encode_image
 from askmask.errors import ConfigError
 from askmask.formats.format import Expected, Export, Intake, Item, class_pixels
 from askmask.formats.names import image_names
-from askmask.formats.qupath.on_slides import frame_of, on_slide
+from askmask.formats.qupath.on_slides import frame_in_file, on_slide
 from askmask.formats.qupath.reading import IGNORE, REGION, class_words, read_geojson
 from askmask.metrics.contours import Ring, trace
 from askmask.metrics.valid_outlines import simplify_polygon
@@ -99,7 +99,7 @@ class QuPath:
 
     def _features(self, item: Item, export: Export, words: Sequence[str]) -> Iterator[Json]:
         """Rectangle of the region, then the polygons in it."""
-        region, frame = item.region, frame_of(batch.frames, item.region.image_id)
+        region, frame = item.region, frame_in_file(export.frames, item.region.image_id)
         box = np.array([(0, 0), (0, region.width), (region.height, region.width)], np.float64)
         corners = np.vstack([box, [(region.height, 0)]])
         facts = {} if item.score is None else {"acquisition score": item.score}

@@ -18,7 +18,7 @@ from askmask.formats.documents import JsonObject, Number, parse, problem, read_d
 from askmask.formats.format import Expected, Intake
 from askmask.formats.names import class_labels
 from askmask.formats.qupath.on_slides import (
-    frame_of,
+    frame_in_file,
     in_field,
     is_rectangle,
     on_slide,
@@ -216,7 +216,7 @@ def _add_region(
     if region is None:
         return
     corners = np.concatenate([ring for rings in polygons for ring in rings])
-    frame = frame_of(intake.expected.frames, region.image_id)
+    frame = frame_in_file(intake.expected.frames, region.image_id)
     found = (*corners.min(0), *corners.max(0))
     bottom, right = region.row + region.height, region.col + region.width
     ends = on_slide(np.array([(region.row, region.col), (bottom, right)], np.float64), frame)
@@ -258,7 +258,10 @@ def _refuse_other_image(drawn: _Drawn, file: Path, intake: Intake) -> None:
     home = intake.expected.regions.get(file.stem)
     slide = slide_called(file.stem, intake.expected)
     for name, region in drawn.regions.items():
-        if slide is not None and frame_of(intake.expected.frames, region.image_id).name != slide:
+        if (
+            slide is not None
+            and frame_in_file(intake.expected.frames, region.image_id).name != slide
+        ):
             intake.problems.append(
                 f"expected rectangles of slide {slide!r} in {file.name!r}, got {shown(name)} of "
                 f"{region.image_id!r}. Import each file on its own slide."
@@ -299,7 +302,7 @@ def _ask_for_area(drawn: _Drawn, file: Path, area: str | None, intake: Intake) -
 def _painted(region: Region, drawn: _Drawn, intake: Intake) -> Labels:
     """Raster of a region, from the parts of the polygons that lie in it."""
     origin = np.array([region.row, region.col], np.float64)
-    frame = frame_of(intake.expected.frames, region.image_id)
+    frame = frame_in_file(intake.expected.frames, region.image_id)
     shape = (region.height, region.width)
     labels = np.full(shape, intake.expected.rest, np.int16)
     for value, rings, where in drawn.polygons:

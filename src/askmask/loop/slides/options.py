@@ -7,7 +7,7 @@ from askmask.data.slides.tiled_image import Box
 
 
 @dataclass(frozen=True, slots=True)
-class SlideOptions:
+class PredictOptions:
     """What a person says of the slides to predict.
 
     Attributes
@@ -25,5 +25,5 @@ class SlideOptions:
     tissue: bool = True
 
 
-ALL: Final = SlideOptions()
+ALL: Final = PredictOptions()
 """All tissue of slides that say how large their pixels are."""

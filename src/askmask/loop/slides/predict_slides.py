@@ -26,7 +26,7 @@ from askmask.errors import ProjectError, SourceError
 from askmask.loop.round_model import RoundModel
 from askmask.loop.slides.blended import RAMP, TILE, Values, blended_rows
 from askmask.loop.slides.finished_bands import NOT_SEEN, Band, BandRows, FinishedBands
-from askmask.loop.slides.options import ALL, SlideOptions
+from askmask.loop.slides.options import ALL, PredictOptions
 from askmask.loop.slides.predicted import (
     CONFIDENCE_SCALE,
     ObjectTable,
@@ -49,7 +49,7 @@ def predict_slides(
     slides: Sequence[Path],
     out: Path,
     *,
-    options: SlideOptions = ALL,
+    options: PredictOptions = ALL,
     report: Listener = silent,
 ) -> PredictedSlides:
     """Predict slides by a round's model, at its project's resolution.
@@ -66,7 +66,7 @@ def predict_slides(
         Files; they need not belong to the project.
     out : Path
         Absent, empty, or what the same call left unfinished.
-    options : SlideOptions
+    options : PredictOptions
         What is to be said of the slides.
     report : callable
         Told how far it has come, in rows of tiles.
@@ -124,7 +124,7 @@ def _begin(out: Path, facts: dict[str, object]) -> None:
 class _Engine:
     """A loaded model and how it is applied to a slide."""
 
-    def __init__(self, model: RoundModel, options: SlideOptions) -> None:
+    def __init__(self, model: RoundModel, options: PredictOptions) -> None:
         source = model.project.source
         if not isinstance(source, SlideSource):
             raise ProjectError(

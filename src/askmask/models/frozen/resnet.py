@@ -14,7 +14,7 @@ from torch.nn import functional
 from askmask.models.frozen.workspace import Workspace
 from askmask.models.resnet_v2 import ResidualUnit, ResNetV2, Stem
 
-Rows = Float[Tensor, "_ _"]  # features, channels
+MapRows = Float[Tensor, "_ _"]  # features, channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class MapSize:
     height: int
     width: int
 
-    def image(self, rows: Rows) -> Float[Tensor, "B D h w"]:
+    def image(self, rows: MapRows) -> Float[Tensor, "B D h w"]:
         """View rows as a map, channels last in memory."""
         view = rows.view(self.batch, self.height, self.width, -1)
         return view.permute(0, 3, 1, 2)
 
 
-def to_rows(images: Float[Tensor, "B D h w"]) -> tuple[Rows, MapSize]:
-    """Rows of a map, without a copy if it is channels last in memory."""
+def to_rows(images: Float[Tensor, "B D h w"]) -> tuple[MapRows, MapSize]:
+    """MapRows of a map, without a copy if it is channels last in memory."""
     batch, channels, height, width = images.shape
     rows = images.permute(0, 2, 3, 1).reshape(-1, channels)
     return rows, MapSize(batch, height, width)
@@ -65,7 +65,7 @@ class Activation:
         self._corner = corner.double()
         self._constant = torch.where(is_constant, shift.clamp(min=0), 0.0)
 
-    def __call__(self, x: Rows, out: Tensor | None = None) -> Rows:
+    def __call__(self, x: MapRows, out: Tensor | None = None) -> MapRows:
         """Clamp rows; `x` is not modified."""
         if self._needs_high:
             return torch.clamp(x, self.low, self.high, out=out)
@@ -88,13 +88,13 @@ class Linear:
         self.weight = weight.t().contiguous()  # (D, E), which the product reads fastest
         self.bias = None if bias is None else bias.to(weight.dtype)
 
-    def __call__(self, rows: Rows, out: Tensor | None = None) -> Rows:
+    def __call__(self, rows: MapRows, out: Tensor | None = None) -> MapRows:
         """Product with the weights, plus the bias."""
         if self.bias is None:
             return torch.mm(rows, self.weight, out=out)
         return torch.addmm(self.bias, rows, self.weight, out=out)
 
-    def add_to(self, total: Rows, rows: Rows) -> Rows:
+    def add_to(self, total: MapRows, rows: MapRows) -> MapRows:
         """Add the product to `total`, in place."""
         return total.addmm_(rows, self.weight)
 
@@ -120,8 +120,8 @@ class FrozenUnit:
         self.conv3 = Linear(unit.conv3.weight.flatten(1).to(dtype), None)
 
     def __call__(
-        self, x: Rows, active: Rows, grid: MapSize, memory: Workspace
-    ) -> tuple[Rows, MapSize]:
+        self, x: MapRows, active: MapRows, grid: MapSize, memory: Workspace
+    ) -> tuple[MapRows, MapSize]:
         """Output of the unit from its input and the clamped input.
 
         `x` is overwritten where it is the shortcut: where the unit has no projection. Else the
@@ -139,7 +139,7 @@ class FrozenUnit:
             self.projection(active, out=shortcut)
         return self.conv3.add_to(shortcut, inner), small
 
-    def _conv2(self, x: Float[Tensor, "B D h w"]) -> tuple[Rows, MapSize]:
+    def _conv2(self, x: Float[Tensor, "B D h w"]) -> tuple[MapRows, MapSize]:
         y = functional.conv2d(
             x,
             self._weight2,
@@ -171,7 +171,7 @@ class FrozenEncoder:
             for stage in (1, 2, 3, 4)
         ]
 
-    def stem(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Rows, MapSize]:
+    def stem(self, images: Float[Tensor, "B 3 H W"]) -> tuple[MapRows, MapSize]:
         """Normalise images and run the stem."""
         x = self._normalization(images)
         x = functional.conv2d(x, self._weight, self._bias, stride=2, padding=3)

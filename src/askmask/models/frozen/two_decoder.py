@@ -19,7 +19,7 @@ from askmask.models.frozen.resnet import (
     FrozenEncoder,
     FrozenUnit,
     MapSize,
-    Rows,
+    MapRows,
     to_rows,
 )
 from askmask.models.frozen.workspace import Workspace
@@ -87,7 +87,7 @@ class FrozenTwoDecoder(Frozen):
         self.memory.clear()  # the first stages' maps are larger than what samples need
         return _TwoDecoderSamples(self, kept, grid, logits2, size, sums)
 
-    def run(self, unit: FrozenUnit, x: Rows, grid: MapSize) -> tuple[Rows, MapSize]:
+    def run(self, unit: FrozenUnit, x: MapRows, grid: MapSize) -> tuple[MapRows, MapSize]:
         """Output of a unit; `x` may be overwritten."""
         active = self.memory.take("active", tuple(x.shape), x.dtype, x.device)
         return unit(x, unit.activation(x, out=active), grid, self.memory)
@@ -103,7 +103,7 @@ class _TwoDecoderSamples(ImageSamples):
     def __init__(
         self,
         network: FrozenTwoDecoder,
-        features: Rows,
+        features: MapRows,
         grid: MapSize,
         logits2: list[Tensor],
         size: tuple[int, int],
@@ -156,12 +156,12 @@ class _TwoDecoderSamples(ImageSamples):
 
     def _drop(
         self,
-        x: Rows,
+        x: MapRows,
         noise: KeyedNoise | NoNoise,
         layer: str,
         after: Activation | None,
-        source: Rows | None = None,
-    ) -> Rows:
+        source: MapRows | None = None,
+    ) -> MapRows:
         """Apply dropout to rows, in place; returns them as the next layer's activation has them.
 
         The result lies in the buffer ``"active"``; without a next layer it is `x`. With a `source`,
@@ -264,13 +264,13 @@ class _FrozenBranches:
         return alone
 
     def __call__(
-        self, rows: Rows, grid: MapSize, memory: Workspace
+        self, rows: MapRows, grid: MapSize, memory: Workspace
     ) -> list[Float[Tensor, "K B N"]]:
         """Logits >= 0 of each branch, float32, N = h * w * 256 pixels in cells."""
         return self.logits(self.reach(rows, grid, memory, "reach3"), memory)
 
     def reach(
-        self, rows: Rows, grid: MapSize, memory: Workspace, name: str
+        self, rows: MapRows, grid: MapSize, memory: Workspace, name: str
     ) -> Float[Tensor, "B h w M 576"]:
         """Contribution of each feature to the pixels that it reaches; lies in the buffer `name`."""
         size = (len(rows), self.weight.shape[1])
