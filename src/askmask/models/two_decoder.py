@@ -22,7 +22,7 @@ from askmask.options import Options
 
 _KERNEL: Final = 24
 _STRIDE: Final = 16
-# MapRows of the kernel before the pixel that a feature is centred at: each pixel is then reached by
+# Rows of the kernel before the pixel that a feature is centred at: each pixel is then reached by
 # the feature nearest to it, and the ceil(H / 16) features of H rows reach them all.
 _BEFORE: Final = _STRIDE // 2
 

@@ -32,7 +32,7 @@ class MapSize:
 
 
 def to_rows(images: Float[Tensor, "B D h w"]) -> tuple[MapRows, MapSize]:
-    """MapRows of a map, without a copy if it is channels last in memory."""
+    """Rows of a map, without a copy if it is channels last in memory."""
     batch, channels, height, width = images.shape
     rows = images.permute(0, 2, 3, 1).reshape(-1, channels)
     return rows, MapSize(batch, height, width)

@@ -18,8 +18,8 @@ from askmask.models.frozen.resnet import (
     Activation,
     FrozenEncoder,
     FrozenUnit,
-    MapSize,
     MapRows,
+    MapSize,
     to_rows,
 )
 from askmask.models.frozen.workspace import Workspace
