@@ -175,15 +175,3 @@ def test_one_name_stands_for_one_class_or_function() -> None:
     twice = {name: places for name, places in homes.items() if len(places) > 1}
     assert {name: twice[name] for name in twice.keys() - ONE_THING.keys()} == {}
     assert twice.keys() == ONE_THING.keys(), "a name that no longer stands twice leaves the list"
-
-
-def test_no_class_has_the_name_of_another_modules_alias() -> None:
-    aliases: dict[str, list[str]] = {}
-    classes: dict[str, str] = {}
-    for path in modules():
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                classes[node.name] = dotted(path)
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                aliases.setdefault(node.targets[0].id, []).append(dotted(path))
-    assert {name: (classes[name], aliases[name]) for name in classes.keys() & aliases.keys()} == {}

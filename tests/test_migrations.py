@@ -18,7 +18,7 @@ import pytest
 
 from askmask.errors import StoreError
 from askmask.records import UNLABELLED, ImageInfo, MetricRow, Query, QueryItem, Region, Unit
-from askmask.store.database import connect
+from askmask.store.database import open_database
 from askmask.store.schema import MIGRATIONS, Migration, version_of
 from askmask.store.store import RoundCost, Store
 from askmask.store.tokens import Person, Role
@@ -68,7 +68,7 @@ def test_steps_are_numbered_from_one_without_a_gap() -> None:
 @pytest.mark.parametrize("version", range(1, NEWEST))
 def test_dump_of_every_earlier_version_is_kept(tmp_path: Path, version: int) -> None:
     old = sqlite3.connect(write_old(tmp_path / "old.db", version))
-    made = connect(tmp_path / "made.db", MIGRATIONS[:version])
+    made = open_database(tmp_path / "made.db", MIGRATIONS[:version])
 
     assert version_of(old) == version_of(made) == version
     assert schema_of(old) == schema_of(made)  # a released step was not edited
@@ -78,8 +78,8 @@ def test_dump_of_every_earlier_version_is_kept(tmp_path: Path, version: int) -> 
 
 @pytest.mark.parametrize("version", range(1, NEWEST))
 def test_upgraded_database_has_the_tables_of_a_new_one(tmp_path: Path, version: int) -> None:
-    upgraded = connect(write_old(tmp_path / "old.db", version))
-    new = connect(tmp_path / "new.db")
+    upgraded = open_database(write_old(tmp_path / "old.db", version))
+    new = open_database(tmp_path / "new.db")
 
     assert schema_of(upgraded) == schema_of(new)
     assert version_of(upgraded) == version_of(new) == NEWEST
@@ -163,21 +163,21 @@ def test_upgraded_database_gets_an_id_of_its_own_that_stays(tmp_path: Path) -> N
 
 def test_each_step_is_noted_once(old: Path) -> None:
     for _ in range(2):
-        connection = connect(old)
+        connection = open_database(old)
         notes = connection.execute("SELECT version, note FROM migrations ORDER BY version")
         assert notes.fetchall() == [(step.version, step.note) for step in MIGRATIONS]
         connection.close()
 
 
 def test_step_that_fails_half_way_leaves_the_database_as_it_was(old: Path) -> None:
-    connect(old).close()
+    open_database(old).close()
 
     with pytest.raises(StoreError, match=r"no such table: nowhere"):
-        connect(old, (*MIGRATIONS, FAILING))
+        open_database(old, (*MIGRATIONS, FAILING))
 
     with Store(old) as store:
         assert {info.split for info in store.images()} == {"train"}
-    connection = connect(old)
+    connection = open_database(old)
     assert version_of(connection) == NEWEST
     assert "halfway" not in {name for _, name, _ in schema_of(connection)}
     assert len(connection.execute("SELECT * FROM migrations").fetchall()) == NEWEST
@@ -201,7 +201,7 @@ def traced(*arguments, **options):
     return connection
 
 askmask.store.database.sqlite3.connect = traced
-askmask.store.database.connect(Path(sys.argv[1]))
+askmask.store.database.open_database(Path(sys.argv[1]))
 """
 
 

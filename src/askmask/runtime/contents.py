@@ -20,7 +20,7 @@ def file_content_digest(path: str | Path) -> str | None:
         return None
 
 
-def keep(content: bytes, folder: Path) -> str:
+def keep_content(content: bytes, folder: Path) -> str:
     """Keep a content as a file in a folder, made if absent; return its digest."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / digest(content)

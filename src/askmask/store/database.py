@@ -50,7 +50,7 @@ class Database:
         self.path = path
         self.is_read_only = is_read_only(path)
         self._copied: tempfile.TemporaryDirectory[str] | None = None
-        self._connection = self._to_be_read() if self.is_read_only else connect(path)
+        self._connection = self._to_be_read() if self.is_read_only else open_database(path)
         self._lock = threading.RLock()
         # A writer may wait long for another process, but nobody needs to wait to read: with a
         # write-ahead log, readers see the last state that was committed.
@@ -193,7 +193,7 @@ def _room(path: Path) -> str:
     return f"{free / 1e6:.1f} MB are free there"
 
 
-def connect(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3.Connection:
+def open_database(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3.Connection:
     """Open a project's database, make it if it is absent, and bring it to the newest version.
 
     Parameters

@@ -17,8 +17,7 @@ from typing import Any, Final
 from distributed import Worker, get_worker
 
 from askmask import __version__
-from askmask.runtime.contents import file_content_digest
-from askmask.runtime.contents import keep as keep_content
+from askmask.runtime.contents import file_content_digest, keep_content
 from askmask.runtime.executors import answer_one, limit_threads
 
 _LOOK_SECONDS: Final = 0.2  # a job that nobody wants any more is ended this late
