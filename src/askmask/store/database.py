@@ -116,7 +116,7 @@ class Database:
         if connection is not None:
             return connection
         copy, self._copied = copied(self.path)
-        return connect(copy)
+        return open_database(copy)
 
     def _using(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._alone(self._lock, self._connection)
