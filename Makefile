@@ -3,6 +3,7 @@
 # make docs   set up, build the documentation as a site: docs/_build/html/index.html
 # make soak   set up, attack askmask for hours: docs/reliability.md (SOAK="floods --seed 7" for parts)
 # make bench  set up, run the benchmarks at small sizes
+# make check-wheel  install the built wheel and each extra in a fresh environment, run the example
 # make check  format, lint, types, layers, the page's scripts (what CI runs; needs node and npm)
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ CONSTRAINTS ?= -c constraints-cpu.txt
 
 SOAK ?=
 
-.PHONY: demo test test-all soak docs bench check check-page clean
+.PHONY: demo test test-all soak docs bench check check-page check-wheel clean
 
 QUERY := demo/run/trials/predictive_entropy-region-seed0/gallery
 # A file of tests stays in one process, since its tests share servers and trained projects.
@@ -60,6 +61,9 @@ node_modules/.installed: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "make check: npm was not found, so the page's scripts cannot be checked. Install nodejs and npm (Debian: apt-get install nodejs npm)."; exit 2; }
 	npm ci --no-audit --no-fund --loglevel=error
 	touch $@
+
+check-wheel: .venv/.installed
+	.ci/wheel
 
 check-page: node_modules/.installed
 	npm run --silent check

@@ -3,8 +3,10 @@
 import platform
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from askmask.runtime import doctor
 from askmask.runtime.compute import configure, keep_freed_memory
 
 Build = Callable[..., Config]
+ROOT = Path(__file__).parent.parent
 
 
 def test_threads_of_the_config_are_set(disc_config: Build) -> None:
@@ -69,3 +72,30 @@ def test_diagnosis_measures_speed_and_finds_weights(tmp_path: Path) -> None:
 def test_absent_weights_and_packages_are_told_as_absent(tmp_path: Path) -> None:
     assert doctor.diagnose(tmp_path / "none").weights is None
     assert doctor.package_version("no-such-package-anywhere") == "not installed"
+
+
+def test_extra_that_lacks_a_package_is_told_with_its_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = [
+        "numpy>=2.0",
+        "pillow>=11.0; extra == 'web'",
+        'no-such-package_anywhere[all]<2,>=1; python_version < "3.13" and extra == "web"',
+        "torch>=2.6; extra == 'codecs'",
+    ]
+    monkeypatch.setattr(doctor, "requires", lambda name: lines)
+    monkeypatch.setattr(doctor, "EXTRAS", ("web", "codecs", "unheard-of"))
+    offered = {"Provides-Extra": ["web", "codecs", "dev"]}
+    monkeypatch.setattr(doctor, "metadata", lambda name: SimpleNamespace(get_all=offered.get))
+
+    assert doctor.extras() == {
+        "web": "pip install 'askmask[web]' (missing: no-such-package_anywhere)",
+        "codecs": "installed",
+    }
+
+
+def test_doctor_looks_for_every_extra_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for_developers = {"all", "dev", "docs"}
+
+    assert set(project["optional-dependencies"]) - for_developers <= set(doctor.EXTRAS)

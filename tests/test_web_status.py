@@ -65,7 +65,7 @@ def test_status_of_a_new_project_says_what_is_missing(ada: TestClient) -> None:
     assert (status["worker"]["state"], status["worker"]["alive"]) == ("off", False)
     assert status["queue"]["open"] == 4
     assert status["rounds"] == []
-    assert status["curve"] == {"split": None, "metrics": [], "points": []}
+    assert status["curve"] == {"split": None, "metrics": [], "meanings": {}, "points": []}
     assert status["calibration"] is status["changed"] is None
     assert status["cost"]["labelled_pixels"] == 0
 
@@ -95,6 +95,7 @@ def test_status_tells_rounds_curve_and_what_the_last_round_changed(
     assert [p["labelled_pixels"] for p in status["curve"]["points"]] == [0, 576]
     assert [p["values"]["mean_dice"] for p in status["curve"]["points"]] == [0.5, 0.625]
     assert status["curve"]["metrics"] == ["mean_dice", "nll", "brier", "ece"]
+    assert status["curve"]["meanings"]["mean_dice"].endswith("1 is perfect, 0 is no overlap.")
     assert status["changed"] == {
         "from": 0,
         "to": 1,

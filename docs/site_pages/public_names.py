@@ -52,7 +52,9 @@ def _is_error(value: object) -> bool:
 def _directive(name: str, value: object) -> str:
     if _is_error(value):
         return f".. autoexception:: askmask.{name}"
-    if inspect.isclass(value) and get_origin(value) is None:
+    if get_origin(value) is not None:
+        return f".. py:data:: askmask.{name}\n\n   Short for ``{value}``."
+    if inspect.isclass(value):
         return f".. autoclass:: askmask.{name}\n   :members:"
     if inspect.isfunction(value):
         return f".. autofunction:: askmask.{name}"

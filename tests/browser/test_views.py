@@ -319,6 +319,7 @@ def test_status_shows_the_curve_and_cost_of_the_project(ada: Annotator) -> None:
     notes = ada.page.locator("#curve .scores-cover")
     expect(notes).to_have_text(status["scores_cover"]["words"])
     expect(notes.first).to_contain_text("Means cover")
+    expect(ada.page.locator("#curve .score-meaning")).to_contain_text("mean Dice: Twice the pixels")
     expect(ada.page.locator("#rounds tbody tr")).to_have_count(1)
     expect(ada.page.locator("#cost")).to_contain_text("Artefacts")
     expect(ada.page.locator("#people")).to_contain_text("Ada")

@@ -32,7 +32,7 @@ from askmask.cli.file_options import (
     refuse_options,
     slide_options,
 )
-from askmask.cli.output import metric_tables, print_json, progress_bars
+from askmask.cli.output import meaning_lines, metric_tables, print_json, progress_bars
 from askmask.cli.screen import Clock
 from askmask.data.pictures.picture import Orientation
 from askmask.data.prepare.stored_files import list_folder, list_images
@@ -93,6 +93,8 @@ def evaluate(
         console.print(metric_tables(rows))
         for note in [] if nothing_to_judge else coverage_notes(rows, names, evaluation):
             console.print(note)
+        for line in meaning_lines(row.metric for row in rows):
+            console.print(line, highlight=False)
     screen.print(clock.words())
 
 
@@ -146,6 +148,8 @@ def calibrate(
     console.print(comparison(rows))
     for note in notes:
         console.print(note)
+    for line in meaning_lines(_SHOWN):
+        console.print(line, highlight=False)
     if stored is None:
         console.print(f"Round {round} is not recalibrated.")
     else:

@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich import box
@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from askmask.metrics.meanings import meanings_of
 from askmask.progress import Listener
 from askmask.progress import Progress as Report
 from askmask.records import MetricRow
@@ -63,6 +64,11 @@ def metric_tables(rows: Sequence[MetricRow]) -> Group:
                 table.add_row(row.class_name, row.metric, f"{row.value:.4f}", str(row.count))
         tables.append(table)
     return Group(*tables)
+
+
+def meaning_lines(metrics: Iterable[str]) -> list[str]:
+    """A line for each score that is shown, which says what it means."""
+    return [f"{name}: {meaning}" for name, meaning in meanings_of(metrics).items()]
 
 
 def _plain_column(text: str) -> TextColumn:

@@ -2,11 +2,12 @@
 
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 import torch
@@ -25,6 +26,9 @@ PACKAGES = (
     "safetensors",
     "timm",
 )
+EXTRAS = ("web", "pretrained", "codecs", "slides", "models", "cluster", "testing")
+"""Extras for people who use askmask, as far as its version offers them."""
+ABSENT = "not installed"
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
@@ -50,6 +54,8 @@ class Diagnosis:
         Memory is NaN where the system does not tell.
     weights : str or None
         The weights file asked about, if it exists.
+    extras : dict of str to str
+        For each extra of askmask ``"installed"``, or the command that installs what is missing.
     versions : dict of str to str
         Of Python and the packages; ``"not installed"`` where absent.
     """
@@ -66,6 +72,7 @@ class Diagnosis:
     memory_available_gib: float
     disk_free_gib: float
     weights: str | None
+    extras: dict[str, str]
     versions: dict[str, str]
 
     def as_dict(self) -> dict[str, object]:
@@ -99,6 +106,7 @@ def diagnose(weights: Path | None = None, folder: Path | None = None) -> Diagnos
         memory_available_gib=available,
         disk_free_gib=shutil.disk_usage(folder or Path.cwd()).free / 2**30,
         weights=str(weights) if weights is not None and weights.is_file() else None,
+        extras=extras(),
         versions={"python": platform.python_version()} | {p: package_version(p) for p in PACKAGES},
     )
 
@@ -141,9 +149,35 @@ def _memory_gib() -> tuple[float, float]:
     return kibibytes[0] / 2**20, kibibytes[1] / 2**20
 
 
+def extras() -> dict[str, str]:
+    """Whether each extra for users is installed, or the command that brings what it lacks.
+
+    Empty where askmask itself is not installed, as in a checkout that was only put on the path.
+    """
+    try:
+        offered = metadata("askmask").get_all("Provides-Extra") or []
+    except PackageNotFoundError:
+        return {}
+    return {name: _state_of(name) for name in EXTRAS if name in offered}
+
+
+def _state_of(extra: str) -> str:
+    missing = [name for name in packages_of(extra) if package_version(name) == ABSENT]
+    if not missing:
+        return "installed"
+    return f"pip install 'askmask[{extra}]' (missing: {', '.join(missing)})"
+
+
+def packages_of(extra: str) -> list[str]:
+    """Names of the packages that an extra requires, as the installed askmask declares them."""
+    marked = re.compile(rf"extra == ['\"]{re.escape(extra)}['\"]")
+    lines = [line for line in requires("askmask") or () if marked.search(line)]
+    return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines]
+
+
 def package_version(package: str) -> str:
     """Version of an installed package, or that there is none."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return ABSENT

@@ -22,6 +22,7 @@ from askmask.experiments.figures.general import COSTS, is_spent
 from askmask.experiments.report import pictures, tables
 from askmask.experiments.run.indexed import indexed
 from askmask.experiments.run.results import ResultRow
+from askmask.experiments.stats.advice import advice, advice_for_one
 from askmask.experiments.stats.analysis import analyse
 from askmask.experiments.stats.curves import (
     ALL,
@@ -35,7 +36,7 @@ from askmask.experiments.stats.curves import (
     splits,
     strategies,
 )
-from askmask.experiments.stats.measures import Metric
+from askmask.experiments.stats.measures import METRICS, Metric
 from askmask.experiments.stats.significance import detectable_effect, smallest_sign_flip_p
 from askmask.experiments.stats.verdict import (
     Comparison,
@@ -43,6 +44,7 @@ from askmask.experiments.stats.verdict import (
     judged_metrics,
     verdict,
 )
+from askmask.metrics.meanings import meanings_of
 from askmask.whole_files import write_atomically
 
 TEMPLATE: Final = "report.html.j2"
@@ -200,7 +202,9 @@ def _results(rows: Sequence[ResultRow]) -> dict[str, object]:
     overlap = _present(rows, split, _OVERLAP)
     return {
         "split": split,
+        "advice": _advice(rows, split, metrics, comparisons),
         "verdict": _verdict(metrics, comparisons),
+        "meanings": _meanings(rows),
         "legend": pictures.legend(found, names),
         "cost_legend": pictures.legend(found, names),
         "error_legend": pictures.legend(found, names),
@@ -245,6 +249,26 @@ def _verdict(
     if not metrics:
         return [("No round has been judged yet: there is nothing to say.", [])]
     return [verdict(own) for own in comparisons] or [verdict(())]
+
+
+def _advice(
+    rows: Sequence[ResultRow],
+    split: str,
+    metrics: Sequence[Metric],
+    comparisons: Sequence[Sequence[Comparison]],
+) -> str | None:
+    if not metrics:
+        return None
+    if len(strategies(rows)) == 1 and not comparisons:
+        return advice_for_one(scores(rows, metrics[0].name, split), metrics[0])
+    return advice(comparisons[0] if comparisons else ())
+
+
+def _meanings(rows: Sequence[ResultRow]) -> list[tuple[str, str]]:
+    """Each score of the report with two sentences on it."""
+    measured = {row.metric for row in indexed(rows).heads}
+    found = meanings_of(name for name in METRICS if name in measured)
+    return [(METRICS[name].label, meaning) for name, meaning in found.items()]
 
 
 def _power(comparisons: Sequence[Sequence[Comparison]]) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from askmask.metrics.coverage import BY_RULE, means_cover, objects_are, rule_of
+from askmask.metrics.meanings import meaning_of
 from askmask.records import MetricRow
 from askmask.serve.web.desk import Desk
 from askmask.store.store import RoundCost, Store, TrainingRecord
@@ -169,7 +170,12 @@ def _curve(finished: list[Tree]) -> Tree:
     ]
     names = {name for point in points for name in point["values"]}
     ordered = [name for name in SHOWN if name in names]
-    return {"split": VALIDATION if points else None, "metrics": ordered, "points": points}
+    return {
+        "split": VALIDATION if points else None,
+        "metrics": ordered,
+        "meanings": {name: meaning_of(name) for name in ordered},
+        "points": points,
+    }
 
 
 def _changed(finished: list[Tree]) -> Tree | None:

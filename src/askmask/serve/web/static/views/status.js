@@ -111,7 +111,7 @@ export class StatusView {
     for (const { label } of [this.metric, this.axis]) label.hidden = points.length === 0;
   }
 
-  drawCurve({ split, metrics, points }) {
+  drawCurve({ split, metrics, meanings, points }) {
     const { select } = this.metric;
     if (select.options.length !== metrics.length) {
       const chosen = select.value;
@@ -126,6 +126,7 @@ export class StatusView {
     if (!split) show(this.parts.curve, none("No image is kept apart to measure the model, so nobody can say how good it is. Give two or more images with whole masks the role validation."));
     else if (shown.length === 0) show(this.parts.curve, none("The curve begins when the first model has been measured."));
     else show(this.parts.curve, curve(shown, names), h("p", { class: "muted" }, `On the ${split} images, which are never asked.`));
+    if (shown.length > 0) this.parts.curve.append(h("p", { class: "muted score-meaning" }, `${nameOf(select.value)}: ${meanings[select.value]}`));
     if (shown.length > 0) this.parts.curve.append(...this.status.scores_cover.words.map((sentence) => h("p", { class: "muted scores-cover" }, sentence)));
   }
 
