@@ -109,9 +109,6 @@ def run(job: dict[str, Any]) -> NoReturn:
 
     torch.set_num_threads(1)
     os.chdir(job["below"])
-    with Path(job["told"]).open("w", encoding="utf-8") as told:
-        os.dup2(told.fileno(), 1)
-        os.dup2(told.fileno(), 2)
     limit(job["limits"])
     steps = Steps(job["below"] + os.sep, job["die_at"])
     sys.argv = ["askmask", *job["words"]]
@@ -128,6 +125,7 @@ def run(job: dict[str, Any]) -> NoReturn:
         traceback.print_exc()
         status = 1
     sys.stdout.flush()
+    sys.stderr.flush()
     if job["names"]:
         Path(job["names"]).write_text(json.dumps(steps.names), encoding="utf-8")
     os._exit(status)
@@ -143,11 +141,24 @@ def serve() -> None:
 
     for line in sys.stdin:
         job = json.loads(line)
+        said, saying = os.pipe()  # no file: a command may be allowed to write none
         child = os.fork()
         if child == 0:
+            os.dup2(saying, 1)
+            os.dup2(saying, 2)
+            os.close(saying)
+            os.close(said)
+            # made anew: the old ones may believe that they are files, in which one can seek
+            sys.stdout, sys.stderr = (
+                os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2)
+            )
             run(job)
+        os.close(saying)
+        with os.fdopen(said, encoding="utf-8", errors="replace") as told:
+            reply: dict[str, Any] = {"told": told.read()}
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the reply
+        reply["status"] = os.waitstatus_to_exitcode(status)
+        print(json.dumps(reply), flush=True)  # noqa: T201 - the reply
 
 
 if __name__ == "__main__":

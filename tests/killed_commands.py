@@ -20,7 +20,7 @@ _VOLATILE = ("_at", "seconds")
 """How names of columns and keys end that tell a time: no two runs agree in them."""
 _NEW_EACH_TIME = {"client_id", "project", "weights"}
 """Keys of what is drawn anew, and of digests of model files, which hold their training's time."""
-_NOT_COMPARED = {"worker.lock", "told.txt", "names.json"}
+_NOT_COMPARED = {"worker.lock", "names.json"}
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,22 @@ class Runner:
 
         It dies at a step, or is limited as `dying_commands.limit` says.
         """
-        told, names = below.parent / "told.txt", below.parent / "names.json"
+        names = below.parent / "names.json"
         names.unlink(missing_ok=True)
         job = {
             "below": str(below),
             "words": words,
             "die_at": die_at,
             "limits": limits or {},
-            "told": str(told),
             "names": str(names) if die_at is None and limits is None else None,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
-        status = int(self._process.stdout.readline())
+        reply = json.loads(self._process.stdout.readline())
         steps = json.loads(names.read_text(encoding="utf-8")) if names.is_file() else []
-        return Ended(status, told.read_text(encoding="utf-8"), steps)
+        return Ended(reply["status"], reply["told"], steps)
 
     def close(self) -> None:
         """End the process that forks."""

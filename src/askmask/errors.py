@@ -169,9 +169,14 @@ def disk_problem(error: OSError) -> DiskError | None:
     """
     if isinstance(error, DiskError):
         return error
+    what = "a file" if error.filename is None else repr(str(error.filename))
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return DiskError(
+            f"expected to open {what}, but: {error.strerror}. Let this process open more "
+            "(ulimit -n), or end others; then repeat it: what was finished before is kept."
+        )
     if error.errno not in _OF_DISKS:
         return None
-    what = "a file" if error.filename is None else repr(str(error.filename))
     return DiskError(
         f"expected to use {what}, but: {error.strerror}. Make room there or get the right to it, "
         "then repeat it: what was finished before is kept."

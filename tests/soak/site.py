@@ -29,7 +29,7 @@ def make_site(folder: Path, *, images: int = 6, side: int = 96) -> Path:
         "training": {"steps": 12, "batch_size": 2, "crop": 48, "checkpoint_every": 4},
         "sampling": {"samples": 3, "kept_features_mb": 0},
         "query": {"region": {"size": [16, 16], "stride": 8, "budget_regions": 40}},
-        "serve": {"train_after": 30, "ask_below": 20},
+        "serve": {"train_after": 30, "ahead": 20},
     }
     with Project.create(folder / "p", parse_config(tree)) as project:
         oracle = MaskOracle(project.source)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from askmask.errors import WeightsError
 from askmask.models.contract import Model
 from askmask.models.resnet_v2 import ResidualUnit, ResNetV2
+from askmask.runtime.memory import is_out_of_memory
 from askmask.whole_files import write_atomically
 
 _BATCH_NORM = {
@@ -124,7 +125,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     _check_exists(path)
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:  # torch opens it, in its own way
+        if is_out_of_memory(error):
+            raise
         raise _unreadable(path, error) from error
 
 

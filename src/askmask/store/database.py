@@ -250,10 +250,14 @@ def _make_private(path: Path) -> None:
 
 def _connect_reader(path: Path) -> sqlite3.Connection:
     """Second connection to an open database, that cannot write."""
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA query_only = ON")
+    try:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as error:
+        cure = "let this process open more files (ulimit -n), then repeat it."
+        raise _problem("open", path, error, cure) from error
     return connection
 
 
