@@ -20,7 +20,7 @@ def scenes(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> Scenes:
     return Scenes(runner, tmp_path_factory.mktemp("scenes"))
 
 
-@pytest.mark.parametrize("name", ["prepare", "init", "train", "tell", "import", "predict"])
+@pytest.mark.parametrize("name", ["prepare", "init", "tell", "import", "predict"])
 def test_killed_at_a_few_steps(runner: Runner, scenes: Scenes, tmp_path: Path, name: str) -> None:
     assert campaign(runner, scenes, name).run(tmp_path, some(3)) == 3
 

@@ -126,11 +126,12 @@ def starved(verb: str, root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_training_that_does_not_fit_ends_in_one_sentence_and_may_be_repeated(
-    tmp_path: Path, disc_config: Build
+    tmp_path: Path, disc_config: Build, times: int
 ) -> None:
     root = too_large(tmp_path, disc_config)
-    for _ in range(2):  # the second time it says the same: no attempt was used up
+    for _ in range(times):  # the second time it says the same: no attempt was used up
         ended = starved("train", root)
         assert ended.returncode == 2, ended.stderr
         told = " ".join(ended.stderr.split())
@@ -139,9 +140,10 @@ def test_training_that_does_not_fit_ends_in_one_sentence_and_may_be_repeated(
         assert "Lower training.batch_size or training.crop in askmask.yaml" in told
         assert "Traceback" not in told
     with Project.open(root) as project:
-        assert [(r.status, r.steps) for r in project.store.trainings()] == [("failed", 0)] * 2
+        assert [(r.status, r.steps) for r in project.store.trainings()] == [("failed", 0)] * times
 
 
+@pytest.mark.slow
 def test_worker_records_it_once_and_shows_it(tmp_path: Path, disc_config: Build) -> None:
     root = too_large(tmp_path, disc_config)
     ended = starved("work", root)
