@@ -63,16 +63,12 @@ def main() -> None:
         app()
     except AskmaskError as error:
         _end_with(error)
-    except OSError as error:
-        problem = disk_problem(error)
+    except Exception as error:
+        full = disk_problem(error) if isinstance(error, OSError) else None
+        problem = full or memory_problem(error, "this command", _LESS)
         if problem is None:
             raise
         _end_with(problem)
-    except (MemoryError, RuntimeError) as error:
-        too_large = memory_problem(error, "this command", _LESS)
-        if too_large is None:
-            raise
-        _end_with(too_large)
 
 
 def _end_with(error: AskmaskError) -> NoReturn:

@@ -18,7 +18,7 @@ from askmask.models.weights import load_model_weights, read_metadata, save_model
 from askmask.progress import Listener, Progress, drive
 from askmask.records import utc_now
 from askmask.runtime.cache import Cache
-from askmask.runtime.memory import memory_problem
+from askmask.runtime.memory import STARVED, memory_problem
 from askmask.seeds import derive_key
 from askmask.store.store import TrainingRecord
 from askmask.training.fit import StepReport, TrainingResult, training_steps
@@ -119,7 +119,7 @@ def fitting_steps(
         ]
         try:
             record = yield from _fit_members(fits, cache, report)
-        except (MemoryError, RuntimeError) as error:
+        except STARVED as error:
             raise _recorded_as_too_large(fits[0], error) or error from error
         if record.status == "finished":
             candidates = [fit.target for fit in fits]

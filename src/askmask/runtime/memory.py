@@ -1,5 +1,6 @@
 """Too little memory: how it shows, what was needed, and what there was; in words for people."""
 
+import errno
 import re
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,13 @@ _SIGNS: Final = (
     "bad_alloc",
     "could not create a primitive",  # oneDNN, whose buffers found no room
     "can't start new thread",
+    "returned NULL without setting an exception",  # Python, in the midst of an import
+    "failed to map segment",  # the system's loader
+    "cannot allocate memory",
 )
+STARVED: Final = (MemoryError, RuntimeError, SystemError, ImportError)
+"""What Python, NumPy, torch and the loader of libraries raise, among other reasons for this one."""
+
 _BYTES: Final = re.compile(r"tried to allocate (\d+) bytes")
 _UNITS: Final = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _AMOUNT: Final = r"([\d.]+) (KiB|MiB|GiB|TiB)"
@@ -31,9 +38,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of Python, NumPy or torch means that there is too little memory."""
     if isinstance(error, AskmaskError):  # it is told already, whatever its words
         return isinstance(error, OutOfMemory)
-    if isinstance(error, MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    is_sign = isinstance(error, STARVED) and any(sign in str(error) for sign in _SIGNS)
+    return is_sign or isinstance(error, MemoryError)
 
 
 def memory_problem(error: BaseException, work: str, cure: str) -> OutOfMemory | None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from askmask.errors import AskmaskError, DiskError, OutOfMemory, StoreBusy, StoreFull
-from askmask.runtime.memory import memory_problem
+from askmask.runtime.memory import STARVED, memory_problem
 
 MEMORY_SECONDS: Final = 60.0
 """How long what found too little memory is not tried again; twice as long each further time."""
@@ -57,7 +57,7 @@ class Failures:
             yield
         except (StoreBusy, StoreFull, DiskError):  # no fault of the phase
             raise
-        except (AskmaskError, MemoryError, RuntimeError) as error:
+        except (AskmaskError, *STARVED) as error:
             problem = memory_problem(error, f"the worker's phase {phase!r}", _CURE)
             if problem is not None:
                 self._not_before[phase] = time.monotonic() + self.next_pause()

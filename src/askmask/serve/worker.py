@@ -31,6 +31,7 @@ from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.progress import Listener, Progress, silent
 from askmask.query.strategies import find_strategy, strategy_names
+from askmask.runtime.memory import STARVED
 from askmask.serve.ahead import Asker, RegionsAhead
 from askmask.serve.failures import Failures
 from askmask.serve.previews import draw_pieces
@@ -127,7 +128,7 @@ class Worker:
             return self._fail(error)
         except AskmaskError as error:
             return self._fail(error)
-        except (MemoryError, RuntimeError) as error:
+        except STARVED as error:
             problem = self._failures.of_memory(error)
             if problem is None:
                 raise

@@ -31,7 +31,7 @@ from askmask.loop.project import CONFIG_NAME, Project
 from askmask.progress import Progress
 from askmask.runtime.cache import Cache
 from askmask.runtime.worker_lock import only_worker
-from askmask.whole_files import write_atomically
+from askmask.whole_files import clear_leftovers, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -260,6 +260,8 @@ class _Recorder:
 def _claim(out: Path, config: Config, *, resume: bool) -> None:
     """Make `out` the folder of this run, or check that it already is."""
     path = out / "config.yaml"
+    if out.is_dir():
+        clear_leftovers(path)
     if path.is_file():
         if not resume:
             raise ProjectError(

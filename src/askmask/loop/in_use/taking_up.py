@@ -91,4 +91,5 @@ def _link(sources: Sequence[Path], targets: Sequence[Path]) -> None:
         unfinished.unlink(missing_ok=True)
         unfinished.hardlink_to(source)
         unfinished.replace(target)
+        unfinished.unlink(missing_ok=True)  # replacing a file by itself leaves both names
         flush(target.parent)
