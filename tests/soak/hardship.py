@@ -22,7 +22,7 @@ from server_processes import (
     serving,
     wait_for,
 )
-from soak.site import assert_no_traceback, attacked, make_site
+from soak.site import PATIENCE_SECONDS, assert_no_traceback, attacked, make_site
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 """Debian's library that tells a process another time; without it the clock stays as it is."""
@@ -32,7 +32,7 @@ def stop_worker(folder: Path) -> dict[str, object]:
     """Stop the worker as SIGSTOP does, which it cannot notice; another must take its place."""
     root = make_site(folder)
     with attacked(root, with_worker=True) as server:
-        wait_for(lambda: has_query(root), 120)
+        wait_for(lambda: has_query(root), PATIENCE_SECONDS)
         time.sleep(65)  # a worker that has lived so long is looked after
         stopped = server.worker()
         assert stopped is not None
@@ -48,7 +48,7 @@ def stop_server(folder: Path, seconds: float = 5.0) -> dict[str, object]:
     log = root.parent / "server.log"
     until = threading.Event()
     with serving(root, log=log) as server:
-        wait_for(lambda: has_query(root), 120)
+        wait_for(lambda: has_query(root), PATIENCE_SECONDS)
         people = start_people(2, server.port, until, changes_answers=True)
         for _ in range(3):
             time.sleep(1)
@@ -67,7 +67,7 @@ def lock_from_outside(folder: Path, seconds: float = 20.0) -> dict[str, object]:
     """Hold the database from outside; reading goes on, writing waits or is told."""
     root = make_site(folder)
     with attacked(root, with_worker=True) as server:
-        wait_for(lambda: has_query(root), 120)
+        wait_for(lambda: has_query(root), PATIENCE_SECONDS)
         client = Client("Ada", server.port)
         assert client.ask("GET", "/items")[0] == 200
         outside = sqlite3.connect(root / "askmask.db", isolation_level=None, timeout=60)
@@ -94,7 +94,7 @@ def fill_disk(folder: Path, times: int = 5) -> dict[str, object]:
     until = threading.Event()
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     with serving(root, log=log) as server:
-        wait_for(lambda: has_query(root), 120)
+        wait_for(lambda: has_query(root), PATIENCE_SECONDS)
         people = start_people(2, server.port, until, changes_answers=True)
         for _ in range(times):
             size = max(path.stat().st_size for path in root.glob("askmask.db*"))
@@ -146,7 +146,7 @@ def set_clock_back(folder: Path) -> dict[str, object]:
         return {"left out": "no libfaketime here (Debian: apt-get install faketime)"}
     root = make_site(folder)
     with serving(root):
-        wait_for(lambda: has_query(root), 120)
+        wait_for(lambda: has_query(root), PATIENCE_SECONDS)
     with serving(root, with_worker=False) as server:
         taken = _take_all("Ada", server)
     assert taken > 0

@@ -20,6 +20,7 @@ from server_processes import (
     serving,
     wait_for,
 )
+from soak.site import PATIENCE_SECONDS
 
 VICTIMS: Final = ("server", "worker", "both")
 
@@ -33,7 +34,7 @@ def kill_at_random(root: Path, kills: int, *, seed: int, longest: float) -> dict
     killed = dict.fromkeys(VICTIMS, 0)
     until = threading.Event()
     with serving(root) as server:
-        wait_for(lambda: has_query(root), 120)
+        wait_for(lambda: has_query(root), PATIENCE_SECONDS)
         # Who finds nothing open changes what he gave, so a killed worker keeps nobody from work.
         people = start_people(3, server.port, until, think_seconds=0.1, changes_answers=True)
         try:

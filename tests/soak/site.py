@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from askmask.config import parse_config
 from askmask.data.prepared import DatasetWriter
@@ -12,6 +13,9 @@ from askmask.loop.project import Project
 from askmask.records import ClassMap, ImageInfo
 from discs import draw_discs
 from server_processes import Server, serving
+
+PATIENCE_SECONDS: Final = 600
+"""How long the first training and query may take on a busy machine."""
 
 
 def make_site(folder: Path, *, images: int = 6, side: int = 96) -> Path:
