@@ -12,7 +12,8 @@ COPY src ./src
 ARG PIP_EXTRA_INDEX_URL=""
 RUN pip install --no-cache-dir ".[all]" -c constraints-cpu.txt
 
-USER askmask
+# By number, so that the host knows it without the image's list of users.
+USER 1000:1000
 VOLUME /project
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \

@@ -296,3 +296,19 @@ def test_every_number_of_the_settings_has_bounds() -> None:
                 continue
             unbounded.append((key, value))
     assert unbounded == []
+
+
+def sections_of(section: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    yield path, section
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from sections_of(field.annotation, f"{path}.{name}")
+
+
+@pytest.mark.parametrize(("path", "section"), sections_of(Config, "config"))
+def test_each_section_explains_every_setting_of_its_own(
+    path: str, section: type[BaseModel]
+) -> None:
+    unexplained = [key for key in section.model_fields if f"`{key}`" not in str(section.__doc__)]
+
+    assert unexplained == []

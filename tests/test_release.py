@@ -35,7 +35,7 @@ def test_container_serves_by_options_that_exist() -> None:
 def test_container_runs_as_nobody_special_and_is_looked_after() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
-    assert re.search(r"^USER askmask$", dockerfile, re.MULTILINE)
+    assert re.search(r"^USER 1000:1000$", dockerfile, re.MULTILINE)
     assert "HEALTHCHECK" in dockerfile
     assert "VOLUME /project" in dockerfile
 

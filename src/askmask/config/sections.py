@@ -109,15 +109,21 @@ class TrainingConfig(_Section):
     """How a model is fitted to the labelled pixels.
 
     A training has `steps` steps; with `seconds`, as many of them as fit into that time on this
-    machine, fixed after a few tries and recorded (null: no limit).
+    machine, fixed after a few tries and recorded (null: no limit). A step learns from `batch_size`
+    square crops of `crop` pixels a side, each with labels on at least `min_labelled_fraction` of
+    its pixels if some tries find one, changed at random as `augment` says.
+    `optimizer` takes steps of `learning_rate`, with `epsilon` in its denominator and
+    `weight_decay`; `l2` penalises the squares of the kernels. Gradients longer than
+    `gradient_clip` are shortened (null: none). `schedule` says how the learning rate falls.
     The learning rate is multiplied by `decay_factor` every `decay_steps` steps (smoothly, as an
     exponential) after a linear `warmup_steps`; null means constant. `auxiliary_decay_steps`: the
     weight of the branches' losses is 0.1 ** floor(step / auxiliary_decay_steps); null keeps 1.
     `draw`: images are drawn for a crop by their labelled ``"pixels"``, so that an image with one
     small region does not take the place of a whole one, or all ``"images"`` equally often.
     `boundary_radius`: how far a contour target reaches from the edge of an object, in pixels; 3 in
-    the paper at full resolution. `dice_weight` adds so much Dice loss to the cross-entropy;
-    `label_smoothing` spreads so much of every class label evenly over all classes.
+    the paper at full resolution; `boundary_weight` multiplies the contours' loss. `dice_weight`
+    adds so much Dice loss to the cross-entropy; `label_smoothing` spreads so much of every class
+    label evenly over all classes.
 
     `start_from` ``"previous"`` goes on from the weights of the model before, ``"fresh"`` forgets
     them, so that strategies are compared by their labels alone. `keep`: the ``"average"`` of the
@@ -125,6 +131,9 @@ class TrainingConfig(_Section):
     their loss on them. With `keep_better` a model that came out worse than the one before on the
     validation images, or that gives every pixel one class, is put aside and the one before stays
     in use; both are recorded.
+    `ema_decay` is how much of the average of the weights a step keeps. `precision` ``"auto"``
+    computes in bfloat16 where the hardware does. Every `checkpoint_every` steps the training is
+    saved, and a killed one goes on from there; `restart` says whether a failed one is repeated.
     """
 
     steps: int = Field(600, ge=1, le=10_000_000)
@@ -161,6 +170,8 @@ class TrainingConfig(_Section):
 class SamplingConfig(_Section):
     """How many stochastic passes a score rests on, from dropout or from trained members.
 
+    `method` ``"dropout"`` draws `samples` dropout masks for one network; ``"ensemble"`` trains
+    `members` networks and takes one pass of each.
     `precision` holds for every prediction, scores and evaluation alike: ``"auto"`` computes in
     bfloat16 where the hardware does.
     `kept_features_mb`: disk, in the user's cache folder and over all projects, for what no training
@@ -180,7 +191,8 @@ class RegionConfig(_Section):
 
     `grid` ``"paper"`` lays them as the paper's code does, without the window before the flush one
     (522 x 775 pixels: 273 windows of 150 x 150 at stride 30; ``"regular"``: 308).
-    Exactly one budget is set: a number of regions, or of unique new pixels.
+    Exactly one budget is set: a number of regions (`budget_regions`, 20 if neither is), or of
+    unique new pixels (`budget_pixels`). `overlap` ``"allow"`` lets regions of a query share pixels.
     """
 
     size: tuple[_Count, _Count] = (150, 150)
@@ -202,7 +214,9 @@ class RegionConfig(_Section):
 class ImageConfig(_Section):
     """Whole images, ranked by `score` of their score map over the unlabelled pixels.
 
-    ``sum_above_quantile`` adds up the pixels whose score is at least the image's `quantile`.
+    The budget is a number of images (`budget_images`, 5 if neither is set) or of pixels
+    (`budget_pixels`). ``sum_above_quantile`` adds up the pixels whose score is at least the image's
+    `quantile`.
     """
 
     score: Literal["sum", "mean", "sum_above_quantile"] = "sum"
@@ -220,6 +234,8 @@ class ImageConfig(_Section):
 class QueryConfig(_Section):
     """The query of a round. `options` go to the strategy, which names the ones it knows.
 
+    `acquisition` is the name of a strategy or ``"package.module:object"``. `unit` says whether
+    windows (`region`) or whole images (`image`) are asked.
     `most_per_group`: at most so many items of a query lie in one group of images (of slides: in
     one slide), for strategies that ask the best-scored places; null for no limit.
     """
@@ -243,7 +259,8 @@ class EvaluationConfig(_Section):
     known masks). A predicted object is right by `object_rule`: ``"glas"`` if it covers more than
     half of the true object that it overlaps most, ``"one_to_one"`` in the best pairing in which
     each covers half of its own true object or more. Class 0 is a background that means over
-    classes and objects leave out, unless `has_background` is false.
+    classes and objects leave out, unless `has_background` is false. `boundary_threshold` is the
+    probability from which a pixel belongs to a contour that parts objects.
     """
 
     samples: int = Field(0, ge=0, le=10_000)
@@ -273,6 +290,7 @@ class CalibrationConfig(_Section):
 class GridConfig(_Section):
     """A benchmark: a trial of `rounds` queries for acquisition x unit x model x budget x seed.
 
+    `acquisitions`, `units` and `seeds` list what is combined.
     `models` and `budgets` are variants by name, each a mapping of dotted settings, e.g.
     ``{small: {query.region.budget_regions: 5}}``; none means the settings as they are. With
     `bounds`, each model and seed also has a trial on all data and one on the start set alone.
@@ -322,7 +340,13 @@ class ServeConfig(_Section):
 
 
 class Config(_Section):
-    """Every setting of a run; see the sections."""
+    """Every setting of a run; the sections follow below.
+
+    `name` stands at the head of reports. `seed` begins every chain of random numbers. `threads`
+    are PyTorch's (null: one for each core), and `device` is where networks run: ``"auto"`` takes a
+    GPU if there is one. The sections are `data`, `model`, `training`, `sampling`, `query`,
+    `evaluation`, `calibration`, `grid` and `serve`.
+    """
 
     name: str = "askmask"
     seed: int = Field(0, ge=-_SEED, lt=_SEED)
