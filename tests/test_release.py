@@ -40,7 +40,13 @@ def test_container_runs_as_nobody_special_and_is_looked_after() -> None:
     assert "VOLUME /project" in dockerfile
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "changelog.d").glob("*")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "changelog.d").glob("*.md")), ids=lambda p: p.name)
 def test_fragment_of_the_changelog_has_a_kind_and_a_text(path: Path) -> None:
     assert re.fullmatch(r"[0-9]+\.([a-z-]+\.)?(feature|fix)\.md", path.name)
     assert path.read_text(encoding="utf-8").strip()
+
+
+def test_changelog_tells_of_the_version_of_the_package() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert re.search(rf"^## {re.escape(__version__)}, \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE)

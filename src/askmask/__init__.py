@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from askmask.sampling.predictors import Predictor
     from askmask.store.store import Store
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "UNLABELLED": "records",
