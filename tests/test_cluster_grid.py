@@ -11,10 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from distributed import get_worker
 
 from askmask.config import Config, dump_config
 from askmask.experiments.run.grid import trials
 from askmask.experiments.run.runner import read_progress, simulate
+from askmask.runtime.cluster.connection import connect
+from askmask.runtime.cluster.crew import Needs
+from askmask.runtime.cluster.executor import Dask
 from cluster_processes import free_port, is_running, scheduler, spawned_by, wait_until, workers
 
 pytestmark = pytest.mark.slow  # every worker imports torch
@@ -129,3 +133,22 @@ def test_a_grid_that_lost_its_cluster_or_its_driver_goes_on_with_resume(
         resumed = [*command(path, out, f"tcp://127.0.0.1:{port}"), "--resume"]
         subprocess.run(resumed, check=True, stdout=subprocess.DEVNULL, timeout=240)
     assert without_times(out / "results.csv") == without_times(tmp_path / "calm" / "results.csv")
+
+
+def test_a_worker_with_a_gpu_gets_the_jobs_that_need_one(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        scheduler(tmp_path, port),
+        workers(tmp_path, port),
+        workers(tmp_path, port, "--resources", "GPU=1", "--name", "with_gpu"),
+        connect(f"tcp://127.0.0.1:{port}") as connection,
+    ):
+        wait_until(lambda: len(connection.client.nthreads()) == 4)
+        executor = Dask(connection, needs=Needs(device="cuda"))
+        names = {outcome.value for outcome in executor.map(own_name, range(6))}
+    assert names
+    assert all(str(name).startswith("with_gpu") for name in names)
+
+
+def own_name(_item: object) -> str:
+    return str(get_worker().name)

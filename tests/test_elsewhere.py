@@ -1,5 +1,6 @@
 """The loop's work by jobs: the same query, scores and files, bit for bit, whoever does it."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -7,16 +8,18 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from askmask.cli.main import app
 from askmask.config import Config, with_overrides
 from askmask.data.prepare.stored_files import list_images
 from askmask.errors import ClusterError, ConfigError, SourceError
 from askmask.loop.ask import PoolScores, propose
-from askmask.loop.elsewhere import shards
+from askmask.loop.elsewhere import scoring, shards
 from askmask.loop.elsewhere.bench import Bench, close_bench, kit_of, open_bench
 from askmask.loop.elsewhere.judging import judged_by_jobs
 from askmask.loop.elsewhere.scoring import PoolElsewhere
-from askmask.loop.elsewhere.shards import in_order, in_shards
+from askmask.loop.elsewhere.shards import Done, in_order, in_shards
 from askmask.loop.elsewhere.workplace import Elsewhere, workplace
 from askmask.loop.evaluate import judging_steps
 from askmask.loop.loop import Loop
@@ -206,6 +209,16 @@ def test_a_piece_that_kills_its_workers_costs_no_other(bench: Bench) -> None:
     assert "its worker died 4 times" in str(done[3].problem)
 
 
+def test_an_image_whose_workers_die_is_named(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = ClusterError("its worker died 4 times.")
+    monkeypatch.setattr(scoring, "in_shards", lambda *_, **__: [Done(0, problem=lost)])
+    first = next(name for name in trained.pool_ids if not trained.store.asked(name).all())
+    with pytest.raises(ClusterError, match=f"image '{first}' cannot .* nothing is asked: its w"):
+        asked_by(trained, HERE)
+
+
 def test_a_refused_piece_is_told_by_its_own_error(bench: Bench) -> None:
     done = list(in_shards(Serial(), double, bench, [1, -1, 2]))
     assert [item.result for item in done] == [2, None, 4]
@@ -285,3 +298,28 @@ class TestOtherProcesses:
             model, files, tmp_path / "b"
         )
         assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.slow  # every worker imports torch
+def test_commands_print_the_same_with_a_cluster(trained: Project, tmp_path: Path) -> None:
+    printed = []
+    for name, words in (("here", []), ("cluster", ["--cluster", "local:2", "--send-images"])):
+        root = shutil.copytree(trained.root, tmp_path / name / "p")
+        config = (root / "askmask.yaml").read_text("utf-8")
+        data = next(line for line in config.splitlines() if line.strip().startswith("path:"))
+        path = trained.config.data.path
+        assert path is not None
+        config = config.replace(data, data.partition(":")[0] + f": {path.resolve()}")
+        (root / "askmask.yaml").write_text(config, encoding="utf-8")
+        rows = json.loads(call("evaluate", root, "--json", *words))
+        query = json.loads(call("ask", root, "--json", *words))
+        printed.append(
+            ([row for row in rows if row["metric"] != "evaluation_seconds"], query["items"])
+        )
+    assert printed[0] == printed[1]
+
+
+def call(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout

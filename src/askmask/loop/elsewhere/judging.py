@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from askmask.data.source import Pixels
 from askmask.loop.elsewhere.bench import Bench, SentSource, open_bench
-from askmask.loop.elsewhere.shards import in_order, in_shards
+from askmask.loop.elsewhere.shards import in_order, in_shards, named
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.evaluate import Judges, Scores, evaluation_parts
 from askmask.loop.round_model import RoundModel
@@ -57,6 +57,6 @@ def judged_by_jobs(model: RoundModel, elsewhere: Elsewhere) -> Iterator[Scores]:
             in_shards(executor, judge_one, bench, pieces, filled, parts=elsewhere.parts)
         ):
             if item.problem is not None:
-                raise item.problem
+                raise named(item.problem, pieces[item.place].image_id, "no score is kept")
             assert item.result is not None, "a result or a problem"
             yield item.result

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Float64, Int
 from askmask.data.source import Pixels
 from askmask.loop.ask import PoolScores
 from askmask.loop.elsewhere.bench import Bench, SentSource, open_bench
-from askmask.loop.elsewhere.shards import in_shards
+from askmask.loop.elsewhere.shards import in_shards, named
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
@@ -136,7 +136,7 @@ class PoolElsewhere(PoolScores):
                 executor, score_one, bench, wanted, self._filled, parts=self._elsewhere.parts
             ):
                 if item.problem is not None:
-                    raise item.problem
+                    raise named(item.problem, wanted[item.place].image_id, "nothing is asked")
                 assert item.result is not None, "a result or a problem"
                 done += 1
                 yield self._taken(wanted[item.place], item.result)

@@ -1,5 +1,6 @@
 """Jobs of some seconds, cut from pieces of work as the machines turn out to be fast or slow."""
 
+import logging
 import math
 import time
 from collections import deque
@@ -10,6 +11,8 @@ from typing import Any, Final, Generic, TypeVar
 from askmask.errors import AskmaskError, ClusterError
 from askmask.loop.elsewhere.bench import Bench
 from askmask.runtime.executors import Executor
+
+_logger = logging.getLogger(__name__)
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -114,6 +117,7 @@ def in_shards(
             elif len(group) > 1 and outcome.details is None:
                 again += [range(place, place + 1) for place in group]
             else:
+                _logger.info("a job failed: %s", outcome.details)
                 problem = ClusterError(f"{outcome.error or 'no result'}.")
                 yield from (Done(place, problem=problem) for place in group)
         cutter.put_back(again)
@@ -128,6 +132,13 @@ def in_order(items: Iterable[Done[Result]]) -> Iterator[Done[Result]]:
         while due in early:
             yield early.pop(due)
             due += 1
+
+
+def named(problem: AskmaskError, image_id: str, follows: str) -> AskmaskError:
+    """Problem of an image, which a lost worker does not name; other problems do."""
+    if not isinstance(problem, ClusterError):
+        return problem
+    return ClusterError(f"image {image_id!r} cannot be worked on, so {follows}: {problem}")
 
 
 def _done(place: int, result: Any) -> Done[Any]:  # Any: a result, or an error

@@ -62,8 +62,8 @@ def introduce(must_see: Mapping[str, str], dask_worker: Worker) -> Introduction:
     dask_worker : Worker
         Filled in by Dask.
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches everyone: the driver ends us
+    if dask_worker.nanny and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches everyone: the nanny ends us
     return Introduction(
         name=str(dask_worker.name),
         host=platform.node(),
