@@ -52,7 +52,9 @@ def own_versions() -> dict[str, str]:
     return {"askmask": __version__, "torch": metadata.version("torch").partition("+")[0]}
 
 
-def introduce(must_see: Mapping[str, str], dask_worker: Worker) -> Introduction:
+def introduce(
+    must_see: Mapping[str, str], dask_worker: Worker
+) -> Introduction:  # pragma: no cover - runs in the worker
     """Say who this worker is.
 
     Parameters
@@ -75,13 +77,17 @@ def introduce(must_see: Mapping[str, str], dask_worker: Worker) -> Introduction:
     )
 
 
-def keep(contents: Sequence[bytes], dask_worker: Worker) -> list[str]:
+def keep(
+    contents: Sequence[bytes], dask_worker: Worker
+) -> list[str]:  # pragma: no cover - runs in the worker
     """Keep contents in this worker's own folder for the jobs to come; return their digests."""
     folder = Path(dask_worker.local_directory) / "askmask"
     return [keep_content(content, folder) for content in contents]
 
 
-def perform(letter: bytes, index: int, threads: int | None) -> bytes:
+def perform(
+    letter: bytes, index: int, threads: int | None
+) -> bytes:  # pragma: no cover - runs in the worker
     """Run one job, alone in this process; return its outcome, pickled.
 
     Parameters
@@ -94,14 +100,14 @@ def perform(letter: bytes, index: int, threads: int | None) -> bytes:
         Threads of arithmetic; None for as many as the worker has.
     """
     worker = get_worker()
-    with _one_job, _wanted(worker):
+    with _one_job, _Wanted(worker):
         limit_threads(threads or worker.state.nthreads)
         pipe = _Letter(letter)
         answer_one(pipe, index)
         return pipe.answer
 
 
-class _Letter:
+class _Letter:  # pragma: no cover - runs in the worker
     """One job as `answer_one` reads it, and its answer."""
 
     def __init__(self, content: bytes) -> None:
@@ -115,7 +121,7 @@ class _Letter:
         self.answer = pickle.dumps(value)
 
 
-class _wanted:  # noqa: N801 - a context manager, named as one
+class _Wanted:  # pragma: no cover - runs in the worker
     """Ends this process if the job within is given up, or the scheduler is gone.
 
     Dask cannot end a running job, and lets it write on behind a run that was resumed. The nanny
