@@ -201,6 +201,8 @@ def contents(root: Path) -> dict[str, str]:
             continue
         if path.name.endswith(("-wal", "-shm")):
             continue
+        if path.parent.name == "cache" and "unfinished" not in path.name:
+            continue  # named by digests of model files, which hold their training's time
         found[name] = _digest(_content(path))
     return found
 

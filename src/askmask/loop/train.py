@@ -51,7 +51,7 @@ class _Fit:
     def target(self) -> Path:
         """Where the weights are written."""
         path = self.project.model_path(self.round, self.member)
-        return path.with_suffix(".candidate.safetensors") if self.is_staged else path
+        return _waiting(path) if self.is_staged else path
 
     @property
     def before(self) -> int | None:
@@ -107,6 +107,7 @@ def fitting_steps(
     past = [r for r in project.store.trainings() if (r.round, r.labelled_digest) == (round, digest)]
     finished = [r for r in past if r.status == "finished"]
     if finished and project.has_model(round):
+        _clear_candidates(project, round)
         return finished[-1]
     steps = next((r.steps for r in reversed(finished) if r.steps), None)
     name = project.model_path(round).name  # what was put aside has another
@@ -130,6 +131,17 @@ def fitting_steps(
         f"expected a finished training in round {round} within {allowed} attempt(s), but: "
         f"{'; '.join(reasons)}. Lower training.learning_rate, or raise training.restart.attempts."
     )
+
+
+def _clear_candidates(project: Project, round: int) -> None:
+    """Remove what a training that was killed after it had been recorded left beside its place."""
+    for path in project.model_paths(round):
+        _waiting(path).unlink(missing_ok=True)
+
+
+def _waiting(path: Path) -> Path:
+    """Where weights wait beside their place."""
+    return path.with_suffix(".candidate.safetensors")
 
 
 def _fit_members(
