@@ -13,6 +13,7 @@ from server_processes import Server, answers
 from soak.site import attacked, make_site, resident_mebibytes
 
 LONGEST_SECONDS: Final = 1.0
+"""Others may wait so long; on a machine so busy that they wait without a flood, 3 times as long."""
 HEAD: Final = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\nX: "
 BODY: Final = (
     b"POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\n"
@@ -99,9 +100,14 @@ def flood(folder: Path, connections: int, *, looks: int = 50) -> dict[str, objec
     }
     with attacked(make_site(folder)) as server:
         before = resident_mebibytes(server.pid)
+        quiet = slowest_reply(server.port, looks)
+        found["without a flood ms"] = round(1000 * quiet)
+        longest = max(LONGEST_SECONDS, 3 * quiet)
         for name, (first, piece) in ways.items():
             count = connections if piece is None else min(connections, 200)
-            found[name] = _one_way(server, count, first, piece, looks)
+            during, after = _one_way(server, count, first, piece, looks)
+            assert max(during, after) < longest, (name, during, after, quiet)
+            found[name] = {"during ms": round(1000 * during), "after ms": round(1000 * after)}
         found["MiB before"] = round(before, 1)
         found["MiB after"] = round(resident_mebibytes(server.pid), 1)
     return found
@@ -109,13 +115,12 @@ def flood(folder: Path, connections: int, *, looks: int = 50) -> dict[str, objec
 
 def _one_way(
     server: Server, count: int, first: bytes, piece: bytes | None, looks: int
-) -> dict[str, int]:
+) -> tuple[float, float]:
+    """Longest replies to others during one way of flooding, and after it."""
     dripping: Callable[[list[socket.socket]], contextlib.AbstractContextManager[None]] = (
         (lambda _: contextlib.nullcontext()) if piece is None else (lambda all_: drip(all_, piece))
     )
     with many_connections(server.port, count, first) as opened, dripping(opened):
         during = slowest_reply(server.port, looks)
     after = slowest_reply(server.port, looks)
-    assert during < LONGEST_SECONDS, f"{during:.2f} s during {first[:40]!r}"
-    assert after < LONGEST_SECONDS, f"{after:.2f} s after {first[:40]!r}"
-    return {"during ms": round(1000 * during), "after ms": round(1000 * after)}
+    return during, after
