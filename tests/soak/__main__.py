@@ -12,7 +12,7 @@ from pathlib import Path
 from killed_commands import every, some
 from soak.commands import kill_commands, starve_commands
 from soak.files import attack_with_files
-from soak.floods import flood
+from soak.floods import LONGEST_SECONDS, flood
 from soak.hardship import endure
 from soak.kills import kill_at_random
 from soak.requests import attack_with_requests
@@ -32,7 +32,9 @@ PARTS: dict[str, Part] = {
     "requests-worker": lambda folder, sizes: attack_with_requests(
         folder, sizes.requests // 2, seed=sizes.seed + 1, with_worker=True
     ),
-    "floods": lambda folder, sizes: flood(folder, sizes.connections),
+    "floods": lambda folder, sizes: flood(
+        folder, sizes.connections, longest_seconds=sizes.longest_seconds
+    ),
     "kills": _kill_servers,
     "commands": lambda folder, sizes: kill_commands(
         folder, every if sizes.steps == 0 else some(sizes.steps)
@@ -50,6 +52,9 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--requests", type=int, default=100_000, help="half as many with a worker")
     parser.add_argument("--connections", type=int, default=1500, help="at once, in each flood")
+    parser.add_argument(
+        "--longest-seconds", type=float, default=LONGEST_SECONDS, help="for others, in a flood"
+    )
     parser.add_argument("--kills", type=int, default=200, help="of server and worker")
     parser.add_argument("--steps", type=int, default=0, help="of each command; 0: every one")
     parser.add_argument("--files", type=int, default=1000, help="of each kind")
