@@ -114,15 +114,15 @@ def test_init_says_where_its_time_went(tmp_path: Path) -> None:
     assert timed(said, "loading", *doings, "making the project", "taking masks in")
 
 
-def test_steps_by_files_say_where_their_time_went(project: Path, tmp_path: Path) -> None:
-    painted(project)
-    assert timed(call("tell", project), "loading", "reading masks", "keeping answers")
+def test_steps_by_files_say_where_their_time_went(trained: Path, tmp_path: Path) -> None:
+    painted(trained)
+    assert timed(call("tell", trained), "loading", "reading masks", "keeping answers")
     out = tmp_path / "out"
-    exported = call("export", project, out, "--format", "coco")
+    exported = call("export", trained, out, "--format", "coco")
     assert timed(exported, "loading", "predicting", "writing")
-    taken = call("import", project, out, "--format", "coco")
+    taken = call("import", trained, out, "--format", "coco")
     assert timed(taken, "loading", "reading", "keeping answers")
-    assert timed(call("report", project), "loading", "reading", "drawing regions", "writing")
+    assert timed(call("report", trained), "loading", "reading", "drawing regions", "writing")
 
 
 def test_commands_say_where_their_time_went_also_into_a_pipe(project: Path) -> None:
