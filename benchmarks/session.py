@@ -286,7 +286,7 @@ def judge(options: argparse.Namespace) -> None:
         for used in chosen(models, options.most):
             answers = sum(0 < turn.number <= used.newest_answer for turn in turns)
             scores = score_model(project, options.out / "models" / used.file, images)
-            rows.append(Score("", "model in use", used.since / 60, answers, *scores))
+            rows.append(Score("", "model in use", round(used.since / 60, 2), answers, *scores))
             print(rows[-1], flush=True)
         for minute in options.forest:
             number = max((t.number for t in turns if t.answered <= 60 * minute), default=0)
