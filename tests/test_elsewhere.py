@@ -248,6 +248,12 @@ def test_no_pieces_need_no_executor(bench: Bench) -> None:
     assert list(in_shards(Killer(), double, bench, [])) == []
 
 
+def test_benches_with_and_without_sent_images_are_different_ones(trained: Project) -> None:
+    model = trained.model(0)
+    names = {kit_of(model, with_facts=with_facts).bench.name for with_facts in (False, True)}
+    assert len(names) == 2
+
+
 def test_a_bench_is_opened_once_and_leaves_nothing_behind(bench: Bench) -> None:
     first = open_bench(bench)
     assert open_bench(bench) is first

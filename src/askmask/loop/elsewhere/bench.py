@@ -68,7 +68,9 @@ class Bench:
     @property
     def name(self) -> str:
         """Digest of everything in it."""
-        return digest(pickle.dumps((self.config.model_dump_json(), self.round, self.files)))
+        return digest(
+            pickle.dumps((self.config.model_dump_json(), self.round, self.files, self.facts))
+        )
 
 
 @dataclass(frozen=True, slots=True)
