@@ -70,6 +70,31 @@ def test_the_page_gets_tiles_of_fields(project: Project) -> None:
     np.testing.assert_array_equal(shown, project.source.read_image(first["image_id"]))
 
 
+def test_the_page_is_told_where_fields_lie_and_gets_a_picture_of_the_slide(
+    project: Project,
+) -> None:
+    client = client_of(project)
+    slides = client.get(f"{API}/slides").json()["slides"]
+    assert [(s["name"], s["height"], s["width"]) for s in slides] == [
+        ("0", 400, 520),
+        ("1", 400, 520),
+    ]
+    first = slides[0]["fields"][0]
+    image_id = client.get(f"{API}/images/{first['image']}").json()["image_id"]
+    assert image_id == f"0/{first['row']}_{first['col']}"
+    reply = client.get(f"{API}/slides/1/overview")
+    assert reply.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(reply.content)).size == (520, 400)
+    assert client.get(f"{API}/slides/2/overview").status_code == 404
+
+
+def test_a_project_of_plain_images_has_no_slides(tmp_path: Path, disc_config: Build) -> None:
+    with Project.create(tmp_path / "plain", disc_config()) as plain:
+        client = client_of(plain)
+        assert client.get(f"{API}/slides").json() == {"slides": []}
+        assert client.get(f"{API}/slides/0/overview").status_code == 404
+
+
 def test_answers_on_slides_are_known_to_the_page(project: Project) -> None:
     client = client_of(project)
     number, image_id = 0, next(iter(project.images))

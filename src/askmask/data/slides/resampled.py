@@ -71,6 +71,10 @@ class Resampled:
             max(int(image.size[1] / factor + 1e-6), 1),
         )
 
+    def again(self, step: float) -> "Resampled":
+        """View of the same slide whose pixels are `step` of this one's wide; nothing is kept."""
+        return Resampled(self._image, self.factor * step, cache=BlockCache(0))
+
     @property
     def levels(self) -> tuple[Size, ...]:
         """The one size."""

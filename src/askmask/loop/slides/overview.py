@@ -9,11 +9,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from askmask.data.slides.blocks import BlockCache
-from askmask.data.slides.resampled import Resampled
 from askmask.data.slides.slide_set import SlideEntry
 from askmask.data.slides.slide_source import SlideSource
-from askmask.data.slides.tiled_image import Box
+from askmask.data.slides.tiled_image import Box, Size
 from askmask.data.source import Pixels
 from askmask.formats.names import safe_stem
 from askmask.loop.project import Project
@@ -76,9 +74,8 @@ def overview(
         Red where scores are high, from the lowest of this slide to the highest.
     """
     with source.view(slide) as view:
-        size = view.size
-        step = max(max(size) / LONGEST_SIDE, 1.0)
-        small = Resampled(view, step, cache=BlockCache(0))
+        step = overview_step(view.size)
+        small = view.again(step)
         picture = np.concatenate(
             [
                 small.read(0, Box(row, 0, min(_BAND, small.size[0] - row), small.size[1]))
@@ -89,6 +86,11 @@ def overview(
         picture = _heated(picture, heat, step)
     picture = _outlined(picture, source, slide, step)
     return _boxed(picture, source, items, step)
+
+
+def overview_step(size: Size) -> float:
+    """Pixels of the working resolution along one pixel of an overview."""
+    return max(max(size) / LONGEST_SIDE, 1.0)
 
 
 def _heated(picture: Pixels, heat: Heat, step: float) -> Pixels:

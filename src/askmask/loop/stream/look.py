@@ -17,6 +17,7 @@ from askmask.errors import AskmaskError
 from askmask.loop.ask import PoolScores, groups_of
 from askmask.loop.project import START, Project
 from askmask.loop.round_model import RoundModel, kept_features
+from askmask.loop.slides.heat import HeatMaps
 from askmask.loop.stream.order import drawn_order
 from askmask.loop.stream.seen_places import SeenPlaces
 from askmask.progress import Progress, silent
@@ -161,6 +162,11 @@ class Look:
     def counts(self, items: Sequence[QueryItem]) -> ScoreCounts | None:
         """Histograms of the scores seen so far, and of those of some items."""
         return self._pool.tally.counts(items)
+
+    @property
+    def heat(self) -> HeatMaps:
+        """Score maps of whole slides so far, small; empty for plain images."""
+        return self._pool.heat
 
     def score_map(self, image_id: str) -> Float32[np.ndarray, "H W"] | None:
         """First score map of an image, as the look saw it; None for strategies without one."""

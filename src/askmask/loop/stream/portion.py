@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from askmask.config import Config
+from askmask.loop.slides.heat import write_heat
 from askmask.loop.stream.look import Look
 from askmask.models.build import starting_weights
 from askmask.query.score_histograms import write_counts
@@ -109,6 +110,7 @@ def ask_portion(
         counts = look.counts(query.items)
         if counts is not None:  # so that no query is without them
             write_counts(project.scores_path(query.round), counts)
+        write_heat(project.heat_path(query.round), look.heat)
         store.add_query(query)
         drawn = [(item, (pieces or {}).get(item.region)) for item in query.items]
         store.worklist.add_pieces(

@@ -280,6 +280,31 @@ class ImageReply(BaseModel):
     labelled_pixels: int
 
 
+class FieldReply(BaseModel):
+    """Where an image lies on its slide."""
+
+    image: int
+    row: int
+    col: int
+
+
+class SlideReply(BaseModel):
+    """A slide; lengths and places in pixels of its fields."""
+
+    number: int
+    name: str
+    height: int
+    width: int
+    tissue_share: float
+    fields: list[FieldReply]
+
+
+class SlidesReply(BaseModel):
+    """Every slide."""
+
+    slides: list[SlideReply]
+
+
 class ImagesReply(BaseModel):
     """Every image."""
 

@@ -5,6 +5,7 @@ import { byId, choice, count, decimal, duration, h, show, signed, words } from "
 import { news } from "../events.js";
 import { curve, reliability } from "./charts.js";
 import { ControlPanel } from "./control.js";
+import { SlidesPanel } from "./slides.js";
 
 const DOWN_IS_GOOD = new Set(["nll", "brier", "ece", "object_hausdorff"]);
 const NAMES = { nll: "NLL", brier: "Brier score", ece: "ECE", mean_dice: "mean Dice", object_f1: "object F1", object_dice: "object Dice", object_hausdorff: "object Hausdorff", mean_iou: "mean IoU" };
@@ -23,6 +24,7 @@ export class StatusView {
     this.status = null;
     this.turn = 0; // of several reports under way the newest counts
     this.control = new ControlPanel(app);
+    this.slides = new SlidesPanel(app);
     this.metric = choice("Metric", [], { id: "status-metric", onchange: () => this.draw() });
     this.metric.select.setAttribute("aria-controls", "curve");
     this.axis = choice("over", [["labelled_pixels", "labelled pixels"], ["regions", "regions"], ["seconds", "time spent"]], { id: "status-axis", onchange: () => this.draw() });
@@ -48,12 +50,14 @@ export class StatusView {
           panel("Cost so far", "cost"),
           panel("People", "people"),
         ),
+        this.slides.element,
         panel("Rounds", "rounds"),
       ),
     );
   }
 
   enter() {
+    this.slides.load();
     this.load();
   }
 
