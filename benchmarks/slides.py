@@ -11,8 +11,10 @@ without a kill, and must be the same.
 """
 
 import argparse
+import contextlib
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -29,8 +31,6 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 from PIL import Image
-
-from askmask.data.drawn.demo import draw_tissue
 
 TILE = 512
 KINDS = 16
@@ -51,6 +51,23 @@ class Command:
     peak_mb: float
 
 
+@dataclass(frozen=True)
+class Kill:
+    """When a command is killed: so many seconds after files of a pattern are there."""
+
+    sign: str
+    seconds: float
+
+
+KILLS = {
+    "init": Kill(".project-unfinished-*/slides/tissue", 0.5),
+    "ask, cold": Kill("project", 12.0),
+    "train": Kill("project", 20.0),
+    "ask": Kill("project", 25.0),
+    "predict": Kill("out/.unfinished/00000/band_*.npz", 1.0),
+}
+
+
 class Slide:
     """Which tile lies where: a number of a kind of tissue, or -1 for glass."""
 
@@ -65,6 +82,8 @@ class Slide:
             radii = generator.uniform(0.08, 0.22, 2) * (rows, cols)
             inside |= ((y - centre[0]) / radii[0]) ** 2 + ((x - centre[1]) / radii[1]) ** 2 < 1
         self.kinds = np.where(inside, generator.integers(0, KINDS, inside.shape), -1)
+        from askmask.data.drawn.demo import draw_tissue  # large, and only the writer needs it
+
         side = TILE * 4
         drawn, _ = draw_tissue(seed, side // 4, side // 4)
         large = np.asarray(Image.fromarray(drawn).resize((side, side), Image.Resampling.BICUBIC))
@@ -112,8 +131,9 @@ def jpeg(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
-def write_slide(path: Path, slide: Slide) -> None:
+def write_slide(path: Path, height: int, width: int) -> None:
     """Write the pyramid as OME-TIFF."""
+    slide = Slide(height, width)
     how = {"dtype": np.uint8, "tile": (TILE, TILE), "photometric": "ycbcr", "compression": "jpeg"}
     micrometres = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25}
     units = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
@@ -128,7 +148,7 @@ def write_slide(path: Path, slide: Slide) -> None:
             writer.write(tiles, shape=shape, subsampling=(1, 1), **how, **extra)
 
 
-def run(root: Path, name: str, *words: object, kill_after: float | None = None) -> Command:
+def run(root: Path, name: str, *words: object, kill: Kill | None = None) -> Command:
     """Run a command, or kill it; ends the program if one that is not killed fails."""
     command = [sys.executable, "-m", "askmask", *(str(word) for word in words)]
     environment = {**os.environ, "XDG_CACHE_HOME": str(root / "cache")}
@@ -137,12 +157,15 @@ def run(root: Path, name: str, *words: object, kill_after: float | None = None) 
         process = subprocess.Popen(
             command, env=environment, stdout=log, stderr=log, start_new_session=True
         )
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.killpg(process.pid, signal.SIGKILL)
+    if kill is not None:
+        while process.poll() is None and not any(root.glob(kill.sign)):
+            time.sleep(0.05)
+        time.sleep(kill.seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if kill_after is None and process.returncode != 0:
+    if kill is None and process.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{(root / 'log.txt').read_text()[-3000:]}")
     wall = time.perf_counter() - started
     killed = process.returncode == -signal.SIGKILL
@@ -164,7 +187,7 @@ def answer(project: Path, round: int) -> int:
     return painted
 
 
-def measure(root: Path, slide: Path, part: str, kills: dict[str, float]) -> list[Command]:
+def measure(root: Path, slide: Path, part: str, kills: dict[str, Kill]) -> list[Command]:
     """Run the loop; each command first killed, if `kills` says when, and then whole."""
     project, out = root / "project", root / "out"
     settings = [f"query.region.budget_regions={ANSWERS}", "sampling.samples=10"]
@@ -180,7 +203,7 @@ def measure(root: Path, slide: Path, part: str, kills: dict[str, float]) -> list
     rows: list[Command] = []
     for name, words in steps:
         if name in kills:
-            rows.append(run(root, name, *words, kill_after=kills[name]))
+            rows.append(run(root, name, *words, kill=kills[name]))
         rows.append(run(root, name, *words))
         if name == "ask, cold" and answer(project, 1) != ANSWERS:
             sys.exit(f"expected {ANSWERS} regions to answer.")
@@ -217,17 +240,21 @@ def main() -> None:
     options = parser.parse_args()
     size = (10_000, 12_000) if options.small else (80_000, 100_000)
     part = "2000,2000,5000,5000" if options.small else "30000,40000,20000,20000"
-    kills = {"init": 2.5, "ask, cold": 6.0, "train": 12.0, "ask": 12.0, "predict": 15.0}
     root = options.keep or Path(tempfile.mkdtemp())
     root.mkdir(parents=True, exist_ok=True)
     try:
         path = root / "slide.ome.tif"
         if not path.is_file():
             started = time.perf_counter()
-            write_slide(path, Slide(*size))
+            # In a process of its own: a child's peak counts what its parent held when it began.
+            writer = multiprocessing.get_context("spawn").Process(
+                target=write_slide, args=(path, *size)
+            )
+            writer.start()
+            writer.join()
             megabytes = path.stat().st_size / 2**20
             print(f"wrote {megabytes:.0f} MB in {time.perf_counter() - started:.0f} s", flush=True)
-        rows = measure(root, path, part, {} if options.no_kills else kills)
+        rows = measure(root, path, part, {} if options.no_kills else KILLS)
         if not options.no_kills:
             rows.append(check_same(root, path, part))
     finally:
