@@ -10,6 +10,8 @@ from askmask.config import parse_config
 from askmask.data.slides.preparing import SlideOptions, write_slide_set
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
+from askmask.progress import silent
+from askmask.serve.previews import draw_pieces
 from slide_files import tissue_slide, write_pages
 
 
@@ -26,15 +28,16 @@ def project(tmp_path: Path) -> Path:
     }
     with Project.create(tmp_path / "project", parse_config(tree)) as made:
         Loop(made).ask()
+        draw_pieces(made, made.store.worklist.items(), None, report=silent)
     return tmp_path / "project"
 
 
 def test_a_click_on_the_slide_opens_the_region_that_lies_there(come: Come) -> None:
-    ada = come("Ada")
+    ada = come("Ada").come()
     before = ada.wait_for_region()
     ada.go("status")
     slide = ada.page.locator("#view-status .slides svg")
-    expect(slide).to_have_attribute("aria-label", "one: 39 % tissue, 4 regions")
+    expect(slide).to_have_attribute("aria-label", "one: 41 % tissue, 4 regions")
     boxes = slide.locator("rect")
     expect(boxes).to_have_count(4)
     other = next(key for box in boxes.all() if (key := box.get_attribute("data-region")) != before)
