@@ -9,10 +9,10 @@ from PIL import Image
 
 from askmask.config import Config
 from askmask.data.slides import preparing
+from askmask.data.slides.heat import HeatMaps, block_means, read_heat
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
-from askmask.loop.slides.heat import HeatMaps, block_means, read_heat
-from askmask.loop.slides.overview import write_overviews
+from askmask.loop.slides.overviews import write_overviews
 from fakes import drawn_source
 from slide_files import tissue_slide, write_pages
 from test_slides_in_the_loop import slide_project, trained

@@ -153,7 +153,7 @@ def ask(
     clock = Clock()
     from askmask.loop.elsewhere.workplace import workplace
     from askmask.loop.loop import Loop
-    from askmask.loop.slides.overview import write_overviews
+    from askmask.loop.slides.overviews import write_overviews
 
     screen = progress_console(as_json=as_json)
     with (

@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float32, Float64, Int
 
 from askmask.config import Config, with_overrides
 from askmask.data.larger_images import askable_pixels, read_around
+from askmask.data.slides.heat import HeatMaps
 from askmask.errors import AskmaskError, ConfigError, NothingToAsk, ShapeError, SourceError
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
-from askmask.loop.slides.heat import HeatMaps
 from askmask.models.build import starting_weights
 from askmask.progress import Listener, Progress, silent
 from askmask.query.regions import Places, places_of

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from askmask.data.slides.heat import write_heat
 from askmask.errors import ProjectError
 from askmask.loop.ask import (
     Proposal,
@@ -30,7 +31,6 @@ from askmask.loop.oracle import Oracle
 from askmask.loop.predictions import predict_known
 from askmask.loop.project import START, Project
 from askmask.loop.round_model import RoundModel
-from askmask.loop.slides.heat import write_heat
 from askmask.loop.train import fitting_steps
 from askmask.progress import Listener, Progress, drive, silent
 from askmask.query.score_histograms import write_counts

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float32, Float64, Int
 
+from askmask.data.slides.heat import HeatParts
 from askmask.data.source import Pixels
 from askmask.loop.ask import PoolScores
 from askmask.loop.elsewhere.bench import Bench, SentSource, open_bench
@@ -16,7 +17,6 @@ from askmask.loop.elsewhere.shards import in_shards, named
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
-from askmask.loop.slides.heat import HeatParts
 from askmask.progress import Listener, Progress, silent
 from askmask.query.regions import places_of
 from askmask.query.score_histograms import Binned

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from jaxtyping import Float32, Float64, Int
 
 from askmask.config import Config, ImageConfig, RegionConfig, with_overrides
+from askmask.data.slides.heat import HeatMaps
 from askmask.errors import AskmaskError
 from askmask.loop.ask import PoolScores, groups_of
 from askmask.loop.project import START, Project
 from askmask.loop.round_model import RoundModel, kept_features
-from askmask.loop.slides.heat import HeatMaps
 from askmask.loop.stream.order import drawn_order
 from askmask.loop.stream.seen_places import SeenPlaces
 from askmask.progress import Progress, silent

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from askmask.config import Config
-from askmask.loop.slides.heat import write_heat
+from askmask.data.slides.heat import write_heat
 from askmask.loop.stream.look import Look
 from askmask.models.build import starting_weights
 from askmask.query.score_histograms import write_counts

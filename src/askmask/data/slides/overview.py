@@ -1,7 +1,6 @@
-"""A picture of a whole slide with what a query asks: heat map, edge of the tissue, regions."""
+"""A picture of a whole slide: heat map, edge of the tissue, and asked regions."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -9,14 +8,12 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from askmask.data.slides.heat import HEAT_STEP, Heat
 from askmask.data.slides.slide_set import SlideEntry
 from askmask.data.slides.slide_source import SlideSource
 from askmask.data.slides.tiled_image import Box, Size
 from askmask.data.source import Pixels
-from askmask.formats.names import safe_stem
-from askmask.loop.project import Project
-from askmask.loop.slides.heat import HEAT_STEP, Heat, read_heat
-from askmask.records import Query, QueryItem
+from askmask.records import QueryItem
 
 LONGEST_SIDE: Final = 2048
 """Of an overview, in pixels."""
@@ -26,35 +23,6 @@ _HOT: Final = (220, 30, 30)
 _TISSUE: Final = (0, 90, 200)
 _ASKED: Final = (0, 0, 0)
 _BAND: Final = 256
-
-
-def write_overviews(project: Project, query: Query, folder: Path) -> list[Path]:
-    """Write ``overview_SLIDE.png`` for every slide that a query asks about.
-
-    Parameters
-    ----------
-    project : Project
-        Open; of plain images nothing is written.
-    query : Query
-        What is asked.
-    folder : Path
-        Where to; must exist.
-    """
-    source = project.source
-    if not isinstance(source, SlideSource):
-        return []
-    heats = read_heat(project.heat_path(query.round))
-    by_slide: dict[str, list[QueryItem]] = {}
-    for item in query.items:
-        by_slide.setdefault(source.frame(item.region.image_id).name, []).append(item)
-    written = []
-    for slide in source.slide_set.slides:
-        if slide.id in by_slide:
-            path = folder / f"overview_{safe_stem(slide.id)}.png"
-            picture = overview(source, slide, by_slide[slide.id], heats.get(slide.id))
-            Image.fromarray(picture).save(path)
-            written.append(path)
-    return written
 
 
 def overview(
