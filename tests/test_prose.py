@@ -172,6 +172,15 @@ def test_index_names_every_page_of_the_documentation() -> None:
     assert sorted(pages - linked) == []
 
 
+def test_contents_of_the_site_name_every_page_of_the_documentation() -> None:
+    docs = ROOT / "docs"
+    listed = set((docs / "index.md").read_text(encoding="utf-8").splitlines())
+    pages = {page.relative_to(docs).with_suffix("").as_posix() for page in docs.rglob("*.md")}
+    pages = {page for page in pages if not page.startswith("decisions/")} - {"README", "index"}
+
+    assert sorted(pages - listed) == []
+
+
 def test_architecture_names_every_place() -> None:
     named = set(names_in_code(ROOT / "docs" / "architecture.md"))
     folders = {file.parent.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py")} - {Path()}
