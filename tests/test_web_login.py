@@ -38,7 +38,7 @@ def test_name_and_key_log_in(project: Project) -> None:
     assert ada.get(f"{API}/session").json()["role"] == "admin"
 
 
-@pytest.mark.parametrize("key", [{}, {"key": "wrong"}, {"key": KEY[:-1]}])
+@pytest.mark.parametrize("key", [{}, {"key": "wrong"}, {"key": KEY[:-1]}, {"key": "\u202e\x1b"}])
 def test_another_user_of_the_machine_does_not_come_in(
     project: Project, key: dict[str, str]
 ) -> None:

@@ -68,7 +68,7 @@ def open_session(
             "got a name alone. Ask for one: askmask token PROJECT.",
             token_required=True,
         )
-    elif desk.key is not None and not hmac.compare_digest(asked.key or "", desk.key):
+    elif desk.key is not None and not _is_same(asked.key or "", desk.key):
         raise Problem(
             401,
             "no_session",
@@ -137,3 +137,8 @@ def _budget(desk: Desk) -> BudgetReply:
 
 def _session_reply(person: Person, desk: Desk) -> SessionReply:
     return SessionReply(name=person.name, role=person.role.value, token_required=desk.needs_token)
+
+
+def _is_same(given: str, key: str) -> bool:
+    """Compare secrets in a time that tells nothing; of text, Python compares ASCII alone."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), key.encode())
