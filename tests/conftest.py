@@ -1,5 +1,9 @@
 """Small drawn data sets on disk, made once, and settings that train on them in a second."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +24,12 @@ from discs import SIDE, draw_discs
 settings.register_profile("steady", deadline=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=500)  # make test-all
 settings.load_profile("steady")
+
+# Tests, and the processes that they start, leave the user's own list of projects alone.
+_OWN = tempfile.mkdtemp(prefix="askmask-user-")
+atexit.register(shutil.rmtree, _OWN, ignore_errors=True)
+os.environ["XDG_CONFIG_HOME"] = f"{_OWN}/config"
+os.environ["XDG_DATA_HOME"] = f"{_OWN}/data"
 
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()

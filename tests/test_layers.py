@@ -54,6 +54,7 @@ NO_TORCH = (
     "records",
     "runtime.executors",
     "seeds",
+    "serve.start.app",
     "serve.web.app",
     "store.store",
 )

@@ -53,8 +53,9 @@ def test_every_import_of_a_script_exists(path: Path) -> None:
 class _Markup(HTMLParser):
     """Collects what a strict Content-Security-Policy forbids, and what the page loads."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__()
+        self.page = page
         self.forbidden: list[str] = []
         self.loaded: list[str] = []
         self.ids: list[str] = []
@@ -69,10 +70,10 @@ class _Markup(HTMLParser):
         self.ids += [str(values["id"])] if "id" in values else []
 
 
-@pytest.fixture(scope="module")
-def markup() -> _Markup:
-    parser = _Markup()
-    parser.feed((STATIC / "index.html").read_text(encoding="utf-8"))
+@pytest.fixture(scope="module", params=["index.html", "start.html"])
+def markup(request: pytest.FixtureRequest) -> _Markup:
+    parser = _Markup(request.param)
+    parser.feed((STATIC / request.param).read_text(encoding="utf-8"))
     return parser
 
 
@@ -83,18 +84,24 @@ def test_page_has_nothing_inline(markup: _Markup) -> None:
 def test_page_loads_only_files_of_the_package(markup: _Markup) -> None:
     assert markup.loaded
     for address in markup.loaded:
-        assert address.startswith("/static/")
-        assert (STATIC / address.removeprefix("/static/")).is_file(), address
+        assert address.startswith("static/")  # relative: a page may lie below a prefix
+        assert (STATIC / address.removeprefix("static/")).is_file(), address
 
 
 def test_ids_that_scripts_look_up_exist(markup: _Markup) -> None:
     looked_up = {
         name
-        for path in files(".js")
+        for path in scripts_of(markup.page)
         for name in re.findall(r'byId\("([^"]+)"\)', path.read_text(encoding="utf-8"))
     }
     assert len(markup.ids) == len(set(markup.ids))
     assert looked_up - set(markup.ids) == set()
+
+
+def scripts_of(page: str) -> list[Path]:
+    """Scripts that a page may load: those of the start are in a folder of their own."""
+    is_start = page == "start.html"
+    return [path for path in files(".js") if (path.parent.name == "start") == is_start]
 
 
 TEXTS = ("text", "muted", "accent", "good", "warn", "bad")

@@ -10,9 +10,9 @@ import skimage.io
 from PIL import Image
 from typer.testing import CliRunner
 
-from askmask.cli.file_options import own_range, range_choice
 from askmask.cli.main import app
 from askmask.config import Config
+from askmask.data.prepare.said import own_range, range_choice
 from askmask.data.ranges import Percentiles, RangeChoice
 from askmask.errors import ConfigError, ExchangeError, SourceError
 from askmask.loop.loop import Loop

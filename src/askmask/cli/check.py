@@ -21,13 +21,12 @@ from askmask.cli.file_options import (
     Threshold,
     ValueRange,
     WhiteIsZeroName,
-    folder_options,
-    reading,
 )
 from askmask.cli.output import print_json
 from askmask.cli.prepare import counting
 from askmask.data.prepare.folder import PrepareOptions, make_plan
 from askmask.data.prepare.overview import FileGroup, Overview, look
+from askmask.data.prepare.said import folder_options, reading
 from askmask.data.prepare.writing import Ticks
 from askmask.errors import PrepareError
 

@@ -23,11 +23,11 @@ from askmask.cli.file_options import (
     Threshold,
     WhiteIsZeroName,
     painted_options,
-    reading,
 )
 from askmask.cli.output import print_json
 from askmask.cli.screen import Clock, command
 from askmask.data.prepare.mask_options import FIND_OUT
+from askmask.data.prepare.said import reading
 from askmask.formats.by_name import FormatOptions
 from askmask.loop.exchange import KEPT, Imported, export_project, import_answers
 from askmask.loop.project import Project

@@ -50,6 +50,7 @@ for command in (
     machine.doctor,
 ):
     app.command()(command)
+app.command("start")(start.start)
 app.command("try")(start.try_example)
 app.command("export")(exchange.export_command)
 app.command("import")(exchange.import_command)
@@ -60,7 +61,7 @@ def main() -> None:
     """Run the command line; a problem that askmask foresees ends with one message and code 2."""
     show_any_name()
     try:
-        app()
+        app(sys.argv[1:] or ["start"])  # nothing said: the page is the way in
     except AskmaskError as error:
         _end_with(error)
     except Exception as error:
@@ -82,7 +83,10 @@ def _options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Tell more on stderr.")] = False,
 ) -> None:
-    """Asks for the masks that teach a segmentation model the most."""
+    """Asks for the masks that teach a segmentation model the most.
+
+    Without anything after it, ``askmask`` means ``askmask start``.
+    """
     level = logging.INFO if verbose else logging.WARNING
     handler = RichHandler(console=errors, show_path=False)
     handler.setFormatter(VisibleFormatter("%(message)s"))

@@ -27,14 +27,13 @@ from askmask.cli.file_options import (
     TissueName,
     ValueRange,
     is_slide_project,
-    own_range,
-    reading,
     refuse_options,
     slide_options,
 )
 from askmask.cli.output import meaning_lines, metric_tables, print_json, progress_bars
 from askmask.cli.screen import Clock
 from askmask.data.pictures.picture import Orientation
+from askmask.data.prepare.said import own_range, reading
 from askmask.data.prepare.stored_files import list_folder, list_images
 from askmask.data.slides.preparing import find_slides
 from askmask.errors import ConfigError, unknown_name

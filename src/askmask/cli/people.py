@@ -14,7 +14,7 @@ import typer
 
 from askmask.cli.arguments import ProjectPath, console
 from askmask.errors import ConfigError, ProjectError, unknown_name
-from askmask.loop.project import Project
+from askmask.loop.project import CONFIG_NAME, Project
 from askmask.store.tokens import Role
 
 _LAST_WORDS_SECONDS = 3.0
@@ -47,6 +47,10 @@ def serve(
     The environment variable ASKMASK_KEY sets the key; otherwise each start makes a new one.
     """
     serve = server_of("serve")
+    from askmask.serve.start.known import note_project
+
+    if (project / CONFIG_NAME).is_file():
+        note_project(project)
     serve(
         project,
         host=host,

@@ -21,12 +21,11 @@ from askmask.cli.file_options import (
     Threshold,
     ValueRange,
     WhiteIsZeroName,
-    folder_options,
-    reading,
 )
 from askmask.data.prepare import glas
 from askmask.data.prepare.download import ProgressCallback
 from askmask.data.prepare.folder import prepare_folder
+from askmask.data.prepare.said import folder_options, reading
 from askmask.data.prepare.writing import PrepareSummary
 from askmask.data.slides.slide_set import FIELD_SIDE, SlideSet
 from askmask.errors import ConfigError

@@ -33,9 +33,7 @@ from askmask.cli.file_options import (
     TissueName,
     ValueRange,
     WhiteIsZeroName,
-    folder_options,
     painted_options,
-    reading,
     slide_choice,
 )
 from askmask.cli.output import print_json, progress_bars
@@ -44,6 +42,7 @@ from askmask.cli.screen import Clock, Screen, command
 from askmask.config import load_written_config
 from askmask.data.from_config import open_source
 from askmask.data.prepare.folder import PrepareOptions
+from askmask.data.prepare.said import folder_options, reading
 from askmask.data.slides.slide_set import read_slide_set
 from askmask.errors import ConfigError, ProjectError
 from askmask.formats.painted_files import MASK_SUFFIX, read_answers, write_query
@@ -290,6 +289,9 @@ def init_project(
             lap=clock.lap,
             on_prepared=lambda summary: print_summary(summary, shown_as=root / "dataset"),
         )
+    from askmask.serve.start.known import note_project
+
+    note_project(root)
     if isinstance(folders, Slides):
         print_slides(read_slide_set(root / SLIDES_FOLDER))
     for note in begun.notes:

@@ -1,4 +1,4 @@
-"""Commands for who comes without a project: try."""
+"""Commands for who comes without a project: start, try."""
 
 import os
 import shlex
@@ -10,6 +10,7 @@ import typer
 
 from askmask.cli.arguments import console
 from askmask.cli.people import announce, server_of
+from askmask.errors import ConfigError
 from askmask.runtime.places import user_data
 
 _HERE: Final = "127.0.0.1"
@@ -23,6 +24,35 @@ Opens = Annotated[
 ]
 
 
+def start(
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="Where folders may be chosen on the page; by default the home folder."),
+    ] = None,
+    port: Port = 8000,
+    opens: Opens = None,
+) -> None:
+    """Open the page's start: make a project, open one, look at the example.
+
+    `askmask` alone does the same. The page is for this machine only. The address that it prints has
+    a key, as that of `askmask serve`.
+    """
+    missing = [folder for folder in root or () if not folder.is_dir()]
+    if missing:
+        raise ConfigError(f"expected folders after --root, found none at {missing[0]}. Check it.")
+    server_of("serve")  # else its packages are missing, and this says so
+    from askmask.serve.start.server import serve_start
+
+    serve_start(
+        port=port,
+        roots=tuple(root or ()),
+        key=os.environ.get("ASKMASK_KEY") or None,
+        announce=announce,
+        opens_browser=opens if opens is not None else may_open_browser(),
+    )
+    console.say("Come back with: askmask")
+
+
 def try_example(
     folder: Annotated[
         Path | None, typer.Option(help="Where the example is, or is to be made.")
@@ -32,6 +62,7 @@ def try_example(
 ) -> None:
     """Open a small example in the browser: drawn tissue, some of it labelled."""
     from askmask.loop.begin.example import begin_example, is_example
+    from askmask.serve.start.known import note_project
 
     serve = server_of("serve")
     root = user_data() / "example" if folder is None else folder
@@ -45,6 +76,7 @@ def try_example(
             f"{begun.labelled} labelled, {begun.validation} kept to measure with, {begun.pool} to "
             "ask about. The first training takes some seconds; then the page asks."
         )
+    note_project(root)
     serve(
         root,
         host=_HERE,

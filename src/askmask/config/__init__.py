@@ -29,7 +29,7 @@ from askmask.config.sections import (
     ServeConfig,
     TrainingConfig,
 )
-from askmask.config.writing import commented_yaml
+from askmask.config.writing import commented_yaml, reasons_in, written_config
 
 __all__ = [
     "AugmentConfig",
@@ -53,5 +53,7 @@ __all__ = [
     "load_config",
     "load_written_config",
     "parse_config",
+    "reasons_in",
     "with_overrides",
+    "written_config",
 ]

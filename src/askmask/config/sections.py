@@ -43,7 +43,8 @@ class DataConfig(_Section):
     per seed, the validation set once from `split_seed`. `start` may also be ``"all"``: every image
     that has a mask and is not kept for validation; or ``"none"``: a cold start, where the first
     query comes before any label. `test` lists the splits to test on. `leave_out` names images that
-    play no part at all.
+    play no part at all. `classes` names the classes in place of the prepared data set: those that
+    it has, in their order, then any that came later.
     """
 
     path: Path | None = None
@@ -55,11 +56,14 @@ class DataConfig(_Section):
     test: tuple[str, ...] = ()
     split_seed: int = Field(0, ge=-_SEED, lt=_SEED)
     leave_out: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = Field(None, min_length=2, max_length=255)
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":
         if self.path is None and self.source is None:
             raise ValueError("set path (a prepared data set) or source (package.module:factory)")
+        if self.source is not None and self.classes is not None:
+            raise ValueError("classes name those of a prepared data set; a source names its own")
         if self.source is None and self.options:
             raise ValueError(
                 f"options belong to a source; without one set none, got {sorted(self.options)}"
@@ -318,13 +322,17 @@ class ServeConfig(_Section):
     there are few (see `answers_for_training`), or when nothing is left to answer. It keeps at
     least `ahead` regions asked that nobody has opened.
     `lease_seconds`: how long a region waits for a person who gives no sign of life;
-    `idle_seconds`: without a movement for so long, time is not counted.
+    `idle_seconds`: without a movement for so long, time is not counted. `colours`: in which colour
+    the page shows a class, ``"#rrggbb"`` by its name; others have a colour of their own.
     """
 
     train_after: int = Field(10, ge=1, le=1_000_000)
     ahead: int = Field(10, ge=1, le=10_000)
     lease_seconds: float = Field(120.0, gt=0, le=LONGEST_LEASE_SECONDS)
     idle_seconds: float = Field(20.0, gt=0, le=3600)
+    colours: dict[str, Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]] = Field(
+        default_factory=dict
+    )
 
     def answers_for_training(self, learned: int) -> int:
         """How many new answers the next training waits for, by those the last one learned from.

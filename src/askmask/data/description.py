@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from askmask.errors import AskmaskError, SourceError
+from askmask.records import ClassMap
 
 DESCRIPTION_NAME = "dataset.json"
 FORMAT_VERSION = 1
@@ -82,6 +83,31 @@ def read_description(path: Path) -> Description:
         raise SourceError(
             f"{str(file)!r} is no valid JSON ({error}). Prepare the data set again."
         ) from error
+
+
+def named_classes(own: tuple[str, ...], given: tuple[str, ...] | None, where: Path) -> ClassMap:
+    """Classes of a data set, under the names that a project gives them.
+
+    Parameters
+    ----------
+    own : tuple of str
+        What the data set calls them.
+    given : tuple of str, optional
+        Names in their place, and of classes that came later.
+    where : Path
+        The data set.
+
+    Raises
+    ------
+    SourceError
+        If there are fewer names than classes.
+    """
+    if given is not None and len(given) < len(own):
+        raise SourceError(
+            f"expected names for the {len(own)} classes of {str(where)!r}, got {len(given)}: "
+            f"{list(given)!r}. Name them all in data.classes."
+        )
+    return ClassMap.of(given or own)
 
 
 def _with_scale(description: Description) -> Description:

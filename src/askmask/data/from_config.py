@@ -37,13 +37,13 @@ def open_source(config: DataConfig) -> Source:
     if config.source is None:
         assert config.path is not None, "the config requires one"
         if is_slide_set(config.path):
-            return _slides(config.path, config.mpp)
+            return _slides(config.path, config)
         if config.mpp is not None:
             raise ConfigError(
                 f"expected slides in {str(config.path)!r}, because data.mpp={config.mpp:g} is set, "
                 "found none. Only slides have a resolution to work at: leave data.mpp out."
             )
-        return PreparedSource(config.path)
+        return PreparedSource(config.path, config.classes)
     given = () if config.path is None else (config.path,)
     made = call_factory(config.source, "a source of images", *given, options=config.options)
     if not isinstance(made, Source):
@@ -55,10 +55,10 @@ def open_source(config: DataConfig) -> Source:
     return made
 
 
-def _slides(path: Path, mpp: float | None) -> Source:
+def _slides(path: Path, config: DataConfig) -> Source:
     from askmask.data.slides.slide_source import SlideSource  # loads tifffile
 
-    source = SlideSource(path)
+    source, mpp = SlideSource(path, config.classes), config.mpp
     if mpp is not None and mpp != source.mpp:
         raise ConfigError(
             f"expected data.mpp={source.mpp:g}, at which the slides in {str(path)!r} were cut into "

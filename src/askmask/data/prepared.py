@@ -15,7 +15,13 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from askmask.data.description import DESCRIPTION_NAME, Description, Entry, read_description
+from askmask.data.description import (
+    DESCRIPTION_NAME,
+    Description,
+    Entry,
+    named_classes,
+    read_description,
+)
 from askmask.data.ranges import Percentiles, RangeRule
 from askmask.data.rasters import (
     decode_image,
@@ -41,17 +47,20 @@ class PreparedSource:
     ----------
     path : Path
         The folder.
+    classes : tuple of str, optional
+        Names in place of those of the folder: at least as many, in the same order.
 
     Raises
     ------
     SourceError
-        If the folder is no prepared data set of this version, or a file that it names is missing.
+        If the folder is no prepared data set of this version, or a file that it names is missing;
+        if there are fewer names than classes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, classes: tuple[str, ...] | None = None) -> None:
         self._root = path
         description = read_description(path)
-        self._classes = ClassMap.of(description.classes)
+        self._classes = named_classes(description.classes, classes, path)
         self._made_from = description.made_from
         self._scale = 1.0 if description.scale is None else description.scale
         self._value_range: RangeRule | None = description.value_range

@@ -8,14 +8,13 @@
 """
 
 import copy
-import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from askmask.config import Config, commented_yaml, load_written_config, with_overrides
+from askmask.config import Config, commented_yaml, load_written_config, written_config
 from askmask.data.from_config import open_source
 from askmask.data.roles import Roles, assign_roles
 from askmask.data.source import Closable, Source
@@ -102,10 +101,7 @@ class Project:
         source = open_source(config.data) if source is None else source
         assign_roles(source.images(), config.data, config.seed)
         root.mkdir(parents=True, exist_ok=True)
-        saved = config
-        if config.data.path is not None:  # relative: the project and its images move together
-            relative = os.path.relpath(config.data.path.resolve(), root.resolve())
-            saved = with_overrides(config, {"data.path": relative})
+        saved = written_config(config, root)  # relative: the project and its images move together
         write_atomically(path, commented_yaml(saved, reasons or {}))
         return cls(root, config, source)
 

@@ -54,8 +54,16 @@ img {{ max-width: 100% }}
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """One image on the sheet: its picture and the lines below it."""
+class Cell:
+    """One image on a sheet.
+
+    Attributes
+    ----------
+    picture : (H, W, 3) uint8 array
+        The image, and beside it the image with its mask.
+    lines : tuple of str
+        What stands below.
+    """
 
     picture: Pixels
     lines: tuple[str, ...]
@@ -82,15 +90,20 @@ def write_sheet(overview: Overview, path: Path, *, shown: int = SHOWN) -> int:
         raise SourceError(
             f"expected a sheet whose name ends in .png or .html, got {str(path)!r}. Rename it."
         )
-    cells = [cell for seen in _chosen(overview.items, shown) if (cell := _cell(seen, overview))]
+    drawn = cells(overview, shown)
     colours = class_legend(overview)
     path.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{overview.plan.made_from}: {len(cells)} of {len(overview.items)} images"
+    title = f"{overview.plan.made_from}: {len(drawn)} of {len(overview.items)} images"
     if path.suffix.lower() == ".png":
-        path.write_bytes(_draw(cells, colours, title))
+        path.write_bytes(_draw(drawn, colours, title))
     else:
-        path.write_text(_page(cells, colours, title), encoding="utf-8")
-    return len(cells)
+        path.write_text(_page(drawn, colours, title), encoding="utf-8")
+    return len(drawn)
+
+
+def cells(overview: Overview, shown: int) -> list[Cell]:
+    """What stands on a sheet: at most `shown` images that can be read, as in `write_sheet`."""
+    return [cell for seen in _chosen(overview.items, shown) if (cell := _cell(seen, overview))]
 
 
 def class_legend(overview: Overview) -> list[tuple[str, Colour]]:
@@ -136,7 +149,7 @@ def _spread(items: Sequence[SeenItem], count: int) -> list[SeenItem]:
     return [items[place * len(items) // count] for place in range(max(count, 0))]
 
 
-def _cell(seen: SeenItem, overview: Overview) -> _Cell | None:
+def _cell(seen: SeenItem, overview: Overview) -> Cell | None:
     try:
         image, mask = read_pair(seen.item, overview.plan, overview.value_range)
     except SourceError:
@@ -147,7 +160,7 @@ def _cell(seen: SeenItem, overview: Overview) -> _Cell | None:
         covered = overlaid(image, mask, len(overview.plan.class_names))
         right = _shrunk(covered, small.shape[:2])
     bar = np.full((small.shape[0], 4, 3), 255, np.uint8)
-    return _Cell(np.concatenate([small, bar, right], axis=1), _lines(seen, mask, overview))
+    return Cell(np.concatenate([small, bar, right], axis=1), _lines(seen, mask, overview))
 
 
 def _lines(seen: SeenItem, mask: Mask | None, overview: Overview) -> tuple[str, ...]:
@@ -175,7 +188,7 @@ def _shrunk(image: Pixels, size: tuple[int, ...] | None) -> Pixels:
     return np.array(resized)
 
 
-def _draw(cells: Sequence[_Cell], colours: list[tuple[str, Colour]], title: str) -> bytes:
+def _draw(cells: Sequence[Cell], colours: list[tuple[str, Colour]], title: str) -> bytes:
     """PNG of the sheet."""
     font = ImageFont.load_default(13)
     width = _GAP + _COLUMNS * (2 * _SIDE + 4 + _GAP)
@@ -214,7 +227,7 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
     return shown
 
 
-def _page(cells: Sequence[_Cell], colours: list[tuple[str, Colour]], title: str) -> str:
+def _page(cells: Sequence[Cell], colours: list[tuple[str, Colour]], title: str) -> str:
     """HTML of the sheet, pictures inside."""
     named = "".join(
         f'<span><i style="background: rgb{colour}"></i>{html.escape(name)}</span>'

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from askmask.data.description import named_classes
 from askmask.data.larger_images import Frame, Surroundings
 from askmask.data.rasters import decode_mask, decode_raw
 from askmask.data.slides.opening import open_tiled
@@ -70,6 +71,8 @@ class SlideSource:
     ----------
     path : Path
         The folder of the set.
+    classes : tuple of str, optional
+        Names in place of those of the set; see `named_classes`.
 
     Raises
     ------
@@ -78,10 +81,10 @@ class SlideSource:
         are named.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, classes: tuple[str, ...] | None = None) -> None:
         self._root = path
         self.slide_set: SlideSet = read_slide_set(path)
-        self._classes = ClassMap.of(self.slide_set.classes)
+        self._classes = named_classes(self.slide_set.classes, classes, path)
         self._slides = {slide.id: slide for slide in self.slide_set.slides}
         self._fields = {
             field_id(slide.id, row, col): (slide, Box(row, col, height, width))

@@ -18,12 +18,12 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES: Final = 8 * 2**20
-"""The largest body of any route: an answer, or what Label Studio sends."""
+"""The largest body of any route: an answer, what Label Studio sends, a part of an upload."""
 SMALL_BODY_BYTES: Final = 4096
 """What a stranger may send, and what routes need that take no labels."""
-LARGE_BODIES: Final = ("/answers", "/label-studio/")
+LARGE_BODIES: Final = ("/answers", "/label-studio/", "/uploads/")
 """Parts of the paths that take `MAX_BODY_BYTES`."""
-MIDDLE_BODIES: Final = ("/agree",)
+MIDDLE_BODIES: Final = ("/agree", "/checks", "/classes", "/projects/new")
 MIDDLE_BODY_BYTES: Final = 2**20
 HELD_BODY_BYTES: Final = 64 * 2**20
 """What all bodies together may take that are held at one time."""

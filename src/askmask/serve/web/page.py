@@ -28,8 +28,8 @@ class _File:
     tag: str
 
 
-def add_page(app: FastAPI, folder: Path = FOLDER) -> None:
-    """Serve the files of a folder: ``index.html`` as ``/``, all as ``/static/...``."""
+def add_page(app: FastAPI, folder: Path = FOLDER, *, index_name: str = "index.html") -> None:
+    """Serve the files of a folder: the one of a name as ``/``, all as ``/static/...``."""
     files = {
         path.relative_to(folder).as_posix(): _read(path)
         for path in sorted(folder.rglob("*"))
@@ -47,7 +47,7 @@ def add_page(app: FastAPI, folder: Path = FOLDER) -> None:
 
     @app.get("/", include_in_schema=False)
     def index(request: Request) -> Response:
-        return serve("index.html", request)
+        return serve(index_name, request)
 
     @app.get("/static/{name:path}", include_in_schema=False)
     def static(name: str, request: Request) -> Response:

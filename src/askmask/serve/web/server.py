@@ -11,20 +11,19 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import uvicorn
-from fastapi import FastAPI
 
 from askmask.errors import ConfigError
 from askmask.loop.project import Project
 from askmask.serve.web.app import create_app
 from askmask.serve.web.connections import SPARE_DESCRIPTORS, BoundedProtocol, log_complaint
 from askmask.serve.web.events import Watcher
-from askmask.serve.web.guard import is_loopback
+from askmask.serve.web.guard import App, is_loopback
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -37,12 +36,16 @@ LONG_LIFE_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
+EndStreams = Callable[[], Coroutine[None, None, None]]
+"""Ends the event streams of a server."""
+
+
 class _Server(uvicorn.Server):
     """A server that ends its event streams before itself; else it would wait for them forever."""
 
-    async def serve_app(self, app: FastAPI, sockets: list[socket.socket]) -> None:
+    async def serve_app(self, end_streams: EndStreams, sockets: list[socket.socket]) -> None:
         """Serve until a signal ends it."""
-        self._app, self._loop = app, asyncio.get_running_loop()
+        self._end, self._loop = end_streams, asyncio.get_running_loop()
         self._loop.set_exception_handler(log_complaint)
         await self.serve(sockets=sockets)
 
@@ -58,9 +61,7 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._end_streams)
 
     def _end_streams(self) -> None:
-        watcher: Watcher | None = getattr(self._app.state, "watcher", None)
-        if watcher is not None:
-            self._ending = self._loop.create_task(watcher.close())
+        self._ending = self._loop.create_task(self._end())
 
 
 class WorkerKeeper:
@@ -204,25 +205,77 @@ def serve(  # noqa: PLR0913 - keywords, each a setting of its own
             key=known_key,
             supervisor=keeper,
         )
-        _raise_descriptor_limit()
-        with bound_sockets(host, port) as sockets:  # before a worker starts
-            url = page_url(host, port, known_key)
+
+        async def end_streams() -> None:
+            watcher: Watcher | None = getattr(app.state, "watcher", None)
+            if watcher is not None:
+                await watcher.close()
+
+        def begin(url: str) -> None:
             announce(url)
             if keeper is not None:
                 keeper.start()
-            server = _Server(_settings(app, host, port))
-            if opens_browser:
-                _open_when_started(server, url)
-            try:
-                # Ctrl-C is how a server ends: uvicorn raises it again when all is in order
-                with contextlib.suppress(KeyboardInterrupt):
-                    asyncio.run(server.serve_app(app, sockets))
-            finally:
-                if keeper is not None:
-                    keeper.end()
+
+        try:
+            run_server(
+                app,
+                end_streams,
+                host=host,
+                port=port,
+                key=known_key,
+                on_address=begin,
+                opens_browser=opens_browser,
+            )
+        finally:
+            if keeper is not None:
+                keeper.end()
 
 
-def _settings(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+def run_server(
+    app: App,
+    end_streams: EndStreams,
+    *,
+    host: str,
+    port: int,
+    key: str | None,
+    on_address: Callable[[str], None],
+    opens_browser: bool = False,
+) -> None:
+    """Run an application until interrupted.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is served.
+    end_streams : callable
+        Ends its event streams: a server that ends waits for every reply.
+    host, port : str and int
+        Where to listen.
+    key : str, optional
+        Secret of the page's address.
+    on_address : callable
+        Told the page's address as soon as it is ours.
+    opens_browser : bool
+        Whether to open the page.
+
+    Raises
+    ------
+    ConfigError
+        If the address is taken.
+    """
+    _raise_descriptor_limit()
+    with bound_sockets(host, port) as sockets:
+        url = page_url(host, port, key)
+        on_address(url)
+        server = _Server(_settings(app, host, port))
+        if opens_browser:
+            _open_when_started(server, url)
+        # Ctrl-C is how a server ends: uvicorn raises it again when all is in order
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(server.serve_app(end_streams, sockets))
+
+
+def _settings(app: App, host: str, port: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,

@@ -106,7 +106,11 @@ def read_project(_: Somebody, desk: TheDesk) -> ProjectReply:
         id=project.store.identity(),
         name=config.name,
         classes=[
-            ClassReply(index=index, name=name, color=_COLORS[index % len(_COLORS)])
+            ClassReply(
+                index=index,
+                name=name,
+                color=config.serve.colours.get(name, _COLORS[index % len(_COLORS)]),
+            )
             for index, name in enumerate(project.source.classes.names)
         ],
         unlabelled=UNLABELLED_VALUE,

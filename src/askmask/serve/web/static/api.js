@@ -1,6 +1,7 @@
 /** Calls to the server. Every failure is an ApiError that says whether trying again can help. */
 
-const BASE = "/api/v1";
+// Relative: the page of a project may lie below the start (/projects/.../) or below a proxy's prefix.
+const BASE = new URL("api/v1", globalThis.document?.baseURI ?? "file:///").pathname;
 
 export class ApiError extends Error {
   constructor(status, code, message, body = {}) {
@@ -76,6 +77,7 @@ export const thumbnailUrl = (item, size) => `${BASE}${itemPath(item)}/thumbnail?
 export const scoresUrl = (item) => `${BASE}${itemPath(item)}/scores.png`;
 export const predictionUrl = (item) => `${BASE}${itemPath(item)}/prediction.png`;
 export const tileUrl = (image, tile) => `${BASE}/images/${image}/tiles/${tile.level}/${tile.row}/${tile.col}`;
+export const urlOf = (path) => BASE + path;
 export const eventsUrl = `${BASE}/events`;
 
 /** Query string of the fields that are set. */

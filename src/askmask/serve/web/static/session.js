@@ -6,17 +6,21 @@ import { dialogOf, h, show } from "./dom.js";
 /** Where this tab keeps the key of the address that `askmask serve` printed. */
 const KEY = "askmask-key";
 
-/** Session of the person, asking for a name or token if there is none yet. */
-export async function logIn() {
+/**
+ * Session of the person, asking for a name or token if there is none yet.
+ *
+ * @param {string} [first] the view that an address with a key or token opens
+ */
+export async function logIn(first = "#/label") {
   const given = new URLSearchParams(location.hash.slice(1));
   const token = given.get("token");
   const key = given.get("key");
   if (key) {
     sessionStorage.setItem(KEY, key); // survives a reload before the name is given
-    history.replaceState(null, "", `${location.pathname}#/label`);
+    history.replaceState(null, "", `${location.pathname}${first}`);
   }
   if (token) {
-    history.replaceState(null, "", `${location.pathname}#/label`); // kept out of the history
+    history.replaceState(null, "", `${location.pathname}${first}`); // kept out of the history
     try {
       return await post("/session", { token });
     } catch (error) {

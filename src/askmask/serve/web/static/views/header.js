@@ -8,6 +8,7 @@ export class Header {
   constructor(app) {
     this.app = app;
     byId("project-name").textContent = app.project.name;
+    byId("projects").hidden = !/\/projects\/[0-9a-f]{12}\/$/.test(location.pathname); // one of several
     document.title = `${app.project.name} · askmask`;
     for (const [target, kind] of [
       [app.items, "change"],

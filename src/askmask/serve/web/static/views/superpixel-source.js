@@ -27,7 +27,7 @@ export class SuperpixelSource {
   }
 
   ask(message) {
-    this.worker ??= new Worker("/static/editor/superpixel-worker.js", { type: "module" });
+    this.worker ??= new Worker(new URL("../editor/superpixel-worker.js", import.meta.url), { type: "module" });
     return new Promise((resolve, reject) => {
       const hear = ({ data }) => {
         if (data.id !== message.id) return;

@@ -1,0 +1,1 @@
+"""The routes of the start, one file per resource."""
