@@ -138,7 +138,6 @@ def test_every_image_of_a_group_is_drawn_about_equally_often() -> None:
         (FIXED, {"test": ["train"]}, r"in the split 'train' that are not tested on, got none"),
         (FIXED, {"start": 5}, r"data.start in \[1, 4\] .*, got 5"),
         (FIXED, {"start": 0}, r"data.start in \[1, 4\] .*, got 0"),
-        (FIXED, {"validation": -1}, r"data.validation in \[0, 3\] .*, got -1"),
         (DRAWN, {}, "data.start='dataset' gives no image .*Set data.start to a number"),
         ((image("a", has_mask=False),), {"start": "all"}, "data.start='all' gives no image"),
         (

@@ -253,7 +253,8 @@ def test_diverged_training_is_a_failed_result_with_its_step_and_value() -> None:
 
 
 def test_weights_that_overflow_in_the_last_step_fail_the_training() -> None:
-    _, result = fit(configured(learning_rate=1e39, steps=1))
+    config = configured(steps=1).model_copy(update={"learning_rate": 1e39})  # none reads so much
+    _, result = fit(config)
     assert result.status == "failed"
     assert result.reason == "the weights are not finite after step 1 of 1"
     assert math.isfinite(result.loss)

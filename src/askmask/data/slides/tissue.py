@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, UInt8
-from scipy import ndimage
 
 from askmask.data.slides.blocks import BlockCache
 from askmask.data.slides.resampled import Resampled
@@ -142,6 +141,8 @@ def _bounded(threshold: int, bounds: tuple[int, int]) -> int:
 
 def _large(pixels: TissueMask, least: float) -> TissueMask:
     """Connected pieces (4 neighbours) of at least so many pixels."""
+    from scipy import ndimage  # printing help must not load it
+
     numbered, _ = ndimage.label(pixels)
     keep = np.bincount(numbered.ravel()) >= math.ceil(least)
     keep[0] = False
