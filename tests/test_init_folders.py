@@ -126,7 +126,9 @@ def test_project_that_exists_is_not_touched(tmp_path: Path) -> None:
 def test_images_or_a_data_set_and_not_both(tmp_path: Path, both: bool) -> None:
     folders = ImageFolders(tmp_path, None, PrepareOptions(classes=("a", "b"))) if both else None
 
-    with pytest.raises(ConfigError, match="one of --data DATASET, --images FOLDER, --slides SLIDES and"):
+    with pytest.raises(
+        ConfigError, match="one of --data DATASET, --images FOLDER, --slides SLIDES"
+    ):
         init_project(tmp_path / "p", tmp_path if both else None, [], folders=folders)
 
 
