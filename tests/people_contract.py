@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from askmask.records import (
     Unit,
     unlabelled_mask,
 )
+from askmask.store.item_lists import Chosen
 from askmask.store.mailbox import CommandName, WorkerState
 from askmask.store.store import Store
 from askmask.store.tokens import Person, Role
@@ -69,6 +71,71 @@ class PeopleContract:
 
         store.worklist.withdraw("Grace")
         assert store.worklist.open_items() == (everything[2],)
+
+    def test_part_of_a_list_is_what_a_list_of_all_has_there(self, store: Store) -> None:
+        everything = store.worklist.items()
+        at_second = (everything[1].round, everything[1].item.rank)
+
+        part = store.worklist.window(Chosen(), first=1, limit=1)
+        assert (part.items, part.first, part.total) == (everything[1:2], 1, 3)
+        assert store.worklist.window(Chosen(), at=at_second, first=-5, limit=9).items == everything
+        assert store.worklist.window(Chosen(), at=at_second).items == everything[1:]
+        assert store.worklist.window(Chosen(image_id=SECOND.image_id)).items == everything[1:2]
+        assert store.worklist.items_at([at_second, (7, 7)]) == everything[1:2]
+
+    def test_counts_agree_with_the_regions(self, store: Store) -> None:
+        store.worklist.give(CORNER_RANK, mark(AnswerKind.UNSURE), client_id="first-one")
+        store.worklist.lease(1, 2, "Ada")
+
+        totals = store.worklist.totals("Grace")
+        (tally,) = store.worklist.tallies([1])
+
+        assert (totals.standing, totals.leased, totals.free, totals.conflicts) == (3, 1, 1, 0)
+        assert store.worklist.totals("Ada").free == 2
+        assert tally.by_state == totals.by_state
+        assert (tally.asked, tally.by_state[ItemState.UNSURE]) == (3, 1)
+        assert store.worklist.has_open(2)
+        assert not store.worklist.has_open(3)
+
+    def test_states_are_right_whatever_came_first(self, store: Store) -> None:
+        """An answer before its region was asked, a withdrawal after an answer, a late piece."""
+        store.add_answer(replace(filled(LEFT, 1), round=2))
+        store.add_query(replace(QUERY, round=2))
+        facts = PieceFacts(LEFT, None, None, None, has_scores=False, has_prediction=False)
+        store.worklist.add_pieces(2, [DrawnPiece(0, facts, None, None)])
+        store.worklist.withdraw("Grace")
+        store.add_answer(replace(filled(CORNER, 1), round=2))
+
+        states = [item.state for item in store.worklist.items(2)]
+
+        assert states == [ItemState.LABELS, ItemState.LABELS, ItemState.WITHDRAWN]
+        assert store.worklist.undrawn(9) == ()
+
+    def test_open_regions_without_a_piece_are_told_by_round(self, store: Store) -> None:
+        facts = PieceFacts(LEFT, None, None, 0.8, has_scores=False, has_prediction=False)
+        store.worklist.add_pieces(1, [DrawnPiece(0, facts, None, None)])
+
+        assert [item.item.rank for item in store.worklist.undrawn(9)] == [1, 2]
+        assert [item.item.rank for item in store.worklist.undrawn(1)] == [1]
+        assert [item.item.rank for item in store.worklist.sure(0.8, None, 9)] == [0]
+        assert store.worklist.sure(0.81, None, 9) == store.worklist.sure(0.5, 2, 9) == ()
+
+    def test_version_changes_with_whatever_a_worker_must_see(self, store: Store) -> None:
+        versions = [store.control.version()]
+        store.control.give(CommandName.PAUSE, "Ada")
+        versions.append(store.control.version())
+        store.worklist.lease(1, 0, "Ada")
+        versions.append(store.control.version())
+        store.add_answer(filled(LEFT, 1))
+        versions.append(store.control.version())
+
+        assert len(set(versions)) == 4
+        assert store.control.version() == versions[-1]
+        last = store.control.newest_command(CommandName.PAUSE, CommandName.TRAIN)
+        assert last is not None
+        assert last.name is CommandName.PAUSE
+        assert store.control.newest_command(CommandName.PAUSE, is_done=True) is None
+        assert store.control.newest_command(CommandName.TRAIN) is None
 
     def test_somebody_is_at_work_while_a_lease_holds(self, store: Store) -> None:
         assert not store.worklist.people_at_work()

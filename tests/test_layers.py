@@ -25,6 +25,7 @@ LEVELS = {
     "training": 7,
     "models": 6,
     "query": 5,
+    "assist": 4,
     "calibration": 4,
     "metrics": 4,
     "store": 4,

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from askmask.loop.project import Project
+from askmask.records import Query, QueryItem, Unit
 from served import API, SIDE, Build, add_piece, add_query, answer_body, client_of, make_project
 
 
@@ -29,7 +30,7 @@ def grace(project: Project) -> TestClient:
     return client_of(project, "Grace")
 
 
-def test_items_come_with_counts_by_round(project: Project, ada: TestClient) -> None:
+def test_items_come_in_the_order_of_asking(project: Project, ada: TestClient) -> None:
     add_query(project, 2, count=2)
 
     reply = ada.get(f"{API}/items").json()
@@ -42,9 +43,94 @@ def test_items_come_with_counts_by_round(project: Project, ada: TestClient) -> N
         *[None] * 3,
     )
     assert (first["height"], first["width"], first["acquisition"]) == (SIDE, SIDE, "margin")
+    assert (reply["first"], reply["total"]) == (0, 6)
+    assert reply["change"] == project.store.control.newest_event()
+
+
+def ranks(client: TestClient, query: str) -> list[tuple[int, int]]:
+    items = client.get(f"{API}/items?{query}").json()["items"]
+    return [(item["round"], item["rank"]) for item in items]
+
+
+def test_part_of_the_list_is_counted_from_its_beginning_or_from_a_region(
+    project: Project, ada: TestClient
+) -> None:
+    add_query(project, 2, count=2)
+    ada.post(f"{API}/items/1/1/answers", json=answer_body(1))
+
+    assert ranks(ada, "first=1&limit=2") == [(1, 1), (1, 2)]
+    assert ranks(ada, "at=1/3&limit=2") == [(1, 3), (2, 0)]
+    assert ranks(ada, "at=2/0&first=-1&limit=1") == [(1, 3)]
+    assert ranks(ada, "at=1/1&state=open&limit=2") == [(1, 2), (1, 3)]  # the next of those open
+    assert ranks(ada, "at=9/0&first=-2") == [(2, 0), (2, 1)]
+    assert ranks(ada, "at=1/0&first=-5&limit=1") == [(1, 0)]
+    reply = ada.get(f"{API}/items?state=open&at=2/0&limit=1").json()
+    assert (reply["first"], reply["total"]) == (3, 5)
+
+
+def test_regions_are_found_by_their_image(project: Project, ada: TestClient) -> None:
+    third = project.store.worklist.item(1, 2)
+
+    assert ranks(ada, f"text={third.item.region.image_id.upper()}") == [(1, 2)]
+    assert ranks(ada, f"image={third.image}") == [(1, 2)]
+    assert ranks(ada, "text=nowhere") == []
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "at=1", "at=1/0/0", "page=2", "state=x"])
+def test_part_of_the_list_that_cannot_be_is_refused(ada: TestClient, query: str) -> None:
+    assert ada.get(f"{API}/items?{query}").status_code == 422
+
+
+def test_page_that_comes_is_told_the_counts(project: Project, ada: TestClient) -> None:
+    add_query(project, 2, count=2)
+    client_of(project, "Grace").post(f"{API}/items/next", json={})
+
+    reply = ada.get(f"{API}/items/changes").json()
+
     counts = [(r["round"], r["asked"], r["open"], r["labels"]) for r in reply["rounds"]]
     assert counts == [(1, 4, 4, 0), (2, 2, 2, 0)]
+    assert (reply["total"], reply["open"], reply["free"], reply["conflicts"]) == (6, 6, 5, 0)
+    assert (reply["items"], reply["stale"]) == ([], True)
     assert reply["change"] == project.store.control.newest_event()
+
+
+def test_change_brings_the_regions_and_rounds_that_changed_and_no_others(
+    project: Project, ada: TestClient
+) -> None:
+    add_query(project, 2, count=2)
+    before = ada.get(f"{API}/items/changes").json()["change"]
+    ada.post(f"{API}/items/2/1/answers", json=answer_body(1))
+
+    reply = ada.get(f"{API}/items/changes?after={before}").json()
+
+    assert [(item["rank"], item["state"]) for item in reply["items"]] == [(1, "labels")]
+    assert [(row["round"], row["labels"]) for row in reply["rounds"]] == [(2, 1)]
+    assert (reply["open"], reply["stale"]) == (5, False)
+    again = ada.get(f"{API}/items/changes?after={reply['change']}").json()
+    assert (again["items"], again["rounds"], again["stale"]) == ([], [], False)
+
+
+def test_lists_are_stale_when_regions_come_or_go(project: Project, ada: TestClient) -> None:
+    before = ada.get(f"{API}/items/changes").json()["change"]
+    project.store.worklist.withdraw("Ada")
+
+    reply = ada.get(f"{API}/items/changes?after={before}").json()
+
+    assert (reply["stale"], reply["items"], reply["total"]) == (True, [], 0)
+
+
+def test_lists_are_stale_when_very_many_regions_changed(project: Project, ada: TestClient) -> None:
+    region = project.store.worklist.item(1, 0).item.region
+    asked = tuple(QueryItem(rank, region, 1.0, 1) for rank in range(60))
+    project.store.add_query(Query(2, "margin", Unit.REGION, asked, None, 1.0))
+    before = ada.get(f"{API}/items/changes").json()["change"]
+    for rank in range(60):
+        project.store.control.note("item", 2, rank)
+
+    reply = ada.get(f"{API}/items/changes?after={before}").json()
+
+    assert (reply["stale"], reply["items"]) == (True, [])
+    assert ada.get(f"{API}/items/changes?after={reply['change'] + 5}").json()["stale"]
 
 
 def test_items_are_narrowed_by_round_and_state(project: Project, ada: TestClient) -> None:
@@ -52,14 +138,10 @@ def test_items_are_narrowed_by_round_and_state(project: Project, ada: TestClient
     ada.post(f"{API}/items/1/0/answers", json=answer_body(1))
     ada.post(f"{API}/items/1/1/answers", json=answer_body(2, kind="artefact", runs=None))
 
-    def ranks(query: str) -> list[tuple[int, int]]:
-        items = ada.get(f"{API}/items?{query}").json()["items"]
-        return [(item["round"], item["rank"]) for item in items]
-
-    assert ranks("round=2") == [(2, 0), (2, 1)]
-    assert ranks("state=done") == [(1, 0), (1, 1)]
-    assert ranks("state=open&round=1") == [(1, 2), (1, 3)]
-    assert ranks("state=conflict") == ranks("state=withdrawn") == []
+    assert ranks(ada, "round=2") == [(2, 0), (2, 1)]
+    assert ranks(ada, "state=done") == [(1, 0), (1, 1)]
+    assert ranks(ada, "state=open&round=1") == [(1, 2), (1, 3)]
+    assert ranks(ada, "state=conflict") == ranks(ada, "state=withdrawn") == []
 
 
 def test_withdrawn_items_are_left_out_unless_asked_for(project: Project, ada: TestClient) -> None:
@@ -67,7 +149,7 @@ def test_withdrawn_items_are_left_out_unless_asked_for(project: Project, ada: Te
 
     assert ada.get(f"{API}/items").json()["items"] == []
     assert len(ada.get(f"{API}/items?state=withdrawn").json()["items"]) == 4
-    assert ada.get(f"{API}/items").json()["rounds"][0]["withdrawn"] == 4
+    assert ada.get(f"{API}/items/changes").json()["rounds"][0]["withdrawn"] == 4
 
 
 def test_two_people_are_led_to_different_regions(ada: TestClient, grace: TestClient) -> None:
@@ -339,3 +421,31 @@ def test_agreeing_keeps_to_what_was_shown(project: Project, ada: TestClient) -> 
     done = ada.post(f"{API}/agree", json=body).json()
 
     assert [item["rank"] for item in done["items"]] == [2]
+
+
+def runs_of(labels: np.ndarray) -> list[int]:
+    return [int(number) for value in labels.ravel() for number in (value, 1)]
+
+
+def test_strokes_are_spread_over_the_region(ada: TestClient) -> None:
+    strokes = np.full((SIDE, SIDE), 255)
+    strokes[2, 2:6], strokes[20, 2:6] = 0, 1
+
+    reply = ada.post(f"{API}/items/1/0/spread", json={"runs": runs_of(strokes)})
+
+    assert reply.status_code == 200
+    values, counts = reply.json()["runs"][::2], reply.json()["runs"][1::2]
+    assert sum(counts) == SIDE * SIDE
+    assert set(values) == {0, 1}
+
+
+def test_region_without_a_stroke_is_only_prepared(ada: TestClient) -> None:
+    reply = ada.post(f"{API}/items/1/0/spread", json={"runs": [255, SIDE * SIDE]})
+
+    assert reply.json() == {"runs": [255, SIDE * SIDE]}
+
+
+@pytest.mark.parametrize("runs", [[], [0, 3], [9, SIDE * SIDE], "all"])
+def test_strokes_that_are_none_are_refused(ada: TestClient, runs: object) -> None:
+    assert ada.post(f"{API}/items/1/0/spread", json={"runs": runs}).status_code == 422
+    assert ada.post(f"{API}/items/1/99/spread", json={"runs": [0, 1]}).status_code == 404

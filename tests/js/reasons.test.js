@@ -18,6 +18,14 @@ test("a reason is said in words, for every kind of strategy", () => {
   assert.equal(reason(item("my_package:mine", null)), "one of the first, before there is a model");
 });
 
+test("why the model is unsure says how many pixels are close calls, where that is known", () => {
+  const unsure = item("predictive_entropy");
+  assert.equal(reason({ ...unsure, piece: { close: 0.48 } }), "the model is unsure here: 48 % of its pixels are close calls");
+  assert.equal(reason({ ...unsure, piece: { close: null } }), "the model is unsure here");
+  assert.equal(reason({ ...unsure, piece: null }), "the model is unsure here");
+  assert.equal(reason({ ...item("random", null), piece: { close: 0.48 } }), "picked at random");
+});
+
 test("the term behind a reason has its number, but a random one has none", () => {
   assert.equal(term(item("predictive_entropy")), "predictive entropy 3,931");
   assert.equal(term(item("random", null, -0.000179)), "random");

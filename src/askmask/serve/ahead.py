@@ -224,5 +224,5 @@ class RegionsAhead:
         """Count the open regions that nobody has held; anew only if something happened."""
         newest = self._store.control.newest_event()
         if self._counted_at != newest:
-            self._counted_at, self._fresh = newest, len(self._store.worklist.fresh_items())
+            self._counted_at, self._fresh = newest, self._store.worklist.count_fresh()
         return self._fresh

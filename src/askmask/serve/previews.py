@@ -24,6 +24,8 @@ from askmask.store.work_records import DrawnPiece, PieceFacts, WorkItem
 
 _PIECES_AT_ONCE: Final = 20
 """One wait for the disk for so many; with one for each, people's answers queued behind them."""
+CLOSE_MARGIN: Final = 0.2
+"""A pixel whose two likeliest classes differ by less in probability is a close call."""
 Scores = npt.NDArray[np.float32]
 
 
@@ -37,6 +39,7 @@ class _Drawn:
     scores: Scores | None = None
     labels: Labels | None = None
     confidence: float | None = None
+    close: float | None = None
 
 
 def draw_pieces(
@@ -110,6 +113,7 @@ def _piece(part: _Drawn, low: float | None, high: float | None) -> DrawnPiece:
         confidence=part.confidence,
         has_scores=part.scores is not None,
         has_prediction=part.labels is not None,
+        close=part.close,
     )
     return DrawnPiece(
         part.rank,
@@ -135,7 +139,7 @@ def _with_maps(maps: _Maps, drawn: Sequence[_Drawn], report: Listener) -> list[_
 
 def _filled(part: _Drawn, scores: Scores | None, probs: npt.NDArray[np.float32]) -> _Drawn:
     rows, cols = part.window.slices
-    top = probs[:, rows, cols].max(0)
+    *_, second, top = np.partition(probs[:, rows, cols], -2, axis=0)
     region = part.region
     inside = Region(
         region.image_id,
@@ -151,6 +155,7 @@ def _filled(part: _Drawn, scores: Scores | None, probs: npt.NDArray[np.float32])
         scores=None if scores is None else scores[rows, cols].copy(),
         labels=probs[:, rows, cols].argmax(0).astype(np.int16),
         confidence=float(top[inside.slices].mean()),
+        close=float((top - second < CLOSE_MARGIN)[inside.slices].mean()),
     )
 
 

@@ -35,6 +35,7 @@ from askmask.runtime.memory import STARVED
 from askmask.serve.ahead import Asker, RegionsAhead
 from askmask.serve.failures import Failures
 from askmask.serve.previews import draw_pieces
+from askmask.serve.rest import Rest
 from askmask.serve.teller import Teller
 from askmask.store.mailbox import Command, CommandName
 from askmask.store.store import TrainingRecord
@@ -44,6 +45,8 @@ LOOK_SECONDS: Final = 0.5
 """How often the store is looked into while nothing is due."""
 TELL_SECONDS: Final = 0.3
 """How long a turn goes on with one work, and how often progress is told at most."""
+MOST_DRAWN: Final = 500
+"""Among so many undrawn regions the worker looks for those of one image."""
 DISK_SECONDS: Final = 30.0
 """How long nothing is tried after the disk was full."""
 QUIET_SECONDS: Final = 300.0
@@ -84,11 +87,11 @@ class Worker:
         self._on_progress = on_progress
         self._loop = Loop(project, on_progress=self._between_images)
         self._teller = Teller(project.store, TELL_SECONDS)
+        self._rest = Rest(project.store.control)
         self._work: Work | None = None
         self._looked_at = 0.0
         self._resumes_at = 0.0
         self._ahead = RegionsAhead(project, self._between_images)
-        self._all_drawn_at = -1
         self._failures = Failures(project.store.newest_answer)
         self._train_now = False
         self._judged: tuple[int, str] | None = None
@@ -100,8 +103,11 @@ class Worker:
         with self._teller.heartbeats():
             try:
                 while not until.is_set():
-                    if not self._patient_turn():
-                        until.wait(LOOK_SECONDS)
+                    if self._rest.is_over():
+                        if self._patient_turn():
+                            continue
+                        self._rest.begin()
+                    until.wait(LOOK_SECONDS)
             finally:
                 self._leave_work()
 
@@ -139,14 +145,14 @@ class Worker:
         self._obey()
         if self._is_switched(CommandName.STOP):
             self._leave_work()
-            return self._rest("stopped")
+            return self._stand_by("stopped")
         if self._is_switched(CommandName.PAUSE):
-            return self._rest("paused")
+            return self._stand_by("paused")
         self._take_over()
         if self._serve_people() or self._go_on() or self._look_on():
             return True
         failure = self._failures.message()
-        return self._rest("idle") if failure is None else self._rest("failed", failure)
+        return self._stand_by("idle") if failure is None else self._stand_by("failed", failure)
 
     def _serve_people(self) -> bool:
         """Draw or ask what people wait for; return whether there was anything to do."""
@@ -197,14 +203,12 @@ class Worker:
 
     def _draw(self) -> bool:
         """Draw what is not drawn yet of one image's open regions; those in hand come first."""
-        newest = self._store.control.newest_event()
-        if newest == self._all_drawn_at or self._failures.has("draw"):
+        if self._failures.has("draw"):
             return False
-        missing = [item for item in self._store.worklist.open_items() if item.piece is None]
+        missing = self._store.worklist.undrawn(MOST_DRAWN)
         if not missing:
-            self._all_drawn_at = newest
             return False
-        first = min(missing, key=lambda item: (item.lease is None, item.round, item.item.rank))
+        first = missing[0]
         same = [item for item in missing if item.round == first.round]
         if first.model is not None:  # without a model there is nothing to compute
             image_id = first.item.region.image_id
@@ -230,9 +234,7 @@ class Worker:
 
     def _strategy(self) -> str | None:
         """Strategy of the last command to ask again; None for the config's."""
-        given = self._store.control.commands(limit=-1)
-        again = (c for c in given if c.name is CommandName.ASK_AGAIN and c.state == "done")
-        last = next(again, None)
+        last = self._store.control.newest_command(CommandName.ASK_AGAIN, is_done=True)
         chosen = None if last is None else last.acquisition
         if chosen is None or self._project.newest_training() is not None:
             return chosen
@@ -297,7 +299,7 @@ class Worker:
         # A model that was trained for long and had no time to look would be of no use.
         has_looked = newest is None or self._ahead.has_looked_for(newest.elapsed_seconds)
         enough = count >= (wanted if has_looked else 2 * wanted)
-        return enough or not self._store.worklist.open_items() or self._is_quiet()
+        return enough or not self._store.worklist.has_open() or self._is_quiet()
 
     def _is_quiet(self) -> bool:
         """Whether nobody holds a region or has answered for a while."""
@@ -340,8 +342,8 @@ class Worker:
 
     def _is_switched(self, name: CommandName) -> bool:
         """Whether the last of the commands start, stop, pause and resume is this one."""
-        given = (c.name for c in self._store.control.commands(limit=-1) if c.name in _SWITCHES)
-        return next(given, CommandName.START) is name
+        last = self._store.control.newest_command(*_SWITCHES)
+        return (CommandName.START if last is None else last.name) is name
 
     def _show(self, progress: Progress) -> None:
         self._on_progress(progress)
@@ -356,7 +358,7 @@ class Worker:
         if self._is_switched(CommandName.STOP) or self._is_switched(CommandName.PAUSE):
             raise _Interrupted
 
-    def _rest(self, state: str, message: str = "") -> bool:
+    def _stand_by(self, state: str, message: str = "") -> bool:
         """Tell that nothing is done now; false, as `turn` returns it."""
         self._teller.rest(state, message)
         return False
@@ -366,4 +368,4 @@ class Worker:
         if problem is None:
             raise error
         _log.warning("%s", problem)
-        return self._rest("failed", str(problem))
+        return self._stand_by("failed", str(problem))

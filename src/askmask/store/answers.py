@@ -14,6 +14,7 @@ from askmask.records import Answer, AnswerKind, Mask, QueryItem, Region, unlabel
 from askmask.store.compose import Piece, gain, grown
 from askmask.store.database import Database, Row
 from askmask.store.events import note
+from askmask.store.review import note_answer
 from askmask.store.work_records import Receipt
 
 MASK_TOOL: Final = "mask"
@@ -90,6 +91,7 @@ def write_answer(
             base = newest if known[newest] == (answer.author, answer.tool) else None
         is_conflict = newest is not None and base != newest
         number = _append(database, answer)
+        note_answer(database, number, answer)
         if client_id is not None or is_conflict or base is not None:
             name = client_id or secrets.token_hex(16)
             connection.execute(

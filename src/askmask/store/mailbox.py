@@ -97,16 +97,26 @@ class Control:
 
     def waiting(self) -> tuple[Command, ...]:
         """Commands that the worker has not dealt with, oldest first."""
-        return tuple(c for c in reversed(self.commands(limit=-1)) if c.state == "waiting")
+        return self._commands("WHERE state = 'waiting' ORDER BY id")
 
     def commands(self, limit: int = 20) -> tuple[Command, ...]:
         """Newest commands first."""
-        rows = self._database.rows(
-            "SELECT id, name, acquisition, given_by, given_at, state, message FROM commands"
-            " ORDER BY id DESC LIMIT ?",
-            limit,
+        return self._commands("ORDER BY id DESC LIMIT ?", limit)
+
+    def newest_command(self, *names: CommandName, is_done: bool = False) -> Command | None:
+        """Return the last of some commands, or the last that was carried out; None without any."""
+        among = ", ".join("?" * len(names))
+        done = " AND state = 'done'" if is_done else ""
+        found = self._commands(f"WHERE name IN ({among}){done} ORDER BY id DESC LIMIT 1", *names)
+        return found[0] if found else None
+
+    def version(self) -> tuple[int, ...]:
+        """Numbers that change with every event, command, training and answer."""
+        parts = (
+            f"(SELECT ifnull(max(id), 0) FROM {table})"  # noqa: S608
+            for table in ("events", "commands", "trainings", "answers")
         )
-        return tuple(Command(row[0], CommandName(row[1]), *row[2:]) for row in rows)
+        return tuple(self._database.rows(f"SELECT {', '.join(parts)}")[0])
 
     def finish(self, number: int, refusal: str = "") -> None:
         """Note that a command was carried out, or why not."""
@@ -150,6 +160,14 @@ class Control:
         """Value of a fact; None if it was never told."""
         rows = self._database.rows("SELECT value FROM facts WHERE name = ?", name)
         return json.loads(rows[0][0]) if rows else None
+
+    def _commands(self, chosen: str, *values: object) -> tuple[Command, ...]:
+        rows = self._database.rows(
+            "SELECT id, name, acquisition, given_by, given_at, state, message"  # noqa: S608
+            f" FROM commands {chosen}",
+            *values,
+        )
+        return tuple(Command(row[0], CommandName(row[1]), *row[2:]) for row in rows)
 
     def note(self, kind: str, round: int, rank: int | None = None) -> None:
         """Append an event of kind ``"item"``, ``"query"`` or ``"rounds"``."""

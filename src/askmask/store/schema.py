@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from askmask.records import utc_now
+from askmask.store import work_tables
 
 APPLICATION_ID: Final = 0x61736B6D
 """Number in the header of every askmask database: the letters "askm"."""
@@ -311,7 +312,15 @@ _IDENTITY = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _EVALUATIONS_OF_TRAININGS, _PEOPLE, _IDENTITY)
+_ITEM_STATES = Migration(
+    5,
+    "states of asked regions, kept so that lists need not be read; notes and comments of reviews",
+    work_tables.STATEMENTS,
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    *(_FIRST, _EVALUATIONS_OF_TRAININGS, _PEOPLE, _IDENTITY, _ITEM_STATES),
+)
 """Every step, oldest first, numbered from 1 without a gap."""
 
 

@@ -46,6 +46,7 @@ from askmask.store.answers import MASK_TOOL
 from askmask.store.compose import compose, mask_digest
 from askmask.store.database import Database
 from askmask.store.mailbox import Control
+from askmask.store.review import Review
 from askmask.store.rounds import RoundCost, TrainingRecord
 from askmask.store.tokens import Access
 from askmask.store.worklist import Worklist
@@ -71,6 +72,8 @@ class Store:
         Tokens and sessions.
     control : Control
         What people ask of the worker, and what it tells them.
+    review : Review
+        Notes on answers, and comments on regions.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class Store:
         self.worklist = Worklist(self.database)
         self.access = Access(self.database)
         self.control = Control(self.database)
+        self.review = Review(self.database)
         self._digests: dict[str, tuple[int, bytes]] = {}  # newest answer's number, digest
 
     @property

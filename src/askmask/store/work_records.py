@@ -51,7 +51,8 @@ class PieceFacts:
     """Facts about the maps that show a region and its surroundings, in `window`.
 
     `low` and `high` are the scores that are 0 and 255 in the drawn map; `confidence` is the mean
-    over the region of the probability of the predicted class.
+    over the region of the probability of the predicted class; `close` the share of its pixels whose
+    two likeliest classes are about as likely.
     """
 
     window: Region
@@ -60,6 +61,7 @@ class PieceFacts:
     confidence: float | None
     has_scores: bool
     has_prediction: bool
+    close: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +102,43 @@ class Receipt:
     number: int
     is_new: bool
     is_conflict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Part of a list of asked regions: it begins at place `first` (from 0) of `total`."""
+
+    items: tuple[WorkItem, ...]
+    first: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Count of the asked regions by state.
+
+    `leased`: open ones that somebody holds; `free`: open ones that a certain person could take.
+    """
+
+    by_state: dict[ItemState, int]
+    conflicts: int
+    leased: int
+    free: int
+
+    @property
+    def standing(self) -> int:
+        """Count of all that were not withdrawn."""
+        return sum(self.by_state.values()) - self.by_state[ItemState.WITHDRAWN]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTally:
+    """Count of the regions that one round asked, by state."""
+
+    round: int
+    acquisition: str
+    model: str | None
+    asked_at: str
+    asked: int
+    conflicts: int
+    by_state: dict[ItemState, int]

@@ -9,6 +9,8 @@ What a worklist guarantees, tested by ``StoreContract``:
 - **A lease is courtesy.** It keeps two people from the same region; it runs out by itself.
 - **What was opened stays.** A region that somebody ever held may have strokes in a browser: it is
   *fresh* no more, and only a person's command withdraws it.
+- **A look is cheap.** What one region, one window of a list or the next free region costs does not
+  grow with the number of regions that were asked; counts and the start of a window read an index.
 """
 
 import time
@@ -17,17 +19,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from askmask.errors import UnknownItem
-from askmask.records import LONGEST_LEASE_SECONDS, Answer, QueryItem, Region, utc_now
-from askmask.store import answers
-from askmask.store.database import Database, Row
+from askmask.records import Answer, Region, utc_now
+from askmask.store import answers, item_lists
+from askmask.store.database import Database
 from askmask.store.events import note
+from askmask.store.item_lists import Chosen, Place
 from askmask.store.work_records import (
     DrawnPiece,
     GivenAnswer,
-    ItemState,
     Lease,
-    PieceFacts,
     Receipt,
+    RoundTally,
+    Totals,
+    Window,
     WorkItem,
 )
 
@@ -38,26 +42,6 @@ _ANSWERS_ITEM: Final = (  # served by an index from either side
     "answer.round = item.round AND"
     " (answer.image_id, answer.row, answer.col, answer.height, answer.width)"
     " = (item.image_id, item.row, item.col, item.height, item.width)"
-)
-_IS_OPEN: Final = (
-    "NOT EXISTS (SELECT 1 FROM withdrawals AS gone"  # noqa: S608
-    " WHERE (gone.round, gone.rank) = (item.round, item.rank))"
-    f" AND NOT EXISTS (SELECT 1 FROM answers AS answer WHERE {_ANSWERS_ITEM})"
-)
-_ITEM: Final = (
-    "SELECT item.round, item.rank, item.score, item.new_pixels, item.image_id, item.row, item.col,"  # noqa: S608
-    " item.height, item.width, image.position, query.acquisition, query.model,"
-    " gone.round IS NOT NULL, lease.holder, lease.until, piece.row, piece.col, piece.height,"
-    " piece.width, piece.low, piece.high, piece.confidence, piece.scores IS NOT NULL,"
-    " piece.prediction IS NOT NULL,"
-    f" (SELECT count(*) FROM answers AS answer WHERE {_ANSWERS_ITEM})"
-    " FROM query_items AS item"
-    " JOIN images AS image ON image.image_id = item.image_id"
-    " JOIN queries AS query ON query.round = item.round"
-    " LEFT JOIN withdrawals AS gone ON (gone.round, gone.rank) = (item.round, item.rank)"
-    " LEFT JOIN leases AS lease ON (lease.round, lease.rank) = (item.round, item.rank)"
-    " AND lease.until > ? AND lease.until <= ?"
-    " LEFT JOIN pieces AS piece ON (piece.round, piece.rank) = (item.round, item.rank)"
 )
 _GIVEN: Final = (
     "SELECT answer.id, item.round, item.rank, image.position, answer.kind, answer.author,"
@@ -71,14 +55,17 @@ _GIVEN: Final = (
 _OF_FEW: Final = f"query_items AS item CROSS JOIN answers AS answer ON {_ANSWERS_ITEM}"
 _OF_ALL: Final = f"answers AS answer CROSS JOIN query_items AS item ON {_ANSWERS_ITEM}"
 
-_IS_FRESH: Final = (  # nobody answered, withdrew or ever held it
-    f"{_IS_OPEN} AND NOT EXISTS (SELECT 1 FROM leases AS held"  # noqa: S608
-    " WHERE (held.round, held.rank) = (item.round, item.rank))"
+_HAS_CLASS: Final = (
+    "EXISTS (SELECT 1 FROM answer_classes AS has WHERE (has.answer, has.class) = (answer.id, ?))"
 )
-_FREE: Final = (  # open regions that nobody else holds, and whether the person does
-    "SELECT item.round, item.rank, lease.holder IS NOT NULL FROM query_items AS item"  # noqa: S608
-    " LEFT JOIN leases AS lease ON (lease.round, lease.rank) = (item.round, item.rank)"
-    f" AND lease.until > ? AND lease.until <= ? WHERE ifnull(lease.holder = ?, 1) AND {_IS_OPEN}"
+_IS_SURE: Final = (
+    "EXISTS (SELECT 1 FROM pieces WHERE (pieces.round, pieces.rank) = (state.round, state.rank)"
+    " AND confidence >= ?)"
+)
+
+_IS_FRESH: Final = (  # nobody answered, withdrew or ever held it
+    "state.state = 'open' AND NOT EXISTS (SELECT 1 FROM leases AS held"
+    " WHERE (held.round, held.rank) = (state.round, state.rank))"
 )
 
 
@@ -90,23 +77,70 @@ class Worklist:
 
     def items(self, round: int | None = None, rank: int | None = None) -> tuple[WorkItem, ...]:
         """Every asked region, or those of a round, or one, by round and rank."""
-        newest: dict[tuple[int, int], GivenAnswer] = {}
-        for given in self.history(round=round, rank=rank):
-            newest.setdefault((given.round, given.rank), given)
-        where, values = _conditions(("item.round = ?", round), ("item.rank = ?", rank))
-        sql = f"{_ITEM}{where} ORDER BY item.round, item.rank"
-        rows = self._database.rows(sql, *_lease_ends(), *values)
-        return tuple(_work_item(row, newest.get((row[0], row[1]))) for row in rows)
+        where, values = _conditions(("state.round = ?", round), ("state.rank = ?", rank))
+        return item_lists.all_items(self._database, where, *values)
 
     def open_items(self) -> tuple[WorkItem, ...]:
         """Asked regions that are neither answered nor withdrawn, by round and rank."""
-        sql = f"{_ITEM} WHERE {_IS_OPEN} ORDER BY item.round, item.rank"
-        return tuple(_work_item(row, None) for row in self._database.rows(sql, *_lease_ends()))
+        return item_lists.all_items(self._database, "state.state = 'open'")
 
     def fresh_items(self) -> tuple[WorkItem, ...]:
         """Open regions that nobody ever held, by round and rank."""
-        sql = f"{_ITEM} WHERE {_IS_FRESH} ORDER BY item.round, item.rank"
-        return tuple(_work_item(row, None) for row in self._database.rows(sql, *_lease_ends()))
+        return item_lists.all_items(self._database, _IS_FRESH)
+
+    def count_fresh(self) -> int:
+        """Count the open regions that nobody ever held."""
+        sql = f"SELECT count(*) FROM item_states AS state WHERE {_IS_FRESH}"  # noqa: S608
+        return int(self._database.rows(sql)[0][0])
+
+    def items_at(self, places: Sequence[Place]) -> tuple[WorkItem, ...]:
+        """Those of some places (round, rank) that were asked, by round and rank."""
+        return item_lists.items_at(self._database, places)
+
+    def window(
+        self, chosen: Chosen, *, first: int = 0, limit: int = -1, at: Place | None = None
+    ) -> Window:
+        """Part of a list: from place `first`, counted from the first region at `at` or after it."""
+        return item_lists.window(self._database, chosen, first=first, limit=limit, at=at)
+
+    def undrawn(self, limit: int) -> tuple[WorkItem, ...]:
+        """Open regions of which no piece was drawn, those in hand first, then by round and rank."""
+        rows = self._database.rows(
+            "SELECT state.round, state.rank FROM item_states AS state LEFT JOIN leases AS lease"
+            " ON (lease.round, lease.rank) = (state.round, state.rank)"
+            " AND lease.until > ? AND lease.until <= ?"
+            " WHERE state.state = 'open' AND state.is_drawn = 0"
+            " ORDER BY lease.holder IS NULL, state.round, state.rank LIMIT ?",
+            *(*item_lists.lease_ends(), limit),
+        )
+        found = {(i.round, i.item.rank): i for i in self.items_at([(r[0], r[1]) for r in rows])}
+        return tuple(found[row[0], row[1]] for row in rows)
+
+    def sure(self, confidence: float, round: int | None, limit: int) -> tuple[WorkItem, ...]:
+        """Open regions whose prediction is at least so sure, by round and rank."""
+        where, values = _conditions(
+            ("state.round = ?", round),
+            (_IS_SURE, confidence),
+        )
+        where = f"state.state = 'open' AND {where} ORDER BY state.round, state.rank LIMIT ?"
+        return item_lists.all_items(self._database, where, *values, limit)
+
+    def has_open(self, at_least: int = 1) -> bool:
+        """Whether so many regions are open."""
+        rows = self._database.rows(
+            "SELECT 1 FROM item_states WHERE state = 'open' LIMIT 1 OFFSET ?", at_least - 1
+        )
+        return bool(rows)
+
+    def totals(self, holder: str = "") -> Totals:
+        """Count the asked regions by state, and those that a person could take."""
+        return item_lists.totals(self._database, holder)
+
+    def tallies(
+        self, rounds: Iterable[int] | None = None, newest: int = -1
+    ) -> tuple[RoundTally, ...]:
+        """Count the regions of some rounds, or of the newest ones, by state; oldest round first."""
+        return item_lists.tallies(self._database, rounds=rounds, newest=newest)
 
     def item(self, round: int, rank: int) -> WorkItem:
         """One asked region.
@@ -131,6 +165,7 @@ class Worklist:
         rank: int | None = None,
         author: str | None = None,
         kind: str | None = None,
+        class_index: int | None = None,
         before: int | None = None,
         limit: int = -1,
     ) -> tuple[GivenAnswer, ...]:
@@ -140,12 +175,21 @@ class Worklist:
             ("item.rank = ?", rank),
             ("answer.author = ?", author),
             ("answer.kind = ?", kind),
+            (_HAS_CLASS, class_index),
             ("answer.id < ?", before),
         )
         given = _GIVEN.format(tables=_OF_ALL if round is None else _OF_FEW)
-        sql = f"{given}{where} ORDER BY answer.id DESC LIMIT ?"
+        sql = f"{given} WHERE {where} ORDER BY answer.id DESC LIMIT ?"
         rows = self._database.rows(sql, *values, limit)
         return tuple(GivenAnswer(*row[:-1], bool(row[-1])) for row in rows)  # type: ignore[call-arg]
+
+    def answers_numbered(self, numbers: Sequence[int]) -> tuple[GivenAnswer, ...]:
+        """Answers to asked regions by their numbers, in the order in which those are given."""
+        given = _GIVEN.format(tables=_OF_ALL)
+        listed = ", ".join("?" * len(numbers))
+        rows = self._database.rows(f"{given} WHERE answer.id IN ({listed})", *numbers)
+        found = {row[0]: GivenAnswer(*row[:-1], bool(row[-1])) for row in rows}  # type: ignore[call-arg]
+        return tuple(found[number] for number in numbers)
 
     def answer(self, number: int) -> Answer | None:
         """Answer of a number with its labels, from any round; None if there is none."""
@@ -203,15 +247,16 @@ class Worklist:
     def people_at_work(self) -> int:
         """Count the people who hold a region now, be it open or answered."""
         sql = "SELECT count(DISTINCT holder) FROM leases WHERE until > ? AND until <= ?"
-        return int(self._database.rows(sql, *_lease_ends())[0][0])
+        return int(self._database.rows(sql, *item_lists.lease_ends())[0][0])
 
     def taken_since(self, answer: int) -> tuple[Region, ...]:
         """Regions with an answer numbered above `answer`, and open ones that somebody has held."""
         rows = self._database.rows(
-            "SELECT image_id, row, col, height, width FROM answers WHERE id > ? UNION"  # noqa: S608
+            "SELECT image_id, row, col, height, width FROM answers WHERE id > ? UNION"
             " SELECT image_id, row, col, height, width FROM query_items AS item"
             " JOIN leases AS held ON (held.round, held.rank) = (item.round, item.rank)"
-            f" WHERE {_IS_OPEN}",
+            " JOIN item_states AS state ON (state.round, state.rank) = (item.round, item.rank)"
+            " WHERE state.state = 'open'",
             answer,
         )
         return tuple(Region(*row) for row in rows)
@@ -231,23 +276,31 @@ class Worklist:
         on, and round again; `after` itself last.
         """
         with self._database.writing():
-            free = self._database.rows(_FREE, *_lease_ends(), holder)
-            if not free:
+            found = item_lists.next_free(self._database, holder, after)
+            if found is None:
                 return None
-            round, rank, _ = min(free, key=lambda row: _turn(row, after))
+            round, rank = found
             self.lease(round, rank, holder, seconds)
             return self.item(round, rank)
 
     def withdraw(self, by: str) -> int:
         """Ask the open regions that nobody holds no more; return how many there were."""
         with self._database.writing():
-            return self._withdraw([item for item in self.open_items() if item.lease is None], by)
+            gone = self._database.rows(
+                "SELECT state.round, state.rank FROM item_states AS state"
+                " LEFT JOIN leases AS lease"
+                " ON (lease.round, lease.rank) = (state.round, state.rank)"
+                " AND lease.until > ? AND lease.until <= ?"
+                " WHERE state.state = 'open' AND lease.holder IS NULL",
+                *item_lists.lease_ends(),
+            )
+            return self._withdraw([(round, rank) for round, rank in gone], by)
 
-    def withdraw_fresh(self, by: str, keep: Collection[tuple[int, int]] = ()) -> int:
+    def withdraw_fresh(self, by: str, keep: Collection[Place] = ()) -> int:
         """Ask the fresh regions no more, but for some by round and rank; return how many."""
         with self._database.writing():
-            fresh = [i for i in self.fresh_items() if (i.round, i.item.rank) not in keep]
-            return self._withdraw(fresh, by)
+            places = [(item.round, item.item.rank) for item in self.fresh_items()]
+            return self._withdraw([place for place in places if place not in keep], by)
 
     def forget_pieces(self, older_than: float) -> None:
         """Delete what was shown of regions withdrawn more than so many seconds ago."""
@@ -259,13 +312,13 @@ class Worklist:
                 (limit.isoformat(timespec="milliseconds"),),
             )
 
-    def _withdraw(self, gone: Sequence[WorkItem], by: str) -> int:
+    def _withdraw(self, gone: Sequence[Place], by: str) -> int:
         with self._database.writing() as connection:
             connection.executemany(
                 "INSERT INTO withdrawals VALUES (?, ?, ?, ?)",
-                [(item.round, item.item.rank, by, utc_now()) for item in gone],
+                [(*place, by, utc_now()) for place in gone],
             )
-            for round in sorted({item.round for item in gone}):
+            for round in sorted({round for round, _ in gone}):
                 note(self._database, "query", round)
         return len(gone)
 
@@ -278,13 +331,13 @@ class Worklist:
             for piece in pieces:
                 facts, window = piece.facts, piece.facts.window
                 connection.execute(
-                    "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT (round, rank) DO NOTHING",
                     (
                         *(round, piece.rank),
                         *(window.row, window.col, window.height, window.width),
                         *(facts.low, facts.high, facts.confidence),
-                        *(piece.scores, piece.prediction),
+                        *(piece.scores, piece.prediction, facts.close),
                     ),
                 )
                 note(self._database, "item", round, piece.rank)
@@ -296,10 +349,6 @@ class Worklist:
         )
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def asked_at(self) -> dict[int, str]:
-        """When each round's query was asked."""
-        return dict(self._database.rows("SELECT round, asked_at FROM queries"))
-
     def people(self) -> tuple[tuple[str, int, float], ...]:
         """People who answered asked regions, how often, and in how many measured seconds."""
         rows = self._database.rows(
@@ -307,6 +356,12 @@ class Worklist:
             " GROUP BY author ORDER BY min(id)"
         )
         return tuple((name, count, seconds) for name, count, seconds in rows)
+
+    def measured_time(self) -> tuple[int, float]:
+        """How many answers to asked regions were timed, and their seconds."""
+        sql = "SELECT count(seconds), ifnull(sum(seconds), 0.0) FROM answers WHERE round > 0"
+        count, seconds = self._database.rows(sql)[0]
+        return int(count), float(seconds)
 
     def _release(self, round: int, rank: int, holder: str) -> bool:
         with self._database.writing() as connection:
@@ -318,49 +373,7 @@ class Worklist:
             return cursor.rowcount > 0
 
 
-def _lease_ends() -> tuple[float, float]:
-    """Bounds of the end of a lease that holds now; one beyond them was given by another clock."""
-    now = time.time()
-    return now, now + LONGEST_LEASE_SECONDS
-
-
 def _conditions(*wanted: tuple[str, object]) -> tuple[str, list[object]]:
-    """WHERE clause of the conditions whose value is not None, and those values."""
+    """Conjunction of the conditions whose value is not None, and those values."""
     held = [(sql, value) for sql, value in wanted if value is not None]
-    where = " WHERE " + " AND ".join(sql for sql, _ in held) if held else ""
-    return where, [value for _, value in held]
-
-
-def _turn(row: Row, after: tuple[int, int] | None) -> tuple[bool, bool, bool, tuple[int, int]]:
-    place, is_held = (row[0], row[1]), bool(row[2])
-    return (place == after, not is_held, after is not None and place < after, place)
-
-
-def _work_item(row: Row, newest: GivenAnswer | None) -> WorkItem:
-    round, rank, score, new_pixels, *place = row[:9]
-    image, acquisition, model, is_gone, holder, until = row[9:15]
-    region = Region(*place)
-    if newest is not None:
-        state = ItemState(newest.kind)
-    else:
-        state = ItemState.WITHDRAWN if is_gone else ItemState.OPEN
-    return WorkItem(
-        round=round,
-        item=QueryItem(rank, region, score, new_pixels),
-        image=image,
-        acquisition=acquisition,
-        model=model,
-        state=state,
-        lease=None if holder is None else Lease(holder, until),
-        newest=newest,
-        answers=row[24],
-        piece=_piece_facts(region.image_id, row[15:24]),
-    )
-
-
-def _piece_facts(image_id: str, row: Sequence[object]) -> PieceFacts | None:
-    if row[0] is None:
-        return None
-    *place, low, high, confidence, has_scores, has_prediction = row
-    window = Region(image_id, *place)  # type: ignore[arg-type]
-    return PieceFacts(window, low, high, confidence, bool(has_scores), bool(has_prediction))  # type: ignore[arg-type]
+    return " AND ".join(sql for sql, _ in held) or "1", [value for _, value in held]

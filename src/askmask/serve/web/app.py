@@ -17,7 +17,16 @@ from askmask.serve.web.events import Watcher
 from askmask.serve.web.guard import Guard, is_loopback, known_hosts
 from askmask.serve.web.page import add_page
 from askmask.serve.web.problems import ErrorReply, install
-from askmask.serve.web.routes import images, items, label_studio, review, sessions, slides, steering
+from askmask.serve.web.routes import (
+    images,
+    items,
+    label_studio,
+    review,
+    sessions,
+    slides,
+    spreading,
+    steering,
+)
 
 PREFIX: Final = "/api/v1"
 # Any: FastAPI's own type of the table
@@ -66,7 +75,7 @@ def create_app(
     needs_token = requires_token or bool(allowed_hosts) or not is_loopback(host)
     app.state.desk = Desk.of(project, needs_token=needs_token, key=key, supervisor=supervisor)
     api = APIRouter(prefix=PREFIX, responses=_ERRORS)
-    for module in (sessions, items, review, images, slides, steering, events):
+    for module in (sessions, items, spreading, review, images, slides, steering, events):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(label_studio.router)

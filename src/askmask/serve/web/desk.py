@@ -11,6 +11,7 @@ import numpy as np
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from askmask.assist.kept_patches import KeptPatches
 from askmask.data.pyramid import Pyramid
 from askmask.data.rasters import decode_mask
 from askmask.loop.project import Project
@@ -63,6 +64,8 @@ class Desk:
         Name of the session cookie: one for each project, since a host's ports share them.
     drawing : CapacityLimiter
         Threads that draw tiles; more tiles wait in line.
+    patches : KeptPatches
+        Regions cut into patches, for strokes that are spread.
     """
 
     project: Project
@@ -73,6 +76,7 @@ class Desk:
     image_ids: tuple[str, ...] = ()
     cookie: str = "askmask"
     numbers: dict[str, int] = field(default_factory=dict)
+    patches: KeptPatches = field(default_factory=KeptPatches)
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(TILE_THREADS))
 
     @classmethod
@@ -245,6 +249,7 @@ def _piece_reply(item: WorkItem) -> PieceReply | None:
         low=facts.low,
         high=facts.high,
         confidence=facts.confidence,
+        close=facts.close,
     )
 
 

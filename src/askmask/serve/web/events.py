@@ -108,7 +108,11 @@ async def stream_events(
     after = int(told) if told.isascii() and told.isdigit() else None
     headers, cookie = request.headers, request.cookies.get(desk.cookie, "")
     told_to = stream(watcher, after, lambda: desk.person(headers, cookie) is not None)
-    return StreamingResponse(told_to, media_type="text/event-stream")
+    return StreamingResponse(
+        told_to,
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},  # nginx would gather events before it passes them on
+    )
 
 
 async def stream(

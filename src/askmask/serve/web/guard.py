@@ -21,7 +21,7 @@ MAX_BODY_BYTES: Final = 8 * 2**20
 """The largest body of any route: an answer, what Label Studio sends, a part of an upload."""
 SMALL_BODY_BYTES: Final = 4096
 """What a stranger may send, and what routes need that take no labels."""
-LARGE_BODIES: Final = ("/answers", "/label-studio/", "/uploads/")
+LARGE_BODIES: Final = ("/answers", "/spread", "/label-studio/", "/uploads/")
 """Parts of the paths that take `MAX_BODY_BYTES`."""
 MIDDLE_BODIES: Final = ("/agree", "/checks", "/classes", "/projects/new")
 MIDDLE_BODY_BYTES: Final = 2**20

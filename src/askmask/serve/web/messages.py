@@ -64,16 +64,6 @@ class NewAnswer(Asked):
     base: Annotated[int | None, Field(ge=1, le=_LARGEST)] = None
 
 
-class NewAgreement(Asked):
-    """Answer open regions with their predictions; `items` narrows to those that were shown."""
-
-    id: ClientId
-    min_confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-    round: Index | None = None
-    items: Annotated[list[Place], Field(max_length=10_000)] | None = None
-    dry_run: bool = False
-
-
 class NewCommand(Asked):
     """Command for the worker."""
 
@@ -130,6 +120,7 @@ class ProjectReply(BaseModel):
     idle_seconds: float
     max_body_bytes: int
     tile: int
+    mpp: float | None
     version: str
 
 
@@ -177,6 +168,7 @@ class PieceReply(BaseModel):
     low: float | None
     high: float | None
     confidence: float | None
+    close: float | None
 
 
 class ItemReply(BaseModel):
@@ -234,10 +226,28 @@ class RoundCount(BaseModel):
 
 
 class ItemsReply(BaseModel):
-    """Asked regions, counts by round, and the number of the newest event."""
+    """Part of a list of asked regions, from place `first` of `total` on."""
+
+    items: list[ItemReply]
+    first: int
+    total: int
+    change: int
+
+
+class ChangesReply(BaseModel):
+    """Changes since an event, and counts of all asked regions.
+
+    `items` and `rounds` are those that changed; `stale`: so many changed that lists must be read
+    anew. `free` counts the open regions that the person who asks could take.
+    """
 
     items: list[ItemReply]
     rounds: list[RoundCount]
+    total: int
+    open: int
+    free: int
+    conflicts: int
+    stale: bool
     change: int
 
 
@@ -253,20 +263,6 @@ class HistoryReply(BaseModel):
     """Every answer to one region, oldest first."""
 
     answers: list[AnswerWithRuns]
-
-
-class AnswersReply(BaseModel):
-    """Answers, newest first."""
-
-    answers: list[AnswerReply]
-    more: bool
-
-
-class AgreedReply(BaseModel):
-    """Regions that were (or, in a dry run, would be) answered with their prediction."""
-
-    items: list[ItemReply]
-    count: int
 
 
 class ImageReply(BaseModel):
@@ -374,6 +370,7 @@ class StatusReply(BaseModel):
     rounds: list[dict[str, Any]]
     scores_cover: ScoresCoverReply
     curve: dict[str, Any]
+    forecast: dict[str, Any] | None
     changed: dict[str, Any] | None
     calibration: dict[str, Any] | None
     cost: dict[str, Any]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,8 +10,9 @@ from askmask.metrics.coverage import BY_RULE, means_cover, objects_are, rule_of
 from askmask.metrics.meanings import meaning_of
 from askmask.records import MetricRow
 from askmask.serve.web.desk import Desk
+from askmask.serve.web.forecast import MOST_REGIONS, STEP, WORTH, forecast
 from askmask.store.store import RoundCost, Store, TrainingRecord
-from askmask.store.work_records import ItemState, WorkItem
+from askmask.store.work_records import ItemState, Totals
 
 Tree = dict[str, Any]  # Any: what JSON holds
 
@@ -22,24 +24,25 @@ VALIDATION: Final = "validation"
 def status_of(desk: Desk) -> Tree:
     """Everything that the status page shows."""
     project, store = desk.project, desk.project.store
-    items = store.worklist.items()
+    totals = store.worklist.totals()
     rounds = _rounds(store)
     finished = [entry for entry in rounds if entry["status"] == "finished"]
     return {
         "worker": worker_tree(store),
-        "queue": _queue(desk, items),
+        "queue": _queue(desk, totals),
         "acquisitions": desk.acquisitions,
         "rounds": rounds,
         "scores_cover": _scores_cover(desk, finished),
         "curve": _curve(finished),
+        "forecast": _forecast(finished),
         "changed": _changed(finished),
         "calibration": _calibration(store, finished),
-        "cost": _cost(desk, items),
+        "cost": _cost(desk, totals),
         "people": [
             {"name": name, "answers": count, "seconds": seconds}
             for name, count, seconds in store.worklist.people()
         ],
-        "conflicts": sum(item.is_conflict for item in items),
+        "conflicts": totals.conflicts,
         "has_validation": bool(project.roles.validation),
         "notes": _notes(desk),
     }
@@ -73,16 +76,16 @@ def worker_tree(store: Store) -> Tree:
     }
 
 
-def _queue(desk: Desk, items: Iterable[WorkItem]) -> Tree:
+def _queue(desk: Desk, totals: Totals) -> Tree:
     store, serve = desk.project.store, desk.project.config.serve
-    still_open = [item for item in items if item.state is ItemState.OPEN]
+    still_open = totals.by_state[ItemState.OPEN]
     worker = store.control.worker()
     is_asking = worker is not None and worker.is_alive and worker.state == "asking"
-    ready = len(still_open) >= serve.ahead
+    ready = still_open >= serve.ahead
     given = store.answers_since_training()
     return {
-        "open": len(still_open),
-        "leased": sum(item.lease is not None for item in still_open),
+        "open": still_open,
+        "leased": totals.leased,
         "train_after": serve.answers_for_training(store.answers_with_labels() - given),
         "answers_since_training": given,
         "next_query": "ready" if ready else "asking" if is_asking else "waiting",
@@ -178,6 +181,19 @@ def _curve(finished: list[Tree]) -> Tree:
     }
 
 
+def _forecast(finished: list[Tree]) -> Tree | None:
+    """How many more regions are likely worth it, by the mean Dice of the rounds so far."""
+    scored = [
+        (entry["regions"], entry["metrics"][VALIDATION]["mean_dice"])
+        for entry in finished
+        if entry["metrics"].get(VALIDATION, {}).get("mean_dice") is not None
+    ]
+    found = forecast([regions for regions, _ in scored], [dice for _, dice in scored])
+    if found is None:
+        return None
+    return {**asdict(found), "step": STEP, "worth": WORTH, "most": MOST_REGIONS}
+
+
 def _changed(finished: list[Tree]) -> Tree | None:
     """How the scores differ between the last two rounds that have some."""
     scored = [entry for entry in finished if VALIDATION in entry["metrics"]]
@@ -224,16 +240,15 @@ def _reliability(rows: list[MetricRow], prefix: str) -> Tree | None:
     }
 
 
-def _cost(desk: Desk, items: Iterable[WorkItem]) -> Tree:
-    store = desk.project.store
-    counts = {state: sum(item.state is state for item in items) for state in ItemState}
-    measured = [given.seconds for given in store.worklist.history() if given.seconds is not None]
+def _cost(desk: Desk, totals: Totals) -> Tree:
+    store, counts = desk.project.store, totals.by_state
+    measured, seconds = store.worklist.measured_time()
     return {
         "labelled_pixels": store.labelled_pixels(),
         "pool_pixels": desk.project.pool_pixels,
         "regions": counts[ItemState.LABELS],
-        "seconds": sum(measured),
-        "measured": len(measured),
+        "seconds": seconds,
+        "measured": measured,
         "unsure": counts[ItemState.UNSURE],
         "artefact": counts[ItemState.ARTEFACT],
     }

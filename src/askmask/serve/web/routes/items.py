@@ -1,11 +1,11 @@
 """Routes of asked regions: the list, leases, answers, and what is shown of each."""
 
 import io
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
 from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
 
 from askmask.records import Answer, AnswerKind, Mask, unlabelled_mask
 from askmask.serve.web.desk import (
@@ -17,14 +17,16 @@ from askmask.serve.web.desk import (
     item_with_prefill,
     lease_reply,
 )
+from askmask.serve.web.events import MOST_EVENTS
 from askmask.serve.web.labels import labels_to_runs, runs_to_labels
 from askmask.serve.web.messages import (
     AnswerWithRuns,
+    ChangesReply,
     GivenReply,
     HistoryReply,
     ItemsReply,
     ItemWithPrefill,
-    MaybeRound,
+    MaybeIndex,
     NewAnswer,
     NextItem,
     Rank,
@@ -32,29 +34,93 @@ from askmask.serve.web.messages import (
     RoundCount,
 )
 from askmask.serve.web.problems import Problem
+from askmask.store.item_lists import Chosen
 from askmask.store.tokens import Person
-from askmask.store.work_records import GivenAnswer, ItemState, WorkItem
+from askmask.store.work_records import GivenAnswer, ItemState, RoundTally, WorkItem
 
 router = APIRouter(prefix="/items", tags=["items"])
 
-StateFilter = Annotated[
-    Literal["open", "done", "conflict", "withdrawn"] | None,
-    Query(description="Default: everything but withdrawn."),
-]
-_DONE = frozenset({ItemState.LABELS, ItemState.UNSURE, ItemState.ARTEFACT})
+NEWEST_ROUNDS: Final = 100
+"""So many rounds are told to a page that comes; who needs older ones asks for their regions."""
+MOST_CHANGES: Final = 50
+"""When more regions changed, a page reads again what it shows instead of all of them."""
+
+
+LARGEST: Final = 2**31 - 1
+
+
+class ItemsAsked(BaseModel):
+    """Which asked regions to list, and which part of the list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    round: Annotated[int | None, Field(ge=0, le=LARGEST)] = None
+    state: Annotated[
+        Literal["open", "labels", "unsure", "artefact", "done", "conflict", "withdrawn"] | None,
+        Field(description="Default: everything but withdrawn."),
+    ] = None
+    image: Annotated[int | None, Field(ge=0, le=LARGEST, description="Number of an image.")] = None
+    text: Annotated[
+        str | None, Field(min_length=1, max_length=200, description="Part of an image's id.")
+    ] = None
+    at: Annotated[
+        str | None,
+        Field(
+            pattern=r"^\d{1,9}/\d{1,9}$",
+            description="Round/rank: `first` counts from the first region there or after it.",
+        ),
+    ] = None
+    first: Annotated[int, Field(ge=-LARGEST, le=LARGEST)] = 0
+    limit: Annotated[int, Field(ge=1, le=200)] = 100
 
 
 @router.get("")
 def list_items(
-    person: Somebody, desk: TheDesk, round: MaybeRound = None, state: StateFilter = None
+    person: Somebody, desk: TheDesk, asked: Annotated[ItemsAsked, Query()]
 ) -> ItemsReply:
-    """List asked regions by round and rank."""
+    """List a part of the asked regions, by round and rank."""
     store = desk.project.store
     change = store.control.newest_event()  # read first: what comes meanwhile is told again
-    items = store.worklist.items(round)
+    image_id = None if asked.image is None else desk.image_id(asked.image)
+    chosen = Chosen(asked.round, asked.state, image_id, asked.text)
+    at = None
+    if asked.at is not None:
+        round, rank = map(int, asked.at.split("/"))
+        at = round, rank
+    found = store.worklist.window(chosen, first=asked.first, limit=asked.limit, at=at)
     return ItemsReply(
-        items=[item_reply(item, person) for item in items if _is_wanted(item, state)],
-        rounds=_round_counts(desk, items),
+        items=[item_reply(item, person) for item in found.items],
+        first=found.first,
+        total=found.total,
+        change=change,
+    )
+
+
+@router.get("/changes")
+def list_changes(person: Somebody, desk: TheDesk, after: MaybeIndex = None) -> ChangesReply:
+    """Tell what changed after an event; without one, what a page that comes must know."""
+    store = desk.project.store
+    change = store.control.newest_event()
+    places: list[tuple[int, int]] = []
+    rounds: list[int] | None = None
+    is_stale = after is None or after > change
+    if after is not None and not is_stale:
+        events = store.control.events(after, MOST_EVENTS + 1)
+        places = sorted({(e.round, e.rank) for e in events if e.rank is not None})
+        rounds = sorted({e.round for e in events})[-NEWEST_ROUNDS:]
+        is_stale = len(places) > MOST_CHANGES or any(e.kind == "query" for e in events)
+        if len(events) > MOST_EVENTS:
+            rounds, is_stale = None, True
+    items = [] if is_stale else store.worklist.items_at(places)
+    totals = store.worklist.totals(person.name)
+    return ChangesReply(
+        items=[item_reply(item, person) for item in items],
+        rounds=[_round_count(t) for t in store.worklist.tallies(rounds, NEWEST_ROUNDS)],
+        total=totals.standing,
+        open=totals.by_state[ItemState.OPEN],
+        free=totals.free,
+        conflicts=totals.conflicts,
+        stale=is_stale,
         change=change,
     )
 
@@ -217,33 +283,17 @@ def _answer(desk: Desk, item: WorkItem, asked: NewAnswer, person: Person) -> Ans
     )
 
 
-def _is_wanted(item: WorkItem, state: str | None) -> bool:
-    if state is None:
-        return item.state is not ItemState.WITHDRAWN
-    if state == "done":
-        return item.state in _DONE
-    if state == "conflict":
-        return item.is_conflict
-    return item.state.value == state
-
-
-def _round_counts(desk: Desk, items: Iterable[WorkItem]) -> list[RoundCount]:
-    by_round: dict[int, list[WorkItem]] = {}
-    for item in items:
-        by_round.setdefault(item.round, []).append(item)
-    when = desk.project.store.worklist.asked_at()
-    return [
-        RoundCount(
-            round=round,
-            acquisition=of_round[0].acquisition,
-            model=of_round[0].model,
-            asked_at=when[round],
-            asked=len(of_round),
-            conflicts=sum(item.is_conflict for item in of_round),
-            **{state.value: sum(item.state is state for item in of_round) for state in ItemState},
-        )
-        for round, of_round in by_round.items()
-    ]
+def _round_count(tally: RoundTally) -> RoundCount:
+    counts = {state.value: count for state, count in tally.by_state.items()}
+    return RoundCount(
+        round=tally.round,
+        acquisition=tally.acquisition,
+        model=tally.model,
+        asked_at=tally.asked_at,
+        asked=tally.asked,
+        conflicts=tally.conflicts,
+        **counts,
+    )
 
 
 def _piece(desk: Desk, round: int, rank: int, which: Literal[0, 1], name: str) -> Response:

@@ -125,6 +125,7 @@ def read_project(_: Somebody, desk: TheDesk) -> ProjectReply:
         idle_seconds=config.serve.idle_seconds,
         max_body_bytes=MAX_BODY_BYTES,
         tile=TILE,
+        mpp=desk.project.config.data.mpp,
         version=__version__,
     )
 

@@ -1,6 +1,7 @@
 /** Why a region was asked, in words; the field's term and its number stand behind them. */
 
 import { score, words } from "./dom.js";
+import { percent } from "./views/numbers.js";
 
 const UNSURE = "the model is unsure here";
 const REASONS = [
@@ -12,8 +13,14 @@ const REASONS = [
   [/divers|core_?set|k_?means/, "unlike what is labelled so far"],
 ];
 
-/** @param {Pick<import("./types.js").Item, "acquisition" | "model">} item */
-export function reason({ acquisition, model }) {
+/** @param {Pick<import("./types.js").Item, "acquisition" | "model"> & {piece?: {close: number | null} | null}} item */
+export function reason({ acquisition, model, piece = null }) {
+  const close = piece?.close ?? null;
+  const said = kind({ acquisition, model });
+  return said === UNSURE && close !== null ? `${said}: ${percent(close)} of its pixels are close calls` : said;
+}
+
+function kind({ acquisition, model }) {
   const found = REASONS.find(([pattern]) => /** @type {RegExp} */ (pattern).test(acquisition));
   if (model === null && !found) return "one of the first, before there is a model";
   return found ? String(found[1]) : `asked by ${words(acquisition)}`;

@@ -19,6 +19,7 @@
  * @property {number | null} low
  * @property {number | null} high
  * @property {number | null} confidence
+ * @property {number | null} close
  *
  * @typedef {object} Answer
  * @property {number} number

@@ -6,8 +6,10 @@
 
 import { get, itemPath, post } from "./api.js";
 import { keyOf } from "./dom.js";
+import { inOrder } from "./items.js";
 
 const AHEAD = 4;
+const MOST_OF_OTHERS = 12; // regions in the hands of other people, which are not fetched
 const MOST_TURNS = 50;
 
 export class Upcoming {
@@ -62,10 +64,16 @@ export class Upcoming {
 
   /** Next open region among those fetched ahead, in the order of asking. */
   fromFetched(from) {
-    const { items, outbox } = this.app;
-    const open = (item) => item.state === "open" && !outbox.holds(item) && !(item.lease && !item.lease.mine);
-    const found = items.after(from).find((item) => open(item) && this.fetched.has(keyOf(item)));
-    return found ? this.fetched.get(keyOf(found)) : null;
+    const isBefore = (item) => from !== null && inOrder(item, from) <= 0;
+    const ready = [...this.fetched.values()].filter((item) => this.isFree(this.app.items.get(item) ?? item));
+    const [found] = ready
+      .filter((item) => !from || keyOf(item) !== keyOf(from))
+      .sort((a, b) => Number(isBefore(a)) - Number(isBefore(b)) || inOrder(a, b));
+    return found ?? null;
+  }
+
+  isFree(item) {
+    return item.state === "open" && !this.app.outbox.holds(item) && !(item.lease && !item.lease.mine);
   }
 
   /** One region by its number, leased; from the server, or as fetched before if it is gone. */
@@ -84,8 +92,9 @@ export class Upcoming {
   async fetchAhead(from) {
     const turn = ++this.turn;
     const { items, outbox } = this.app;
-    const open = items.after(from).filter((item) => item.state === "open" && !outbox.holds(item));
-    const wanted = open.slice(0, AHEAD);
+    const open = await items.openAfter(from, AHEAD + outbox.entries.length + MOST_OF_OTHERS).catch(() => null);
+    if (!open || turn !== this.turn) return;
+    const wanted = open.filter((item) => this.isFree(item)).slice(0, AHEAD);
     const keep = new Set([...wanted, ...(from ? [from] : [])].map(keyOf));
     for (const key of this.fetched.keys()) if (!keep.has(key)) this.fetched.delete(key);
     for (const item of wanted) {

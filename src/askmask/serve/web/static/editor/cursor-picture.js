@@ -1,16 +1,38 @@
 /** What the tool in hand shows on the upper canvas: brush ring, polygon so far, cross, superpixel. */
 
+import { SMART_RADIUS } from "./smart.js";
+
 export function drawTool(context, { viewer, editor, pointer, keyboard, colour }) {
   const at = keyboard.isOn ? keyboard.at : pointer.at;
   if (editor.shape.length > 1) drawShape(context, viewer, editor, colour);
+  if (editor.tool === "smart") drawLines(context, viewer, editor.smart);
   if (editor.tool === "polygon") drawPolygon(context, viewer, editor.polygon, at, colour);
   if (!at || !editor.raster) return;
   const { x, y } = viewer.place(at.row, at.col);
   if (editor.tool === "superpixel") drawPatch(context, viewer, editor, at);
+  else if (editor.tool === "smart") ring(context, x, y, SMART_RADIUS * viewer.viewport.scale, colour);
   else if (["brush", "eraser", "line"].includes(editor.tool)) {
     ring(context, x, y, (editor.size / 2) * viewer.viewport.scale, colour);
   }
   if (keyboard.isOn) cross(context, x, y);
+}
+
+/** Strokes that are spread, in the colours of their classes. */
+function drawLines(context, viewer, { lines, line }) {
+  const colours = viewer.scene?.classes ?? [];
+  for (const { value, points } of line ? [...lines, line] : lines) {
+    const places = points.map(({ row, col }) => viewer.place(row, col));
+    context.beginPath();
+    context.moveTo(places[0].x, places[0].y + 0.01); // a click is a dot
+    places.forEach(({ x, y }) => context.lineTo(x, y));
+    context.lineCap = context.lineJoin = "round";
+    const width = Math.max(3, 2 * SMART_RADIUS * viewer.viewport.scale);
+    for (const [style, more] of [["#000", 3], ["#fff", 1.5], [colours[value]?.color ?? "#fff", 0]]) {
+      context.strokeStyle = style;
+      context.lineWidth = width + more;
+      context.stroke();
+    }
+  }
 }
 
 function ring(context, x, y, radius, colour) {

@@ -4,11 +4,12 @@
  * Sizes are diameters in pixels of the image, so a brush covers the same tissue at any zoom.
  *
  * Events: "paint" (detail: the box that changed), "step" (a step was kept, undone or redone),
- * "tool" (tool, class or size changed). Positions are (row, col) in the region.
+ * "tool" (tool, class or size changed), "smart" (a stroke to be spread is drawn). Positions are (row, col) in the region.
  */
 
 import { difference } from "./history.js";
 import { extended, movedTo, paintShape, SHAPES } from "./shapes.js";
+import { SmartStrokes } from "./smart.js";
 import { grow, removeSmall, shrink } from "./tidy.js";
 import {
   floodFill,
@@ -19,7 +20,7 @@ import {
   UNLABELLED,
 } from "./raster.js";
 
-export const TOOLS = ["brush", "eraser", "polygon", "lasso", "line", "ellipse", "fill", "superpixel", "cut", "move"];
+export const TOOLS = ["brush", "eraser", "polygon", "lasso", "line", "ellipse", "fill", "superpixel", "smart", "cut", "move"];
 const SIZES = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 26, 34, 44, 56, 72, 96, 128, 192, 256];
 const LARGEST = 256;
 const SMALLEST_PATCH = 4;
@@ -55,6 +56,7 @@ export class Editor extends EventTarget {
     this.shape = [];
     /** @type {{tool: string, points: import("../types.js").At[], size: number} | null} */
     this.lastShape = null;
+    this.smart = new SmartStrokes();
     this.cutValue = 0; // what a cut leaves: background where there is one
     this.isFrozen = false;
     /** @type {Set<string>} tools that drew on this region */
@@ -65,10 +67,12 @@ export class Editor extends EventTarget {
   open({ raster, history, first, tools = [] }) {
     Object.assign(this, { raster, history, first, superpixels: null, polygon: [], shape: [], stroke: null, isFrozen: false });
     this.used = new Set(tools);
+    this.smart.clear();
     this.emit("tool");
   }
 
   close() {
+    this.smart.clear();
     Object.assign(this, { raster: null, history: null, polygon: [], shape: [], stroke: null, isFrozen: false });
   }
 
@@ -78,6 +82,7 @@ export class Editor extends EventTarget {
   }
 
   setTool(tool) {
+    this.smart.clear(); // what was proposed is accepted
     this.cancel();
     this.tool = tool;
     this.emit("tool");
@@ -120,7 +125,7 @@ export class Editor extends EventTarget {
   }
 
   get isDrawing() {
-    return this.stroke !== null || this.shape.length > 0;
+    return this.stroke !== null || this.shape.length > 0 || this.smart.line !== null;
   }
 
   /** Whether the tool in hand draws from one press to one release. */
@@ -139,6 +144,10 @@ export class Editor extends EventTarget {
       this.shape = [at];
       return;
     }
+    if (this.tool === "smart") {
+      this.smart.begin(this.raster, at, this.value);
+      return;
+    }
     this.stroke = { before: this.raster.clone(), box: null, last: at, ids: new Set() };
     this.extendStroke(at, radius);
   }
@@ -146,6 +155,7 @@ export class Editor extends EventTarget {
   extendStroke(to, radius = this.size / 2) {
     const { stroke } = this;
     if (this.shape.length > 0) this.shape = extended(this.tool, this.shape, to);
+    this.smart.extend(to);
     if (!stroke) return;
     const box =
       this.tool === "superpixel"
@@ -169,6 +179,7 @@ export class Editor extends EventTarget {
     const { stroke } = this;
     this.stroke = null;
     if (this.shape.length > 0) this.endShape();
+    if (this.smart.end()) this.emit("smart");
     if (stroke) this.keep(stroke.before, stroke.box, this.tool);
   }
 
@@ -203,8 +214,33 @@ export class Editor extends EventTarget {
     this.change("tidy", (raster) => removeSmall(raster, smallest));
   }
 
-  /** Take back what is half done: a stroke, or a polygon's corners. */
+  /** Labels that came of the strokes, in place of those in hand. */
+  propose(labels) {
+    this.replace("smart", labels);
+  }
+
+  /** Forget the strokes, and bring back how the region was before them; false without any. */
+  dropProposal() {
+    const { before, isBegun } = this.smart;
+    this.smart.clear();
+    if (before && isBegun) this.replace("smart", before);
+    return isBegun;
+  }
+
+  replace(tool, labels) {
+    this.change(tool, (raster) => {
+      raster.data.set(labels);
+      return { top: 0, left: 0, bottom: raster.height, right: raster.width };
+    });
+  }
+
+  /** Take back what is half done: a stroke, or a polygon's corners; else what strokes proposed. */
   cancel() {
+    if (this.smart.line) {
+      this.smart.line = null;
+      this.emit("tool");
+      return true;
+    }
     const had = this.isDrawing || this.polygon.length > 0;
     if (this.stroke) {
       this.raster.data.set(this.stroke.before.data);
@@ -254,10 +290,8 @@ export class Editor extends EventTarget {
 
   /** Back to what the region was filled with at first; can be undone. */
   reset() {
-    this.change("reset", (raster) => {
-      raster.data.set(this.first);
-      return { top: 0, left: 0, bottom: raster.height, right: raster.width };
-    });
+    this.smart.clear();
+    this.replace("reset", this.first);
   }
 
   change(tool, work) {
@@ -279,10 +313,12 @@ export class Editor extends EventTarget {
       this.removeCorner();
       return true;
     }
+    this.smart.clear();
     return this.isOpen && this.travel(this.history.undo(this.raster));
   }
 
   redo() {
+    this.smart.clear();
     return this.isOpen && this.travel(this.history.redo(this.raster));
   }
 

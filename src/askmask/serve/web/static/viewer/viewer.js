@@ -36,6 +36,7 @@ export class Viewer extends EventTarget {
     /** @type {{canvas: CanvasImageSource, row: number, col: number, width: number, height: number} | null} */
     this.reference = null; // what the labels are compared with; null: the bare picture
     this.isPainting = () => false;
+    this.onView = (/** @type {number | null} */ _scale) => {}; // told how large pixels are, null: nothing
     this.gliding = { factor: 1, x: 0, y: 0, isOn: false };
     this.drawCursor = (/** @type {CanvasRenderingContext2D} */ _context) => {};
     this.stale = { picture: false, overlay: false };
@@ -174,6 +175,11 @@ export class Viewer extends EventTarget {
     this.redraw();
   }
 
+  setNeighbours(boxes) {
+    this.scene.neighbours = boxes;
+    this.redraw();
+  }
+
   /** The raster changed inside a box. */
   changed(box) {
     if (box) this.labels?.paint(box);
@@ -203,6 +209,7 @@ export class Viewer extends EventTarget {
 
   draw() {
     const { picture } = this.stale;
+    if (picture) this.onView(this.scene ? this.viewport.scale : null);
     this.stale = { picture: false, overlay: false };
     const ratio = window.devicePixelRatio || 1;
     if (picture) this.drawPanes(this.fresh(this.canvas, ratio), (context, pane) => this.drawPicture(context, pane));

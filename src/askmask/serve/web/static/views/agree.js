@@ -5,8 +5,6 @@ import { h, place, show } from "../dom.js";
 import { toast } from "../notices.js";
 import { maskPicture } from "./masks.js";
 
-const SHOWN = 12;
-
 export class AgreePanel {
   constructor(app) {
     this.app = app;
@@ -34,13 +32,13 @@ export class AgreePanel {
     if (!this.input.reportValidity()) return;
     const turn = (this.turn = (this.turn ?? 0) + 1);
     try {
-      const { items, count } = await post("/agree", this.body(true));
+      const { items, places, count } = await post("/agree", this.body(true));
       if (turn !== this.turn) return;
-      this.counted = items.map(({ round, rank }) => ({ round, rank }));
+      this.counted = places;
       this.button.disabled = count === 0;
       this.button.textContent = count === 0 ? "Agree" : `Agree to all ${count}`;
       this.result.textContent = count === 0 ? "No open region is that sure." : `${count} open region(s) are that sure.`;
-      const shown = await Promise.all(items.slice(0, SHOWN).map((item) => get(itemPath(item))));
+      const shown = await Promise.all(items.map((item) => get(itemPath(item))));
       if (turn === this.turn) show(this.pictures, shown.map((item) => this.figure(item)));
     } catch (error) {
       if (turn !== this.turn) return;

@@ -16,7 +16,8 @@ export class ConflictPanel {
   }
 
   async update() {
-    const items = this.app.items.list.filter((item) => item.conflict && !this.app.outbox.holds(item));
+    const items = await this.find();
+    if (!items) return;
     const state = items.map((item) => `${keyOf(item)}@${item.answer.number}`).join();
     if (state === this.shown && this.list.childElementCount > 0) return;
     this.shown = state;
@@ -25,13 +26,22 @@ export class ConflictPanel {
       return;
     }
     try {
-      const blocks = await Promise.all(items.slice(0, MOST_SHOWN).map((item) => this.block(item)));
+      const blocks = await Promise.all(items.map((item) => this.block(item)));
       if (state === this.shown) show(this.list, blocks);
     } catch (error) {
       if (state !== this.shown) return;
       this.shown = ""; // the next news tries again
       show(this.list, h("p", { class: "error", role: "alert" }, error.message));
     }
+  }
+
+  /** Regions in conflict, the oldest first; null if they cannot be had now. */
+  async find() {
+    const { items, outbox } = this.app;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    if (items.totals.conflicts === 0) return [];
+    const told = await items.window({ state: "conflict" }, { limit: MOST_SHOWN }).catch(() => null);
+    return told && turn === this.turn ? told.items.filter((item) => !outbox.holds(item)) : null;
   }
 
   async block(item) {

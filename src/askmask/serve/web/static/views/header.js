@@ -31,10 +31,9 @@ export class Header {
   /** Regions come in small portions, so a round says little: what is done, and what is ready. */
   progress() {
     const { items, outbox } = this.app;
-    const count = (...states) => items.rounds.reduce((sum, row) => sum + states.reduce((n, state) => n + row[state], 0), 0);
-    const held = items.list.filter((item) => item.state === "open" && outbox.holds(item)).length;
-    const done = count("labels", "unsure", "artefact") + held;
-    const ready = count("open") - held;
+    const held = outbox.entries.filter((entry) => items.get(entry)?.state === "open").length;
+    const ready = items.totals.open - held;
+    const done = items.totals.total - ready;
     byId("progress-text").textContent = done + ready > 0 ? `${done} answered, ${ready} ready` : "nothing asked yet";
     byId("progress-text").title = "Regions that are ready to be labelled. There are always some, until every pixel is asked.";
     const bar = byId("progress-bar");

@@ -48,10 +48,9 @@ async function back(view) {
     view.editor.removeCorner();
     return;
   }
-  const { list } = view.app.items;
-  const at = list.findIndex((item) => view.work.item && item.round === view.work.item.round && item.rank === view.work.item.rank);
-  const before = view.visited.pop() ?? (at >= 0 ? list[at - 1] : list.at(-1));
-  if (before) await view.openPlace(before);
+  const before = view.visited.pop() ?? (await view.app.items.before(view.work.item).catch((error) => error));
+  if (before instanceof Error) toast(before.message);
+  else if (before) await view.openPlace(before);
   else toast("This is the first region.");
 }
 
@@ -80,7 +79,9 @@ function drawing(view, busy) {
 }
 
 function cancel({ editor, keyboard }) {
-  if (!editor.cancel() && keyboard.isOn) keyboard.toggle();
+  if (editor.cancel()) return;
+  if (editor.dropProposal()) say("Dropped.");
+  else if (keyboard.isOn) keyboard.toggle();
 }
 
 /** The last shape once more, at the pointer or the keyboard cursor, else in the middle. */
@@ -106,6 +107,10 @@ function chooseClass({ editor, app }, value) {
 }
 
 function closePolygon(editor) {
+  if (editor.smart.isBegun) {
+    editor.setTool("smart"); // the next strokes begin anew
+    say("Kept.");
+  }
   if (editor.polygon.length > 0 && !editor.closePolygon()) toast("A polygon needs at least three corners.");
 }
 

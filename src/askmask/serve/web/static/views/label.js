@@ -11,6 +11,7 @@ import { banner, say, toast } from "../notices.js";
 import { Upcoming } from "../upcoming.js";
 import { heatCanvas, isClear } from "../viewer/layers.js";
 import { Display } from "../viewer/display.js";
+import { ScaleBar } from "../viewer/scale-bar.js";
 import { Tiles } from "../viewer/tiles.js";
 import { fit, visibleTiles } from "../viewer/viewport.js";
 import { Viewer } from "../viewer/viewer.js";
@@ -22,8 +23,11 @@ import { Panel } from "./panel.js";
 import { PicturePanel } from "./picture-panel.js";
 import { RegionInfo } from "./region-info.js";
 import { Strip } from "./strip.js";
+import { SmartBrush } from "./smart-brush.js";
 import { SuperpixelSource } from "./superpixel-source.js";
 import { Waiting } from "./waiting.js";
+
+const MOST_NEIGHBOURS = 100;
 
 export class LabelView {
   /** @param {import("../types.js").App} app */
@@ -32,6 +36,7 @@ export class LabelView {
     this.images = new Map();
     this.wanted = null; // region that another view wants to see here
     this.visited = [];
+    this.neighbours = { image: -1, items: /** @type {any[]} */ ([]) };
     /** @type {number | null} image whose range is known */
     this.measured = null;
     this.tiles = new Tiles();
@@ -45,6 +50,7 @@ export class LabelView {
     this.work = new Work(app, this.editor);
     this.upcoming = new Upcoming(app, this.work, (item) => this.warm(item));
     this.superpixels = new SuperpixelSource(this.tiles);
+    this.smart = new SmartBrush(this.work, this.editor);
     this.info = new RegionInfo(app, this.work, this.viewer);
     this.waiting = new Waiting(app);
     this.itemNews = 0;
@@ -55,6 +61,8 @@ export class LabelView {
     this.panel = new Panel(app, this.editor, this.viewer, this.actions);
     this.strip = new Strip(app, (item) => this.openPlace(item));
     this.viewer.drawCursor = (context) => drawTool(context, { ...this, colour: this.colour });
+    const scaleBar = new ScaleBar(byId("scale-bar"), app.project.mpp);
+    this.viewer.onView = (scale) => scaleBar.update(scale);
     this.bind();
   }
 
@@ -67,8 +75,9 @@ export class LabelView {
       banner("draft", text, { bad: true });
     });
     app.colours.addEventListener("change", () => this.recolour());
-    app.items.addEventListener("change", () => {
+    app.items.addEventListener("change", (event) => {
       this.itemNews++;
+      if (detailOf(event).stale) this.neighbours.image = -1;
       if (work.item) this.hear(app.items.get(work.item));
       else if (this.opening.state === "waiting") this.tryAgain();
     });
@@ -129,8 +138,9 @@ export class LabelView {
       return this.strip.setCurrent(this.work.item);
     }
     const place = this.work.lastPlace();
-    if (place && this.app.items.get(place)) return this.openPlace(place, { quietly: true });
-    return this.openNext(null);
+    const item = place && (await this.app.items.fetch(place).catch(() => null));
+    if (this.wanted || this.work.item || ["opening", "answering"].includes(this.opening.state)) return undefined; // it came first
+    return item ? this.openPlace(item, { quietly: true }) : this.openNext(null);
   }
 
   /** Open the next free region. */
@@ -158,12 +168,14 @@ export class LabelView {
   }
 
   show(item, hold, { image, draft }) {
+    this.app.items.pin(item);
     this.work.open(item, draft, hold.isHeld);
     this.waiting.hide();
     this.keyboard.at = null;
     this.viewer.show(this.sceneOf(item, image));
     this.upcoming.remember(item);
     this.loadScores(item);
+    this.loadNeighbours(item);
     this.measure(image);
     this.compare.show(item);
     this.toolChanged();
@@ -208,15 +220,27 @@ export class LabelView {
   }
 
   sceneOf(item, image) {
-    const others = this.app.items.list.filter((other) => other.image === item.image && keyOf(other) !== keyOf(item));
     return {
       image,
       region: boxOf(item),
       raster: this.editor.raster,
       classes: this.app.project.classes,
       piece: item.piece,
-      neighbours: others.map(boxOf),
+      neighbours: [],
     };
+  }
+
+  /** Other asked regions of the image are outlined once they are known. */
+  async loadNeighbours(item) {
+    if (this.neighbours.image !== item.image) {
+      const part = { at: item, first: -MOST_NEIGHBOURS / 2, limit: MOST_NEIGHBOURS };
+      const told = await this.app.items.window({ image: item.image }, part).catch(() => null);
+      if (!told) return;
+      this.neighbours = { image: item.image, items: told.items };
+    }
+    if (!this.opening.item || keyOf(this.opening.item) !== keyOf(item)) return;
+    const others = this.neighbours.items.filter((other) => keyOf(other) !== keyOf(item));
+    this.viewer.setNeighbours(others.map(boxOf));
   }
 
   async loadScores(item) {
@@ -244,8 +268,9 @@ export class LabelView {
   }
 
   tryAgain() {
-    const isFree = (item) => item.state === "open" && !this.app.outbox.holds(item) && !(item.lease && !item.lease.mine);
-    if (this.app.items.list.some(isFree)) this.openNext(null);
+    const { items, outbox } = this.app;
+    const answered = outbox.entries.filter((entry) => items.get(entry)?.state === "open").length;
+    if (items.totals.free > answered) this.openNext(null);
   }
 
   get colour() {

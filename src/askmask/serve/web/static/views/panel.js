@@ -7,9 +7,9 @@ import { ClassList } from "./class-list.js";
 import { icon } from "./icons.js";
 import { percent } from "./numbers.js";
 
-const LETTERS = { brush: "B", eraser: "E", polygon: "P", lasso: "L", line: "W", ellipse: "Q", fill: "F", superpixel: "S", cut: "X", move: "M" };
+const LETTERS = { brush: "B", eraser: "E", polygon: "P", lasso: "L", line: "W", ellipse: "Q", fill: "F", superpixel: "S", smart: ";", cut: "X", move: "M" };
 const ANSWERS = ["accept", "unsure", "artefact", "skip"];
-const NAMES = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", lasso: "Lasso", line: "Line", ellipse: "Ellipse", fill: "Fill", superpixel: "Patches", cut: "Cut", move: "Move" };
+const NAMES = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", lasso: "Lasso", line: "Line", ellipse: "Ellipse", fill: "Fill", superpixel: "Patches", smart: "Smart", cut: "Cut", move: "Move" };
 
 export class Panel {
   /**

@@ -1,6 +1,7 @@
 /** The line above the picture: which region, why it was asked, how long it took; and the legend. */
 
 import { byId, controlOf, detailOf, duration, h, penOf, place, show, words } from "../dom.js";
+import { Comments } from "./comments.js";
 import { heat } from "../viewer/layers.js";
 import { percent } from "./numbers.js";
 import { reason, term } from "../reasons.js";
@@ -19,6 +20,10 @@ export class RegionInfo {
     this.item = null;
     setInterval(() => this.tick(), 1000);
     work.addEventListener("notice", (event) => this.notice(detailOf(event)));
+    this.comments = new Comments((count) => {
+      byId("comments-title").textContent = count > 0 ? `${count} comment(s)` : "Comment";
+    });
+    byId("region-comments").append(this.comments.element);
     work.addEventListener("close", () => this.notice(null));
   }
 
@@ -30,6 +35,9 @@ export class RegionInfo {
     controlOf("reset").disabled = !item;
     this.tick();
     this.legend();
+    byId("region-comments").hidden = !item;
+    byId("comments-title").textContent = "Comment";
+    this.comments.open(item);
   }
 
   parts(item) {

@@ -3,11 +3,18 @@
 import { get, query } from "../api.js";
 import { byId, choice, duration, h, moment, place, show } from "../dom.js";
 import { toast } from "../notices.js";
+import { suspicions } from "../suspicion.js";
 import { AgreePanel } from "./agree.js";
+import { AgreementPanel } from "./agreement.js";
+import { Comments } from "./comments.js";
 import { ConflictPanel } from "./conflicts.js";
 import { maskPicture } from "./masks.js";
 
 const PAGE = 30;
+const ORDERS = [
+  ["newest", "newest"],
+  ["suspicion", "worth a second look"],
+];
 const KINDS = [
   ["", "all"],
   ["labels", "labelled"],
@@ -28,6 +35,9 @@ export class ReviewView {
     const reload = () => this.reload();
     this.round = choice("Round", [["", "all"]], { id: "review-round", onchange: reload });
     this.kind = choice("Answer", KINDS, { id: "review-kind", onchange: reload });
+    this.order = choice("First", ORDERS, { id: "review-order", onchange: reload });
+    this.cls = choice("Class", [["", "all"], ...app.project.classes.map(({ index, name }) => [String(index), name])], { id: "review-class", onchange: reload });
+    this.agreement = new AgreementPanel(app);
     this.author = choice("Who", [["", "everybody"]], { id: "review-author", onchange: reload });
     this.body = h("tbody");
     this.more = h("button", { type: "button", hidden: true, onclick: () => this.loadMore() }, "Show older answers");
@@ -42,9 +52,9 @@ export class ReviewView {
     show(
       byId("view-review"),
       h("div", { class: "inner" },
-        h("div", { class: "cards" }, this.agree.element, this.conflicts.element),
+        h("div", { class: "cards" }, this.agree.element, this.conflicts.element, this.agreement.element),
         h("section", { class: "panel", "aria-labelledby": "answers-title" },
-          h("div", { class: "row" }, h("h2", { id: "answers-title" }, "Answers"), h("span", { class: "spring" }), this.round.label, this.kind.label, this.author.label),
+          h("div", { class: "row" }, h("h2", { id: "answers-title" }, "Answers"), h("span", { class: "spring" }), this.order.label, this.round.label, this.kind.label, this.cls.label, this.author.label),
           h("div", { class: "table-box" }, h("table", {}, head(), this.body)),
           this.empty,
           h("div", { class: "row" }, this.more),
@@ -61,28 +71,30 @@ export class ReviewView {
   async reload() {
     this.fillChoices();
     this.conflicts.update();
-    await this.fetch(null, Math.max(PAGE, this.answers.length));
+    this.agreement.update();
+    await this.fetch(0, Math.max(PAGE, this.answers.length));
   }
 
   loadMore() {
-    return this.fetch(this.answers[this.answers.length - 1].number, PAGE);
+    return this.fetch(this.answers.length, PAGE);
   }
 
   fillChoices() {
     setOptions(this.round.select, this.app.items.rounds.map((row) => String(row.round)), "all");
-    const names = new Set(this.app.items.list.flatMap((item) => (item.answer ? [item.answer.author] : [])));
-    setOptions(this.author.select, [...names].sort(), "everybody");
   }
 
-  /** Fetch and show answers; of several lists under way the newest counts. */
-  async fetch(before, limit) {
+  /** Fetch and show answers from place `skip` on; of several lists under way the newest counts. */
+  async fetch(skip, limit) {
     const turn = ++this.turn;
-    const wanted = { round: this.round.select.value, kind: this.kind.select.value, author: this.author.select.value };
+    const order = this.order.select.value;
+    const wanted = { round: this.round.select.value, kind: this.kind.select.value, author: this.author.select.value, class: this.cls.select.value, order };
+    const from = order === "suspicion" ? { skip } : { before: skip > 0 ? this.answers[skip - 1].number : null };
     try {
-      const page = await get(`/answers${query({ ...wanted, before, limit: Math.min(limit, 200) })}`);
+      const page = await get(`/answers${query({ ...wanted, ...from, limit: Math.min(limit, 200) })}`);
       if (turn !== this.turn) return;
-      this.answers = before === null ? page.answers : [...this.answers, ...page.answers];
+      this.answers = skip === 0 ? page.answers : [...this.answers, ...page.answers];
       this.more.hidden = !page.more;
+      setOptions(this.author.select, page.people, "everybody");
       this.draw();
     } catch (error) {
       if (turn === this.turn) toast(error.message);
@@ -91,33 +103,51 @@ export class ReviewView {
 
   draw() {
     const rows = new Map(Array.from(this.body.children, (row) => [row.dataset.answer, row]));
-    show(this.body, this.answers.map((answer) => rows.get(String(answer.number)) ?? this.row(answer)));
+    const isSame = (row, answer) => row?.dataset.facts === factsOf(answer);
+    show(this.body, this.answers.map((answer) => {
+      const row = rows.get(String(answer.number));
+      return isSame(row, answer) ? row : this.row(answer);
+    }));
     this.empty.hidden = this.answers.length > 0;
   }
 
   row(answer) {
-    const item = this.app.items.get(answer) ?? answer;
-    const picture = h("td", { "data-drawn": item.width ? "no" : "yes" });
-    if (item.width) this.fillPicture(picture, item, answer);
+    const picture = h("td", { "data-drawn": "no" });
+    this.fillPicture(picture, answer);
     return h(
       "tr",
-      { "data-answer": answer.number },
+      { "data-answer": answer.number, "data-facts": factsOf(answer) },
       picture,
       h("td", {}, place(answer)),
-      h("td", {}, item.image_id ?? `image ${answer.image}`),
+      h("td", {}, answer.image_id),
       h("td", {}, { labels: "labelled", unsure: "unsure", artefact: "artefact" }[answer.kind]),
       h("td", {}, answer.author),
       h("td", {}, moment(answer.answered_at)),
       h("td", { class: "number" }, duration(answer.seconds)),
       h("td", {}, answer.tool),
+      h("td", { class: "suspicions" }, suspicions(answer).join("; ")),
+      h("td", {}, this.comments(answer)),
       h("td", {}, h("button", { type: "button", class: "small", "aria-label": `Change region ${place(answer)}`, onclick: () => this.app.openRegion(answer) }, "Change")),
     );
   }
 
-  async fillPicture(cell, item, answer) {
+  /** A fold that fetches the comments when it is opened. */
+  comments(answer) {
+    const title = h("summary", {}, answer.comments > 0 ? `${answer.comments} comment(s)` : "Comment");
+    const comments = new Comments((count) => {
+      title.textContent = count > 0 ? `${count} comment(s)` : "Comment";
+    });
+    const box = h("details", {}, title, comments.element);
+    box.addEventListener("toggle", () => {
+      if (box.open) comments.open(answer);
+    });
+    return box;
+  }
+
+  async fillPicture(cell, answer) {
     try {
       const { runs } = answer.kind === "labels" ? await get(`/answers/${answer.number}`) : { runs: null };
-      cell.replaceChildren(maskPicture(item, runs, this.app.project.classes, `Answer to region ${place(item)}`));
+      cell.replaceChildren(maskPicture(answer, runs, this.app.project.classes, `Answer to region ${place(answer)}`));
     } catch {
       cell.textContent = "–";
     }
@@ -125,8 +155,11 @@ export class ReviewView {
   }
 }
 
+/** What of a row may change while it is shown; comments written in the row change it by themselves. */
+const factsOf = ({ suspicion, differs, disagrees }) => [suspicion, differs, disagrees].join();
+
 function head() {
-  const names = ["Picture", "Region", "Image", "Answer", "Who", "When", "Time", "Tools", ""];
+  const names = ["Picture", "Region", "Image", "Answer", "Who", "When", "Time", "Tools", "Look at", "Comments", ""];
   return h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col", class: name === "Time" ? "number" : null }, name))));
 }
 

@@ -5,6 +5,7 @@ import { h, keyOf, place, show, svg } from "../dom.js";
 import { stateOf } from "../items.js";
 
 const BASE = "/api/v1";
+const MOST_SHOWN = 200;
 
 export class SlidesPanel {
   /** @param {import("../types.js").App} app */
@@ -14,7 +15,12 @@ export class SlidesPanel {
     this.slides = null;
     this.body = h("div", { class: "slides" });
     this.element = h("section", { class: "panel", hidden: true }, h("h2", {}, "Slides"), this.body);
-    app.items.addEventListener("change", () => this.draw());
+    /** @type {import("../types.js").Item[]} the regions that were asked last */
+    this.items = [];
+    this.turn = 0; // of several lists under way the newest counts
+    app.items.addEventListener("change", () => {
+      if (app.viewName === "status") this.draw();
+    });
   }
 
   async load() {
@@ -26,16 +32,21 @@ export class SlidesPanel {
     this.draw();
   }
 
-  draw() {
+  async draw() {
     if (!this.slides || this.slides.length === 0) return;
+    const turn = ++this.turn;
+    const part = { at: { round: 999999999, rank: 0 }, first: -MOST_SHOWN, limit: MOST_SHOWN };
+    const told = await this.app.items.window({}, part).catch(() => null);
+    if (!told || turn !== this.turn) return;
+    this.items = told.items;
     this.element.hidden = false;
-    const round = Math.max(0, ...this.app.items.list.map((item) => item.round));
+    const round = Math.max(0, ...this.items.map((item) => item.round));
     show(this.body, this.slides.map((slide) => this.figure(slide, round)));
   }
 
   figure(slide, round) {
     const fields = new Map(slide.fields.map((field) => [field.image, field]));
-    const items = this.app.items.list.filter((item) => fields.has(item.image));
+    const items = this.items.filter((item) => fields.has(item.image));
     const { height, width } = slide;
     const picture = svg("image", { href: `${BASE}/slides/${slide.number}/overview?round=${round}`, width, height });
     const told = `${slide.name}: ${(100 * slide.tissue_share).toFixed(0)} % tissue, ${items.length} regions`;

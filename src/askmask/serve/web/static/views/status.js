@@ -3,6 +3,7 @@
 import { get } from "../api.js";
 import { byId, choice, count, decimal, duration, h, show, signed, words } from "../dom.js";
 import { news } from "../events.js";
+import { forecastText } from "../forecast-text.js";
 import { curve, reliability } from "./charts.js";
 import { ControlPanel } from "./control.js";
 import { SlidesPanel } from "./slides.js";
@@ -130,6 +131,8 @@ export class StatusView {
     if (!split) show(this.parts.curve, none("No image is kept apart to measure the model, so nobody can say how good it is. Give two or more images with whole masks the role validation."));
     else if (shown.length === 0) show(this.parts.curve, none("The curve begins when the first model has been measured."));
     else show(this.parts.curve, curve(shown, names), h("p", { class: "muted" }, `On the ${split} images, which are never asked.`));
+    const told = forecastText(this.status.forecast);
+    if (shown.length > 0 && told) this.parts.curve.append(h("p", { id: "forecast" }, told));
     if (shown.length > 0) this.parts.curve.append(h("p", { class: "muted score-meaning" }, `${nameOf(select.value)}: ${meanings[select.value]}`));
     if (shown.length > 0) this.parts.curve.append(...this.status.scores_cover.words.map((sentence) => h("p", { class: "muted scores-cover" }, sentence)));
   }

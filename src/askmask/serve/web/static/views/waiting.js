@@ -45,12 +45,12 @@ export class Waiting {
   }
 
   reason() {
-    const { items, worker } = this.app;
-    const open = items.list.filter((item) => item.state === "open" && !this.app.outbox.holds(item));
-    if (open.length > 0) {
-      return { title: "Every open region is taken", text: `${open.length} are open, each in the hands of somebody else or in another tab.` };
+    const { items, worker, outbox } = this.app;
+    const open = items.totals.open - outbox.waiting.filter((entry) => items.get(entry)?.state === "open").length;
+    if (open > 0) {
+      return { title: "Every open region is taken", text: `${open} are open, each in the hands of somebody else or in another tab.` };
     }
-    const asked = items.list.length > 0 ? "Every asked region is answered. " : "Nothing has been asked yet. ";
+    const asked = items.totals.total > 0 ? "Every asked region is answered. " : "Nothing has been asked yet. ";
     const state = worker?.state ?? "off";
     const next = {
       off: "No worker runs, so nothing is trained or asked: start it under Status.",
@@ -59,7 +59,7 @@ export class Waiting {
       failed: `The training failed: ${worker?.message ?? ""} Your answers are safe. Mend that, then press Start under Status.`,
     }[state];
     return {
-      title: items.list.length > 0 ? "All done for now" : "The first regions are being chosen",
+      title: items.totals.total > 0 ? "All done for now" : "The first regions are being chosen",
       text: asked + (next ?? "The next region opens here by itself, as soon as there is one."),
     };
   }

@@ -1,0 +1,1 @@
+"""What makes a region cheaper to label: a few strokes, spread over it."""

@@ -1,0 +1,63 @@
+/**
+ * Strokes that are spread over the region: what was drawn so far, and how the region was before.
+ *
+ * The strokes themselves are no labels; the labels that come of them are, and replace those in hand
+ * until more strokes come. Forgetting the strokes accepts them.
+ */
+
+import { paintSegment, Raster, UNLABELLED } from "./raster.js";
+
+export const SMART_RADIUS = 1.5; // of a stroke, in pixels of the image: it marks, it does not paint
+
+/** @typedef {{value: number, points: import("../types.js").At[]}} Line */
+
+export class SmartStrokes {
+  constructor() {
+    /** @type {Line[]} finished strokes, the oldest first */
+    this.lines = [];
+    /** @type {Line | null} the stroke that is being drawn */
+    this.line = null;
+    /** @type {Uint8Array | null} labels before the first stroke */
+    this.before = null;
+  }
+
+  get isBegun() {
+    return this.lines.length > 0;
+  }
+
+  /** How many classes have a stroke; two are needed to tell them apart. */
+  get classCount() {
+    return new Set(this.lines.map(({ value }) => value)).size;
+  }
+
+  begin(raster, at, value) {
+    this.before ??= raster.data.slice();
+    this.line = { value, points: [at] };
+  }
+
+  extend(to) {
+    this.line?.points.push(to);
+  }
+
+  /** Finish the stroke; returns whether there was one. */
+  end() {
+    if (!this.line) return false;
+    this.lines.push(this.line);
+    this.line = null;
+    return true;
+  }
+
+  /** Forget everything: the labels in hand stay as they are. */
+  clear() {
+    Object.assign(this, { lines: [], line: null, before: null });
+  }
+
+  /** Raster of the strokes: their classes where they are, unlabelled elsewhere; the newer wins. */
+  drawn({ width, height }) {
+    const raster = new Raster(width, height, new Uint8Array(width * height).fill(UNLABELLED));
+    for (const { value, points } of this.lines) {
+      points.forEach((to, i) => paintSegment(raster, points[Math.max(0, i - 1)], to, SMART_RADIUS, value));
+    }
+    return raster;
+  }
+}
