@@ -23,6 +23,9 @@ from start_server import StartServer
 HIDE_PATHS = """
 () => {
   for (const element of document.querySelectorAll(".path")) element.textContent = "/home/ada/study";
+  for (const element of document.querySelectorAll("pre")) {
+    element.textContent = element.textContent.replace(/\\/tmp\\/\\S+/g, "/home/ada/study");
+  }
   const folder = document.getElementById("new-folder");
   if (folder) folder.value = "/home/ada/askmask/My-study";
 }

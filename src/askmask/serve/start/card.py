@@ -22,7 +22,7 @@ _SCORES: Final = (
     ("object_f1", "Objects found and not invented, 1 is perfect (object F1)"),
 )
 _SPLITS: Final = {
-    "validation": "images kept for validation, which also chose among the last weights",
+    "validation": "images kept for validation",
     "test": "test images, which played no part in training",
 }
 Fact = tuple[str, str]
@@ -78,11 +78,13 @@ def _model(project: Project, training: TrainingRecord | None) -> list[Fact]:
 def _scores(project: Project, rows: Iterable[MetricRow]) -> list[Fact]:
     facts: list[Fact] = []
     listed = list(rows)
-    for split, words in _SPLITS.items():
+    for split, what in _SPLITS.items():
         of_split = [row for row in listed if row.split == split]
         values = _values(of_split)
         if not values:
             continue
+        chose = split == "validation" and project.config.training.keep == "best"
+        words = what + (", which also chose among the last weights" if chose else "")
         facts.append((f"Judged on the {split} images", f"{_images(project, split)} {words}"))
         facts += [(told, f"{values[key]:.3f}") for key, told in _SCORES if key in values]
         facts += [
