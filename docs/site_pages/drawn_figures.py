@@ -1,6 +1,6 @@
 """The figures that explain: drawn by askmask's own functions, on numbers that are stated.
 
-``python docs/site_pages/drawn_figures.py`` draws them into docs/images; a test draws them anew.
+``python docs/site_pages/drawn_figures.py`` draws them into docs/images.
 """
 
 from collections.abc import Callable
