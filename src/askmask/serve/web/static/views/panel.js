@@ -47,9 +47,10 @@ export class Panel {
   toolButton(tool, actions) {
     return h(
       "button",
-      { type: "button", "data-tool": tool, "aria-label": NAMES[tool], "aria-keyshortcuts": LETTERS[tool], title: `${NAMES[tool]} (${LETTERS[tool]})`, onclick: () => actions[tool]() },
+      { type: "button", "data-tool": tool, "aria-label": `${NAMES[tool]} ${LETTERS[tool]}`, "aria-keyshortcuts": LETTERS[tool], title: `${NAMES[tool]} (${LETTERS[tool]})`, onclick: () => actions[tool]() },
       icon(tool),
       h("span", {}, NAMES[tool]),
+      " ", // else what is seen reads as one word, and is not the name
       h("kbd", { "data-key": tool }, LETTERS[tool]),
     );
   }

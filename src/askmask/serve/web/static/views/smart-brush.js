@@ -46,7 +46,7 @@ export class SmartBrush {
       return;
     }
     try {
-      const { runs } = await this.ask(encodeRuns(editor.smart.drawn(editor.raster).data));
+      const { runs } = await this.ask(Array.from(encodeRuns(editor.smart.drawn(editor.raster).data)));
       const isWanted = turn === this.turn && work.item?.round === item.round && work.item.rank === item.rank && editor.smart.isBegun;
       if (isWanted) editor.propose(decodeRuns(runs, editor.raster.data.length));
     } catch (error) {

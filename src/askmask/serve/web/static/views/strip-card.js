@@ -24,7 +24,7 @@ export class StripCard {
       { class: "card", role: "option", "aria-selected": "false", id: key && `card-${key.replace("/", "-")}`, onclick: () => this.item && onChoose(this.item) },
       this.picture,
       this.map,
-      h("span", { class: "caption" }, this.caption, this.state),
+      h("span", { class: "caption" }, this.caption, " ", this.state),
     );
   }
 
@@ -45,7 +45,7 @@ export class StripCard {
     setText(this.state, text);
     this.state.className = `state ${state}`;
     this.element.title = `${item.image_id}: ${reason(item)} (${term(item)})`;
-    this.element.setAttribute("aria-label", `Region ${place(item)}, image ${item.image_id}, ${reason(item)}, ${text}`);
+    this.element.setAttribute("aria-label", `${place(item)} ${text}: region of image ${item.image_id}, ${reason(item)}`);
   }
 
   /** Load the pictures, once. */
