@@ -26,6 +26,7 @@ from cluster_processes import is_running, wait_until
 @pytest.fixture(scope="module")
 def connection() -> Iterator[Connection]:
     with connect("local:2") as opened:
+        opened.client.wait_for_workers(2, timeout=120)  # work begins with the first of them
         yield opened
 
 

@@ -305,7 +305,7 @@ def sections_of(section: type[BaseModel], path: str) -> Iterator[tuple[str, type
             yield from sections_of(field.annotation, f"{path}.{name}")
 
 
-@pytest.mark.parametrize(("path", "section"), sections_of(Config, "config"))
+@pytest.mark.parametrize(("path", "section"), list(sections_of(Config, "config")))
 def test_each_section_explains_every_setting_of_its_own(
     path: str, section: type[BaseModel]
 ) -> None:

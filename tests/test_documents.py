@@ -71,6 +71,8 @@ def test_every_page_that_is_run_has_something_to_run() -> None:
 
 @pytest.mark.parametrize("words", askmask_commands())
 def test_command_of_a_page_can_be_typed(words: list[str]) -> None:
+    if len(words) == 1:
+        return  # `askmask` alone opens the page's start; tests of its own do
     if words[1].startswith("--"):  # such an option acts at once, and may change the user's shell
         options: Any = typer.main.get_command(app).params
         assert any(words[1] in option.opts for option in options)

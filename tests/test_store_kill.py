@@ -95,10 +95,10 @@ def kept_answers(store: Store) -> dict[int, int]:
         ("PRAGMA user_version =", 0, 0),
         ("INSERT INTO images", 1, 0),
         ("INSERT INTO query_items", 7, 0),
-        ("INSERT INTO answers", 8, 4),  # seen twice each: the second time at its trigger
-        ("INSERT INTO answers", 9, 4),
-        ("COMMIT", 10, 4),  # four migrations, images, query, then answers
-        ("BEGIN IMMEDIATE", 11, 5),
+        ("INSERT INTO answers", 16, 4),  # seen four times each: again at each of its triggers
+        ("INSERT INTO answers", 17, 4),
+        ("COMMIT", 11, 4),  # five migrations, images, query, then answers
+        ("BEGIN IMMEDIATE", 12, 5),
         ("INSERT INTO metrics", 25, 24),
     ],
 )
@@ -123,7 +123,7 @@ def test_process_killed_at_a_statement_keeps_exactly_the_acknowledged_answers(
 
 def test_killed_process_is_continued_by_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "askmask.db"
-    start(path, "INSERT INTO answers", 14).communicate(timeout=60)
+    start(path, "INSERT INTO answers", 28).communicate(timeout=60)
 
     output, _ = (child := start(path, author="Grace")).communicate(timeout=60)
 
@@ -188,5 +188,5 @@ def test_processes_that_make_one_database_at_once_make_one(tmp_path: Path) -> No
     with Store(path) as store:
         assert len(kept_answers(store)) == 72
         rows = store.database.rows("SELECT version FROM migrations ORDER BY version")
-        assert [version for (version,) in rows] == [1, 2, 3, 4]
+        assert [version for (version,) in rows] == [1, 2, 3, 4, 5]
     assert_sound(path)
