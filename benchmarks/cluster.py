@@ -29,7 +29,7 @@ from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.progress import silent
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask
-from askmask.runtime.cluster.opening import open_cluster
+from askmask.runtime.cluster.first_step import open_cluster
 from askmask.runtime.executors import Processes
 from pairing import Comparison, arguments, compare, parse, show
 

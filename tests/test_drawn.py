@@ -13,12 +13,6 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from askmask.experiments.figures.agreement import (
-    QueryOverlap,
-    agreement_figure,
-    agreements,
-    write_agreements,
-)
 from askmask.experiments.figures.densities import density
 from askmask.experiments.figures.figure_files import (
     draw_galleries,
@@ -36,6 +30,12 @@ from askmask.experiments.figures.paper import (
     figure_e1,
     figure_e2,
     paper_figures,
+)
+from askmask.experiments.figures.query_overlap import (
+    QueryOverlap,
+    agreement_figure,
+    agreements,
+    write_agreements,
 )
 from askmask.experiments.report.report import GalleryItem
 from askmask.experiments.run.grid import Trial

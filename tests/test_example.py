@@ -9,7 +9,7 @@ from askmask.config import Config
 from askmask.errors import ProjectError
 from askmask.loop.begin import example
 from askmask.loop.project import Project
-from askmask.runtime.places import user_config, user_data
+from askmask.runtime.user_folders import user_config, user_data
 
 
 @pytest.mark.slow

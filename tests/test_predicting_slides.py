@@ -24,7 +24,7 @@ from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.loop.slides import blended, predict_slides
-from askmask.loop.slides.options import PredictOptions
+from askmask.loop.slides.predict_options import PredictOptions
 from askmask.progress import Progress
 from slide_files import drawn, tissue_slide, write_ome, write_pages
 from test_slides_in_the_loop import trained

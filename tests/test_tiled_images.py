@@ -13,8 +13,8 @@ from askmask.data.slides.blocks import BlockCache
 from askmask.data.slides.opening import open_tiled
 from askmask.data.slides.openslide_file import OpenSlideImage
 from askmask.data.slides.resampled import Resampled, at_mpp
-from askmask.data.slides.tiff import TiffImage
 from askmask.data.slides.tiled_image import Box, TiledImage
+from askmask.data.slides.tiled_tiff import TiffImage
 from askmask.data.slides.whole_image import WholeImage
 from askmask.errors import SourceError
 from askmask.testing import TiledImageContract
@@ -141,7 +141,7 @@ def test_other_pixels_are_refused_in_one_sentence(pixels, how, told, tmp_path: P
 
 
 def test_one_packed_strip_that_cannot_be_held_is_refused(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("askmask.data.slides.tiff.LARGEST_SEGMENT", 10_000)
+    monkeypatch.setattr("askmask.data.slides.tiled_tiff.LARGEST_SEGMENT", 10_000)
     tifffile.imwrite(
         tmp_path / "a.tif", drawn(), rowsperstrip=300, compression="zlib", photometric="rgb"
     )

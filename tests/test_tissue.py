@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
 from askmask.data.slides.tiled_image import Box
-from askmask.data.slides.tissue import cleaned, find_tissue, otsu, stained, tissue_at
+from askmask.data.slides.tissue_mask import cleaned, find_tissue, otsu, stained, tissue_at
 from askmask.data.slides.whole_image import WholeImage
 from slide_files import tissue_slide
 

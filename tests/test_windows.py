@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from askmask.data.image_parts import TILE, Pyramid, levels, shrunk
 from askmask.data.prepared import PreparedSource
-from askmask.data.pyramid import TILE, Pyramid, levels, shrunk
 from askmask.data.source import MemorySource, Pixels
 from askmask.errors import SourceError
 from askmask.records import ClassMap, ImageInfo, Region

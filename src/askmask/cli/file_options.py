@@ -18,7 +18,7 @@ from askmask.data.slides.tiled_image import Box
 from askmask.errors import ConfigError, ShapeError
 from askmask.loop.begin.create import Slides
 from askmask.loop.project import CONFIG_NAME
-from askmask.loop.slides.options import PredictOptions
+from askmask.loop.slides.predict_options import PredictOptions
 
 MaskKindName = Annotated[
     str,

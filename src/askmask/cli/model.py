@@ -40,7 +40,7 @@ from askmask.errors import ConfigError, unknown_name
 from askmask.loop.alone import alone
 from askmask.loop.predictions import Predictions, check_free
 from askmask.loop.project import Project
-from askmask.loop.slides.options import PredictOptions
+from askmask.loop.slides.predict_options import PredictOptions
 from askmask.records import MetricRow
 
 if TYPE_CHECKING:  # they load torch

@@ -11,7 +11,7 @@ import typer
 from askmask.cli.arguments import console
 from askmask.cli.people import announce, server_of
 from askmask.errors import ConfigError
-from askmask.runtime.places import user_data
+from askmask.runtime.user_folders import user_data
 
 _HERE: Final = "127.0.0.1"
 

@@ -7,8 +7,8 @@ from askmask.data.pictures.opening import looks_like_image
 from askmask.data.pictures.tiff import is_tiff
 from askmask.data.rasters import decode_image
 from askmask.data.slides.openslide_file import OpenSlideImage
-from askmask.data.slides.tiff import TiffImage, needs_openslide
 from askmask.data.slides.tiled_image import TiledImage
+from askmask.data.slides.tiled_tiff import TiffImage, needs_openslide
 from askmask.data.slides.whole_image import WholeImage
 from askmask.errors import SourceError
 

@@ -22,7 +22,7 @@ from askmask.data.slides.slide_set import (
     write_description,
 )
 from askmask.data.slides.tiled_image import Box, TiledImage
-from askmask.data.slides.tissue import TISSUE_MPP, find_tissue, tissue_at
+from askmask.data.slides.tissue_mask import TISSUE_MPP, find_tissue, tissue_at
 from askmask.errors import ConfigError, PrepareError, SourceError
 from askmask.records import ClassMap
 

@@ -24,7 +24,7 @@ from askmask.data.slides.slide_set import (
     read_slide_set,
 )
 from askmask.data.slides.tiled_image import Box, TiledImage
-from askmask.data.slides.tissue import tissue_at
+from askmask.data.slides.tissue_mask import tissue_at
 from askmask.data.source import Pixels
 from askmask.errors import SourceError
 from askmask.records import ClassMap, ImageInfo, Mask

@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw
 
 from askmask.config import load_written_config
 from askmask.errors import ProjectError
-from askmask.experiments.figures.agreement import agreement_figure, agreements, write_agreements
 from askmask.experiments.figures.gallery import class_colour
 from askmask.experiments.figures.general import (
     COSTS,
@@ -25,6 +24,7 @@ from askmask.experiments.figures.general import (
 from askmask.experiments.figures.ink import add_note, legend_below, to_png, to_svg_file
 from askmask.experiments.figures.matrices import penalty_figure
 from askmask.experiments.figures.paper import figure_e1, paper_figures
+from askmask.experiments.figures.query_overlap import agreement_figure, agreements, write_agreements
 from askmask.experiments.report.facts import data_facts
 from askmask.experiments.report.report import GalleryItem
 from askmask.experiments.run.grid import Trial, trials

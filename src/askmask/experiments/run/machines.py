@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from askmask.config import Config, with_overrides
 from askmask.data.from_config import index_of
-from askmask.runtime.cluster.opening import open_cluster
+from askmask.runtime.cluster.first_step import open_cluster
 from askmask.runtime.contents import file_content_digest
 from askmask.runtime.executors import Executor, Processes, Serial
 

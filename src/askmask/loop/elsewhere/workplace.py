@@ -11,7 +11,7 @@ from askmask.data.larger_images import PartSource
 from askmask.errors import ConfigError
 from askmask.loop.elsewhere.bench import Bench, close_bench, kit_of
 from askmask.loop.round_model import RoundModel
-from askmask.runtime.cluster.opening import open_cluster
+from askmask.runtime.cluster.first_step import open_cluster
 from askmask.runtime.contents import file_content_digest
 from askmask.runtime.executors import Executor
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from askmask.data.slides.heat import read_heat
-from askmask.data.slides.overview import overview
+from askmask.data.slides.slide_picture import overview
 from askmask.data.slides.slide_source import SlideSource
 from askmask.formats.names import safe_stem
 from askmask.loop.project import Project

@@ -21,12 +21,12 @@ from askmask.data.slides.resampled import Resampled, at_mpp
 from askmask.data.slides.slide_set import cut_side
 from askmask.data.slides.slide_source import SlideSource
 from askmask.data.slides.tiled_image import Box
-from askmask.data.slides.tissue import find_tissue, tissue_at
+from askmask.data.slides.tissue_mask import find_tissue, tissue_at
 from askmask.errors import ProjectError, SourceError
 from askmask.loop.round_model import RoundModel
 from askmask.loop.slides.blended import RAMP, TILE, Values, blended_rows
 from askmask.loop.slides.finished_bands import NOT_SEEN, Band, BandRows, FinishedBands
-from askmask.loop.slides.options import ALL, PredictOptions
+from askmask.loop.slides.predict_options import ALL, PredictOptions
 from askmask.loop.slides.predicted import (
     CONFIDENCE_SCALE,
     ObjectTable,

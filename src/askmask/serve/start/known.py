@@ -16,7 +16,7 @@ from typing import Final
 
 from askmask.loop.project import CONFIG_NAME
 from askmask.records import utc_now
-from askmask.runtime.places import user_config
+from askmask.runtime.user_folders import user_config
 from askmask.whole_files import write_atomically
 
 LIST_NAME: Final = "projects.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from askmask.runtime.cache import user_cache
-from askmask.runtime.places import user_config
+from askmask.runtime.user_folders import user_config
 from askmask.serve.start.app import Start
 from askmask.serve.web.server import run_server
 from askmask.store.store import Store

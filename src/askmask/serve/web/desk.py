@@ -12,7 +12,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from askmask.assist.kept_patches import KeptPatches
-from askmask.data.pyramid import Pyramid
+from askmask.data.image_parts import Pyramid
 from askmask.data.rasters import decode_mask
 from askmask.loop.project import Project
 from askmask.records import UNLABELLED, Labels, Region

@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from askmask.errors import ProjectError
-from askmask.runtime.places import user_data
+from askmask.runtime.user_folders import user_data
 from askmask.serve.start.desk import Owner, StartDesk, TheStart
 from askmask.serve.start.jobs import StartedJob
 from askmask.serve.start.messages import (

@@ -6,7 +6,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Response
 from PIL import Image
 
-from askmask.data.pyramid import TILE, levels
+from askmask.data.image_parts import TILE, levels
 from askmask.records import Region
 from askmask.serve.web.desk import Desk, Somebody, TheDesk
 from askmask.serve.web.labels import labels_to_runs

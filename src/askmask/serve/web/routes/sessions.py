@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from askmask import __version__
-from askmask.data.pyramid import TILE
+from askmask.data.image_parts import TILE
 from askmask.records import Unit
 from askmask.serve.web.desk import Desk, Somebody, TheDesk
 from askmask.serve.web.guard import MAX_BODY_BYTES

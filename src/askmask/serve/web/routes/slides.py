@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from PIL import Image
 
 from askmask.data.slides.heat import read_heat
-from askmask.data.slides.overview import overview
+from askmask.data.slides.slide_picture import overview
 from askmask.data.slides.slide_source import SlideSource
 from askmask.serve.web.desk import Desk, Somebody, TheDesk
 from askmask.serve.web.messages import FieldReply, SlideReply, SlidesReply

@@ -17,8 +17,8 @@ from PIL import Image
 
 from askmask.data.prepared import PreparedSource
 from askmask.data.slides.blocks import BlockCache
-from askmask.data.slides.tiff import TiffImage, is_read_in_parts
 from askmask.data.slides.tiled_image import Box
+from askmask.data.slides.tiled_tiff import TiffImage, is_read_in_parts
 from askmask.data.source import Pixels, Source
 from askmask.errors import SourceError
 from askmask.records import ImageInfo, Region
