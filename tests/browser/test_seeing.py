@@ -82,6 +82,8 @@ def test_dark_image_is_readable_at_once_and_as_it_is_when_wanted(come: Come) -> 
     person.page.wait_for_selector("#canvas[data-missing='0']")
     expect(person.page.locator("#stretch")).to_have_value("never")
     assert region_shown(person, region).max() < 40
+    # the page fetches tiles ahead: one may still be on its way when the test is over
+    person.page.unroute_all(behavior="ignoreErrors")
 
 
 def test_sliders_change_the_picture_and_not_the_answer(ada: Annotator) -> None:
