@@ -109,13 +109,34 @@ class Predictions:
         SourceError
             With a line per such file.
         """
-        if self.problems:
-            total = len(self.images) + len(self.problems)
-            listed = "\n".join(f"  {problem}" for problem in self.problems)
-            raise SourceError(
-                f"{len(self.problems)} of {total} images could not be predicted; the others are "
-                f"in {str(out)!r}:\n{listed}"
-            )
+        check_predicted("images", len(self.images), self.problems, out)
+
+
+def check_predicted(kind: str, n_predicted: int, problems: Sequence[str], out: Path) -> None:
+    """Raise if anything could not be predicted.
+
+    Parameters
+    ----------
+    kind : str
+        What was to be predicted, in the plural: ``"images"`` or ``"slides"``.
+    n_predicted : int
+        How many of them were, >= 0.
+    problems : sequence of str
+        One line for each of the others.
+    out : Path
+        Where the predictions are.
+
+    Raises
+    ------
+    SourceError
+        With all of these lines.
+    """
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise SourceError(
+            f"{len(problems)} of {n_predicted + len(problems)} {kind} could not be predicted; the "
+            f"others are in {str(out)!r}:\n{listed}"
+        )
 
 
 def check_free(out: Path) -> None:

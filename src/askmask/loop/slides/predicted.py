@@ -9,7 +9,7 @@ from typing import Final
 
 from askmask.data.slides.tiled_image import Box
 from askmask.data.text_cells import text_cell
-from askmask.errors import SourceError
+from askmask.loop.predictions import check_predicted
 from askmask.metrics.streamed_objects import FoundObject
 from askmask.whole_files import write_atomically
 
@@ -73,13 +73,7 @@ class PredictedSlides:
         SourceError
             With a line per such slide.
         """
-        if self.problems:
-            total = len(self.slides) + len(self.problems)
-            listed = "\n".join(f"  {problem}" for problem in self.problems)
-            raise SourceError(
-                f"{len(self.problems)} of {total} slides could not be predicted; the others are "
-                f"in {str(out)!r}:\n{listed}"
-            )
+        check_predicted("slides", len(self.slides), self.problems, out)
 
 
 @dataclass(frozen=True, slots=True)
