@@ -15,7 +15,7 @@ from askmask.data.prepared import DatasetWriter
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
-from askmask.records import UNLABELLED, ImageInfo, Mask
+from askmask.records import UNLABELLED, ImageInfo, Mask, Region
 from askmask.store.mailbox import CommandName
 
 ROUNDS = 3
@@ -51,6 +51,18 @@ OBSERVE = """
 OBSERVED = "() => [performance.interactionCount - window.before, [...window.interactions.values()]]"
 
 
+def drawn(seed: int, number: int) -> tuple[np.ndarray, Mask]:
+    """One of the images, and its whole mask."""
+    grade = "benign" if number % 2 == 0 else "malignant"
+    return draw_tissue(1000 * seed + number, SIDE, SIDE, grade=grade)
+
+
+def true_labels(seed: int, region: Region) -> np.ndarray:
+    """What a person would see there, also where the project's own mask says nothing."""
+    number = int(region.image_id.rpartition("_")[2])
+    return drawn(seed, number)[1].crop(region).labels
+
+
 def make_untaught_project(root: Path, seed: int) -> Path:
     """Folder of a project whose only label is the background of one image.
 
@@ -59,8 +71,7 @@ def make_untaught_project(root: Path, seed: int) -> Path:
     with DatasetWriter(root / "data", DEMO_CLASSES, f"drawn tissue, seed {seed}") as writer:
         roles = ["start"] + ["validation"] * 5 + ["pool"] * 11
         for number, role in enumerate(roles):
-            grade = "benign" if number % 2 == 0 else "malignant"
-            image, mask = draw_tissue(1000 * seed + number, SIDE, SIDE, grade=grade)
+            image, mask = drawn(seed, number)
             labels = mask.labels
             if role == "start":
                 labels = np.where(labels == 0, labels, UNLABELLED)
@@ -85,14 +96,16 @@ def make_untaught_project(root: Path, seed: int) -> Path:
     return root / "project"
 
 
-def answer_from_the_mask(person: Annotator, project: Project, key: str) -> None:
+def answer_from_the_mask(person: Annotator, seed: int, key: str) -> None:
     """Mend the prediction until it equals the hidden mask, with a brush of one pixel."""
     region = person.region
     item = person.api(f"/items/{key}")
-    now = decode_runs(item["prefill"]["runs"], region.height, region.width)
-    mask = project.source.read_mask(region.image_id)
-    rows = slice(region.row, region.row + region.height)
-    person.paint_mask(region, mask.labels[rows, region.col : region.col + region.width], now)
+    now = np.full((region.height, region.width), UNLABELLED)
+    # a prediction that came after the region was opened may stand in the item and not on the page
+    if "filled by the model" in person.page.inner_text("#region-info"):
+        now = decode_runs(item["prefill"]["runs"], region.height, region.width)
+    place = Region(region.image_id, region.row, region.col, region.height, region.width)
+    person.paint_mask(region, true_labels(seed, place), now)
 
 
 def take_pictures(person: Annotator) -> None:
@@ -127,15 +140,14 @@ def test_three_rounds_at_the_page_improve_the_model(
     key = person.wait_for_region()
     with Project.open(folder) as project:
         for number in range(ROUNDS * PER_ROUND):
-            answer_from_the_mask(person, project, key)
+            answer_from_the_mask(person, seed, key)
             if number == PER_ROUND and seed == 0:
                 take_pictures(person)
             key = person.accept()
         person.wait_until_saved()
         answers = [a for a in project.store.answers() if a.round > 0]
         for answer in answers:
-            mask = project.source.read_mask(answer.region.image_id).crop(answer.region)
-            assert (answer.mask.labels == mask.labels).all()
+            assert (answer.mask.labels == true_labels(seed, answer.region)).all()
         assert len(answers) == ROUNDS * PER_ROUND
 
     def has_learned(status: dict) -> bool:
@@ -146,7 +158,7 @@ def test_three_rounds_at_the_page_improve_the_model(
     person.go("status")
     person.page.click("[data-command=train]")  # from the last answers too, fewer than wait for it
     points = wait_for(person, has_learned)["curve"]["points"]
-    assert points[-1]["round"] == ROUNDS
+    assert len(points) > 1  # while answers came, and after the last of them
     person.go("review")
     expect(person.page.locator("#view-review tbody tr")).to_have_count(ROUNDS * PER_ROUND)
     if seed == 0:
