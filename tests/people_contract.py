@@ -1,15 +1,13 @@
-"""What every store guarantees to people at work; a store's tests subclass this."""
+"""What every store guarantees to people about regions; a store's tests subclass this."""
 
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from askmask.errors import ConfigError, ReusedId, ShapeError, StoreError, UnknownItem
+from askmask.errors import StoreError, UnknownItem
 from askmask.records import (
     UNLABELLED,
     Answer,
@@ -21,11 +19,10 @@ from askmask.records import (
     unlabelled_mask,
 )
 from askmask.store.item_lists import Chosen
-from askmask.store.mailbox import CommandName, WorkerState
+from askmask.store.mailbox import CommandName
 from askmask.store.store import Store
-from askmask.store.tokens import Person, Role
 from askmask.store.work_records import DrawnPiece, ItemState, PieceFacts
-from store_contract import CORNER, FIRST, IMAGES, LEFT, QUERY, RIGHT, SECOND, filled
+from store_contract import CORNER, IMAGES, LEFT, QUERY, RIGHT, SECOND, filled
 
 CORNER_RANK = 1
 
@@ -35,8 +32,8 @@ def mark(kind: AnswerKind, author: str = "Ada") -> Answer:
     return Answer(CORNER, unlabelled_mask(CORNER), 1, author, "key", kind=kind)
 
 
-class PeopleContract:
-    """Subclass and override `open_store`."""
+class StoreOfPeople:
+    """A store with one query; a contract about people subclasses this."""
 
     def open_store(self, path: Path) -> Store:
         """Open the store in a folder, a second time too."""
@@ -49,6 +46,10 @@ class PeopleContract:
         store.add_query(QUERY)
         yield store
         store.close()
+
+
+class PeopleContract(StoreOfPeople):
+    """Subclass and override `open_store`."""
 
     def test_asked_regions_start_open(self, store: Store) -> None:
         items = store.worklist.items()
@@ -150,105 +151,6 @@ class PeopleContract:
     def test_unknown_region_is_an_error(self, store: Store) -> None:
         with pytest.raises(UnknownItem, match="number 3 of round 1"):
             store.worklist.item(1, 3)
-
-    @pytest.mark.parametrize("kind", [AnswerKind.UNSURE, AnswerKind.ARTEFACT])
-    def test_mark_closes_a_region_without_a_label(self, store: Store, kind: AnswerKind) -> None:
-        store.worklist.give(CORNER_RANK, mark(kind), client_id="first-one")
-
-        assert store.worklist.item(1, CORNER_RANK).state == kind.value
-        assert store.labelled_pixels() == 0
-        assert store.unanswered(1) == (QUERY.items[0], QUERY.items[2])
-        assert store.asked(SECOND.image_id)[CORNER.slices].all()
-        assert list(store.answers()) == []
-        (kept,) = store.answers(all_kinds=True)
-        assert (kept.kind, kept.author) == (kind, "Ada")
-        assert store.costs()[0].regions == 1
-
-    def test_mark_with_labels_is_refused(self) -> None:
-        with pytest.raises(ShapeError, match="no labels in an answer of kind 'unsure'"):
-            Answer(CORNER, filled(CORNER, 1).mask, 1, "Ada", "key", kind=AnswerKind.UNSURE)
-
-    def test_repeated_answer_is_kept_once(self, store: Store) -> None:
-        first = store.worklist.give(CORNER_RANK, filled(CORNER, 1), client_id="same-one")
-        again = store.worklist.give(CORNER_RANK, filled(CORNER, 1), client_id="same-one")
-
-        assert (first.is_new, again.is_new) == (True, False)
-        assert first.number == again.number
-        assert store.worklist.item(1, CORNER_RANK).answers == 1
-
-    @pytest.mark.parametrize(
-        "other",
-        [filled(CORNER, 0), filled(CORNER, 1, author="Grace"), mark(AnswerKind.UNSURE)],
-        ids=["labels", "author", "kind"],
-    )
-    def test_id_of_another_answer_is_refused(self, store: Store, other: Answer) -> None:
-        store.worklist.give(CORNER_RANK, filled(CORNER, 1), client_id="same-one")
-
-        with pytest.raises(ReusedId, match="'same-one', under which answer 1"):
-            store.worklist.give(CORNER_RANK, other, client_id="same-one")
-
-        assert store.newest_answer() == 1
-
-    def test_answer_that_knew_the_newest_is_a_change(self, store: Store) -> None:
-        first = store.worklist.give(CORNER_RANK, filled(CORNER, 1), client_id="one-one-one")
-        change = store.worklist.give(
-            CORNER_RANK, filled(CORNER, 0), client_id="two-two-two", base=first.number
-        )
-
-        assert not change.is_conflict
-        item = store.worklist.item(1, CORNER_RANK)
-        assert (item.answers, item.is_conflict) == (2, False)
-        assert item.newest is not None
-        assert item.newest.number == change.number
-
-    def test_answer_that_did_not_know_the_newest_is_a_conflict_until_one_does(
-        self, store: Store
-    ) -> None:
-        store.worklist.give(CORNER_RANK, filled(CORNER, 1), client_id="one-one-one")
-        late = filled(CORNER, 0, author="Grace")
-        second = store.worklist.give(CORNER_RANK, late, client_id="two-two-two")
-
-        assert second.is_conflict
-        assert store.worklist.item(1, CORNER_RANK).is_conflict
-        assert [given.author for given in store.worklist.history()] == ["Grace", "Ada"]
-
-        settled = filled(CORNER, 1, author="Emmy")
-        third = store.worklist.give(
-            CORNER_RANK, settled, client_id="three-three", base=second.number
-        )
-        assert not third.is_conflict
-        assert not store.worklist.item(1, CORNER_RANK).is_conflict
-
-    def test_base_of_another_region_is_refused(self, store: Store) -> None:
-        number = store.add_answer(filled(LEFT, 1))
-
-        with pytest.raises(StoreError, match=r"one of \[\], or none, got 1"):
-            store.worklist.give(CORNER_RANK, filled(CORNER, 1), client_id="first-one", base=number)
-
-    def test_answer_to_another_region_is_refused(self, store: Store) -> None:
-        with pytest.raises(UnknownItem, match="expected an answer for"):
-            store.worklist.give(0, filled(CORNER, 1), client_id="first-one")
-
-    def test_answers_told_without_a_receipt_are_in_the_history(self, store: Store) -> None:
-        store.add_answer(filled(CORNER, 1, seconds=3.0))
-
-        (given,) = store.worklist.history(round=1, rank=CORNER_RANK)
-
-        assert (given.image, given.seconds, given.base, given.is_conflict) == (1, 3.0, None, False)
-        assert given.new_pixels == 6
-
-    def test_history_is_narrowed_and_limited(self, store: Store) -> None:
-        store.add_answer(filled(LEFT, 1))
-        store.worklist.give(CORNER_RANK, mark(AnswerKind.UNSURE, "Grace"), client_id="a" * 8)
-        store.add_answer(filled(LEFT, 0))
-        store.add_answer(filled(FIRST.whole, 0, round=0))  # nobody asked: not in the history
-
-        worklist = store.worklist
-        assert [given.number for given in worklist.history()] == [3, 2, 1]
-        assert [given.number for given in worklist.history(limit=2)] == [3, 2]
-        assert [given.number for given in worklist.history(before=2)] == [1]
-        assert [given.number for given in worklist.history(author="Grace")] == [2]
-        assert [given.number for given in worklist.history(kind="labels")] == [3, 1]
 
     def test_leased_region_is_kept_from_others(self, store: Store) -> None:
         mine = store.worklist.lease(1, 0, "Ada")
@@ -422,124 +324,3 @@ class PeopleContract:
 
         assert store.worklist.item(1, CORNER_RANK).piece == facts
         assert store.worklist.piece(1, CORNER_RANK) == (None, None)
-
-    def test_people_are_counted_with_their_seconds(self, store: Store) -> None:
-        store.add_answer(filled(LEFT, 1, round=0, author="simulated"))
-        store.add_answer(filled(LEFT, 1, seconds=2.0))
-        store.add_answer(filled(RIGHT, 1, author="Grace"))
-        store.add_answer(filled(RIGHT, 1, seconds=1.5))
-
-        assert store.worklist.people() == (("Ada", 2, 3.5), ("Grace", 1, 0.0))
-
-    def test_receipts_are_never_changed(self, store: Store) -> None:
-        store.worklist.give(CORNER_RANK, filled(CORNER, 1), client_id="same-one")
-
-        for sql in ("UPDATE receipts SET base = NULL", "DELETE FROM receipts"):
-            with (
-                pytest.raises(StoreError, match="only appended"),
-                store.database.writing() as connection,
-            ):
-                connection.execute(sql)
-
-    def test_token_names_its_person_and_is_not_kept(self, store: Store, tmp_path: Path) -> None:
-        token = store.access.make_token("Grace", Role.ANNOTATE)
-
-        assert store.access.person_of_token(token) == Person("Grace", Role.ANNOTATE)
-        assert store.access.person_of_token(token[:-1]) is None
-        assert store.access.person_of_token("") is None
-        files = b"".join(path.read_bytes() for path in tmp_path.glob("askmask.db*"))
-        assert token.encode() not in files
-
-    def test_revoked_token_ends_its_sessions(self, store: Store) -> None:
-        token = store.access.make_token("Grace", Role.ADMIN)
-        opened = store.access.open_token_session(token)
-        assert opened is not None
-        secret, person = opened
-        assert store.access.person_of_session(secret, needs_token=True) == person
-
-        assert store.access.revoke("Grace") == 1
-
-        assert store.access.person_of_token(token) is None
-        assert store.access.person_of_session(secret, needs_token=False) is None
-        assert not store.access.has_tokens()
-
-    def test_session_without_a_token_is_none_where_one_is_needed(self, store: Store) -> None:
-        secret = store.access.open_session(Person("Ada", Role.ADMIN))
-
-        assert store.access.person_of_session(secret, needs_token=False) == Person(
-            "Ada", Role.ADMIN
-        )
-        assert store.access.person_of_session(secret, needs_token=True) is None
-
-    def test_ended_session_is_nobodys(self, store: Store) -> None:
-        secret = store.access.open_session(Person("Ada", Role.ADMIN))
-
-        store.access.end_session(secret)
-        store.access.end_session(secret)
-
-        assert store.access.person_of_session(secret, needs_token=False) is None
-        assert store.access.person_of_session("", needs_token=False) is None
-
-    @pytest.mark.parametrize("name", ["", " Ada", "Ada ", "A\nda", "A" * 65])
-    def test_impossible_name_is_refused(self, store: Store, name: str) -> None:
-        with pytest.raises(ConfigError, match="expected a name of 1 to 64"):
-            store.access.make_token(name, Role.ADMIN)
-
-    def test_commands_wait_in_order_until_they_are_finished(self, store: Store) -> None:
-        first = store.control.give(CommandName.PAUSE, "Ada")
-        second = store.control.give(CommandName.ASK_AGAIN, "Grace", "random")
-
-        assert [command.number for command in store.control.waiting()] == [first, second]
-        assert store.control.waiting()[1].acquisition == "random"
-
-        store.control.finish(first)
-        store.control.finish(second, "nothing is open")
-        assert store.control.waiting() == ()
-        newest, oldest = store.control.commands()
-        assert (newest.state, newest.message) == ("refused", "nothing is open")
-        assert (oldest.state, oldest.message) == ("done", "")
-
-    def test_worker_that_told_nothing_lately_is_dead(self, store: Store) -> None:
-        assert store.control.worker() is None
-
-        store.control.show(WorkerState("training", 2, 30, 600, "", 123, "now"))
-
-        worker = store.control.worker()
-        assert worker is not None
-        assert (worker.state, worker.round, worker.done, worker.total) == ("training", 2, 30, 600)
-        assert worker.is_alive
-        gone = WorkerState("training", 2, 30, 600, "", 123, "now", time.time() - 3600)
-        assert not gone.is_alive
-
-    def test_newest_value_of_a_fact_counts(self, store: Store) -> None:
-        assert store.control.fact("strategies") is None
-
-        for names in (["random"], ["margin", "random"]):
-            store.control.tell_fact("strategies", names)
-
-        assert store.control.fact("strategies") == ["margin", "random"]
-
-    def test_changes_are_events_in_order(self, store: Store) -> None:
-        before = store.control.newest_event()
-        store.worklist.lease(1, 2, "Ada")
-        store.worklist.lease(1, 2, "Ada")  # renewed: nothing to see
-        store.worklist.give(2, filled(RIGHT, 1), client_id="same-one")
-        store.control.note("rounds", 1)
-
-        events = store.control.events(before)
-
-        assert [(event.kind, event.round, event.rank) for event in events] == [
-            ("item", 1, 2),
-            ("item", 1, 2),
-            ("rounds", 1, None),
-        ]
-        assert store.control.newest_event() == events[-1].number
-
-    def test_labels_of_a_given_answer_are_read_back(self, store: Store) -> None:
-        receipt = store.worklist.give(CORNER_RANK, filled(CORNER, 1), client_id="same-one")
-
-        kept = store.worklist.answer(receipt.number)
-
-        assert kept is not None
-        np.testing.assert_array_equal(kept.mask.labels, np.ones((2, 3), np.int16))
-        assert store.worklist.answer(receipt.number + 1) is None

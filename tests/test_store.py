@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import askmask.store.database
+from access_contract import AccessContract
+from answers_contract import AnswersContract
 from askmask.errors import StoreError
 from askmask.records import UNLABELLED, Answer, ImageInfo, Mask, Query, QueryItem, Region, Unit
 from askmask.store.compose import Piece, compose, mask_digest
@@ -36,6 +38,16 @@ class TestLabelsOfTheStore(LabelsContract):
 
 
 class TestPeopleAtTheStore(PeopleContract):
+    def open_store(self, path: Path) -> Store:
+        return Store(path / NAME)
+
+
+class TestAnswersOfPeople(AnswersContract):
+    def open_store(self, path: Path) -> Store:
+        return Store(path / NAME)
+
+
+class TestAccessToTheStore(AccessContract):
     def open_store(self, path: Path) -> Store:
         return Store(path / NAME)
 
