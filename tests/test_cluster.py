@@ -1,5 +1,6 @@
 """A Dask cluster as an executor: the contract, killed workers, refused workers, closed doors."""
 
+import asyncio
 import os
 import pickle
 import signal
@@ -208,6 +209,28 @@ def test_a_job_for_a_gpu_is_given_to_no_worker_without(connection: Connection) -
     executor = Dask(connection, needs=Needs(device="cuda"))
     with pytest.raises(ClusterError, match="offers no GPU. Start it with --resources GPU=1"):
         list(executor.map(square, [1]))
+
+
+def test_a_cluster_whose_tasks_end_late_is_closed_without_an_error() -> None:
+    with connect("local:1") as opened:
+        opened.client.loop.add_callback(end_late, 11.0)  # Dask itself gives its loop ten seconds
+    assert opened.client.status == "closed"
+
+
+async def end_late(seconds: float) -> None:
+    """As the nanny of a worker that is just starting does on a busy machine."""
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        await asyncio.sleep(seconds)
+
+
+def test_two_commands_have_clusters_at_once(connection: Connection) -> None:
+    with connect("local:1") as other:  # a warning of Dask would be an error here
+        (outcome,) = Dask(other).map(square, [3])
+    assert outcome.value == 9
+    (outcome,) = Dask(connection).map(square, [2])
+    assert outcome.value == 4
 
 
 def test_a_local_cluster_listens_on_the_loopback_address_only(two_workers: Connection) -> None:

@@ -87,24 +87,32 @@ def test_the_table_is_the_same_after_thirty_killed_workers(
     tmp_path: Path, disc_config: Build
 ) -> None:
     many = {"acquisitions": ["mutual_information", "random"], "units": ["region"]}
-    config = grid(disc_config, grid={**many, "seeds": [0, 1, 2, 3]}, training={"steps": 300})
+    config = grid(disc_config, grid={**many, "seeds": [0, 1]}, training={"steps": 60})
     simulate(config, tmp_path / "calm")
-    out, path = tmp_path / "run", config_file(tmp_path, config)
-    chooser, killed = random.Random(0), 0
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command(path, out, "local:2"), stdout=log, stderr=log)
+    expected = without_times(tmp_path / "calm" / "results.csv")
+    path, chooser, killed, run = config_file(tmp_path, config), random.Random(0), 0, 0
+    while killed < 30:  # on a fast machine a grid ends before
+        out, run = tmp_path / f"run{run}", run + 1
+        killed += run_and_kill(command(path, out, "local:2"), tmp_path, chooser, 30 - killed)
+        assert without_times(out / "results.csv") == expected
+
+
+def run_and_kill(words: list[str], folder: Path, chooser: random.Random, most: int) -> int:
+    """Run a command to its end, killing workers of its every few seconds; return how many."""
+    killed = 0
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log)
         try:
             while process.poll() is None:
                 time.sleep(chooser.uniform(2.0, 4.0))
                 pids = spawned_by(process.pid)
-                if pids and killed < 30:
+                if pids and killed < most:
                     os.kill(chooser.choice(pids), signal.SIGKILL)
                     killed += 1
         finally:
             process.kill()
-    assert process.returncode == 0, (tmp_path / "log").read_text("utf-8")
-    assert killed == 30, "the grid is too small: it ended before"
-    assert without_times(out / "results.csv") == without_times(tmp_path / "calm" / "results.csv")
+    assert process.returncode == 0, (folder / "log").read_text("utf-8")
+    return killed
 
 
 @pytest.mark.parametrize("victim", ["scheduler", "driver"])

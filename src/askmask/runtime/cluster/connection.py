@@ -10,18 +10,22 @@ from typing import Any, Final
 
 import dask
 from distributed import Client, LocalCluster
+from tornado.ioloop import IOLoop
 
 from askmask.errors import ClusterError, ConfigError
 from askmask.runtime.cluster.address import Local, Queued, Running, parse_cluster
+from askmask.runtime.cluster.event_loop import running_loop
 
 MOST_DEATHS: Final = 4
 """Workers that a job may cost in a row; Dask's own schedulers count the same."""
-_CONNECT_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 10.0  # to a scheduler that somebody said is there
+_STARTED_SECONDS: Final = 120.0  # to processes that were started here, on a machine that is busy
 _LOGGERS: Final = ("distributed", "distributed.client", "tornado", "tornado.application")
 _INNER: Final = {
     "self",
     "scheduler",
     "name",
+    "loop",
     "args",
     "kwargs",
     "job_kwargs",
@@ -33,8 +37,12 @@ _SETTINGS: Final = {
     "distributed.scheduler.http.routes": [],  # nothing but jobs is served
     "distributed.worker.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1 TiB",  # images are sent on purpose
-    "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS:.0f}s",
+    # A worker that is starting again is not lost: its nanny would be ended under its hands.
+    "distributed.deploy.lost-worker-timeout": f"{_STARTED_SECONDS:.0f}s",
 }
+
+_NO_DASHBOARD: Final = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+"""Dask's server of pages has nothing to serve, but opens a port: not the same one for everybody."""
 
 
 class Connection:
@@ -79,27 +87,32 @@ def connect(text: str) -> Iterator[Connection]:
     """
     wanted = parse_cluster(text)
     with ExitStack() as held:
-        held.enter_context(dask.config.set(_SETTINGS))
+        seconds = _CONNECT_SECONDS if isinstance(wanted, Running) else _STARTED_SECONDS
+        connects = {"distributed.comm.timeouts.connect": f"{seconds}s"}
+        held.enter_context(dask.config.set(_SETTINGS | connects))
         held.enter_context(_quiet())
+        loop = held.enter_context(running_loop())
         if isinstance(wanted, Running):
-            connection = Connection(_client(wanted.address))
+            connection = Connection(_client(wanted.address, loop))
         elif isinstance(wanted, Local):
-            connection = _started(held.enter_context(_local(wanted)), wanted.workers, 60.0)
+            cluster = held.enter_context(_local(wanted, loop))
+            connection = _started(cluster, wanted.workers, _STARTED_SECONDS)
         else:
-            connection = _started(held.enter_context(_queued(wanted)), wanted.workers, math.inf)
+            cluster = held.enter_context(_queued(wanted, loop))
+            connection = _started(cluster, wanted.workers, math.inf)
         held.callback(connection.client.close)
         yield connection
 
 
 def _started(cluster: Any, workers: int, patience_seconds: float) -> Connection:
     """Way to workers that were started here."""  # Any: dask-jobqueue has no types
-    client = Client(cluster, set_as_default=False)
+    client = Client(cluster, timeout=_STARTED_SECONDS, set_as_default=False)
     return Connection(client, patience_seconds, restore=partial(cluster.scale, workers))
 
 
-def _client(address: str) -> Client:
+def _client(address: str, loop: IOLoop) -> Client:
     try:
-        return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+        return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, loop=loop)
     except (OSError, TimeoutError, TypeError, ValueError) as error:  # TypeError: no key for TLS
         raise ClusterError(
             f"expected a Dask scheduler at {address}, but: {error}. Start one there with "
@@ -108,27 +121,36 @@ def _client(address: str) -> Client:
 
 
 @contextmanager
-def _local(wanted: Local) -> Iterator[LocalCluster]:
+def _local(wanted: Local, loop: IOLoop) -> Iterator[LocalCluster]:
     """Worker processes of this machine, behind a key that was made for them.
 
     Whoever reaches the port of a scheduler may run code as its owner, so the ports are on the
     loopback address only, and other people of this machine have no key.
     """
-    with LocalCluster(
-        n_workers=wanted.workers,
-        threads_per_worker=1,
-        processes=True,
-        memory_limit=0,  # Dask would pause or kill workers that hold a network
-        host="127.0.0.1",
-        dashboard_address=None,
-        security=True,
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
+    try:
+        cluster = LocalCluster(
+            n_workers=wanted.workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=0,  # Dask would pause or kill workers that hold a network
+            host="127.0.0.1",
+            dashboard_address=None,
+            scheduler_kwargs=_NO_DASHBOARD,
+            security=True,
+            silence_logs=logging.CRITICAL,
+            loop=loop,
+        )
+    except (OSError, RuntimeError) as error:
+        raise ClusterError(
+            f"expected to start {wanted.workers} worker processes on this machine, but: {error}. "
+            "Ask for fewer, or try again when the machine has less to do."
+        ) from error
+    with cluster:
         yield cluster
 
 
 @contextmanager
-def _queued(wanted: Queued) -> Iterator[Any]:  # Any: dask-jobqueue has no types
+def _queued(wanted: Queued, loop: IOLoop) -> Iterator[Any]:  # Any: dask-jobqueue has no types
     """Workers that a queueing system starts, as many as wanted while this is open."""
     try:
         import dask_jobqueue
@@ -150,7 +172,8 @@ def _queued(wanted: Queued) -> Iterator[Any]:  # Any: dask-jobqueue has no types
             f"Choose from: {', '.join(sorted(known))}."
         )
     try:
-        cluster = kind(**wanted.options)
+        own = {**_NO_DASHBOARD, **wanted.options.get("scheduler_options", {})}
+        cluster = kind(**{**wanted.options, "scheduler_options": own}, loop=loop)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"expected options that dask-jobqueue takes for {wanted.system}, got "

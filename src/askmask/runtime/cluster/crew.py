@@ -3,9 +3,11 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from asyncio import run_coroutine_threadsafe
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from distributed import Client
 
@@ -16,6 +18,7 @@ from askmask.runtime.cluster.on_worker import Introduction, own_versions
 
 _logger = logging.getLogger(__name__)
 _RESTORE_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 1.0  # how often a worker that was asked is looked for
 _UNKNOWN: Final = "it does not know askmask, or not this one"
 
 
@@ -93,19 +96,42 @@ class Crew:
             return list(self._client.nthreads())
 
     def _meet(self, arrived: list[str]) -> None:
-        with _answered_by(self._client):
-            told = self._client.run(
-                on_worker.introduce, dict(self._needs.must_see), workers=arrived, on_error="return"
-            )
+        told = self._answers(arrived, on_worker.introduce, dict(self._needs.must_see))
         welcome = [address for address in arrived if self._is_welcome(address, told.get(address))]
         if welcome and self._needs.contents:
-            with _answered_by(self._client):
-                sent = self._client.run(
-                    on_worker.keep, list(self._needs.contents), workers=welcome, on_error="return"
-                )
+            sent = self._answers(welcome, on_worker.keep, list(self._needs.contents))
             welcome = [address for address in welcome if isinstance(sent.get(address), list)]
         self._seen |= {*welcome, *self._refused}  # others died meanwhile, or are asked again
         self.accepted |= {address: told[address] for address in welcome}
+
+    def _answers(
+        self, addresses: list[str], function: Callable[..., Any], *args: object
+    ) -> dict[str, Any]:
+        """What a function returns or raises on each worker; nothing of one that goes meanwhile.
+
+        Dask tries for the whole time limit of a connection to reach a worker that was killed, so
+        each is asked by itself, for as long as the scheduler knows it.
+        """
+
+        async def ask(address: str) -> Any:  # Any: as below
+            return await self._client.run(function, *args, workers=[address], on_error="return")
+
+        loop: Any = self._client.loop  # Any: its type hides the loop of asyncio
+        waiting = {
+            address: run_coroutine_threadsafe(ask(address), loop.asyncio_loop)
+            for address in addresses
+        }
+        answers: dict[str, Any] = {}  # Any: whatever the function returns
+        while waiting:
+            done, _ = wait(waiting.values(), timeout=_ANSWER_SECONDS, return_when=FIRST_COMPLETED)
+            present = set(self.ask_scheduler())
+            for address, asked in list(waiting.items()):
+                if asked in done:
+                    with _answered_by(self._client):
+                        answers |= waiting.pop(address).result()
+                elif address not in present:
+                    waiting.pop(address).cancel()
+        return answers
 
     def _is_welcome(self, address: str, told: Introduction | Exception | None) -> bool:
         if told is None or isinstance(told, OSError):  # it has gone since
