@@ -111,6 +111,24 @@ def test_impossible_query_settings_are_refused(query: dict[str, object], message
         parse_config({"data": {"path": "d"}, "query": query})
 
 
+def test_regions_are_sized_in_micrometres_and_kept_in_pixels() -> None:
+    region = {"size": ["256um", "127.9 µm"], "stride": "32um"}
+    data = {"path": "slides", "mpp": 0.5}
+    config = parse_config({"data": data, "query": {"region": region}})
+    assert (config.query.region.size, config.query.region.stride) == ((512, 256), 64)
+    assert parse_config(yaml.safe_load(dump_config(config))) == config
+
+
+def test_micrometres_without_the_size_of_a_pixel_are_refused() -> None:
+    region = {"size": ["256um", 100], "stride": "32um", "budget_regions": 0}
+    with pytest.raises(ConfigError) as refused:
+        parse_config({"data": {"path": "slides"}, "query": {"region": region}})
+    lines = str(refused.value).splitlines()[1:]
+    told = [line.strip().partition(":")[0] for line in lines]
+    assert told == [f"query.region.{key}" for key in ("budget_regions", "size", "stride")]
+    assert "expected data.mpp, the size of a pixel, with micrometres, got '32um'" in lines[2]
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no config file .*none\.yaml"):
         load_config(tmp_path / "none.yaml")

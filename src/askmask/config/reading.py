@@ -8,6 +8,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from askmask.config.micrometres import in_pixels
 from askmask.config.retired import without_retired
 from askmask.config.sections import Config, EvaluationConfig
 from askmask.config.yaml_text import MOST_CHARACTERS, read_yaml
@@ -64,10 +65,14 @@ def parse_config(tree: dict[str, Any], where: str = "config") -> Config:
         With one line per problem.
     """
     tree, lines = without_retired(tree)
+    tree, unturned = in_pixels(tree)
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        lines += [_explain(problem) for problem in error.errors(include_url=False)]
+        told = [_explain(problem) for problem in error.errors(include_url=False)]
+        is_told = tuple(line.partition(":")[0] for line in unturned)
+        lines += [line for line in told if not (is_told and line.startswith(is_told))]
+    lines += unturned
     if lines:
         raise ConfigError(f"in {where}:\n  " + "\n  ".join(lines))
     return config

@@ -197,6 +197,7 @@ class RegionConfig(_Section):
     (522 x 775 pixels: 273 windows of 150 x 150 at stride 30; ``"regular"``: 308).
     Exactly one budget is set: a number of regions (`budget_regions`, 20 if neither is), or of
     unique new pixels (`budget_pixels`). `overlap` ``"allow"`` lets regions of a query share pixels.
+    Of slides, `size` and `stride` may be said in micrometres (``256um``); they are kept in pixels.
     """
 
     size: tuple[_Count, _Count] = (150, 150)

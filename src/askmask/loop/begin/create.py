@@ -121,6 +121,8 @@ def create_project(
 
     lap("loading")
     named = "data.path=." if source is None else f"data.source={source}"
+    if isinstance(folders, Slides):
+        overrides = [f"data.mpp={WORKING_MPP!r}", *overrides]
     config = load_config(TEMPLATE, [named, *overrides])  # a wrong setting is told before any work
     check_start(config.model)
     with whole_folder(root, last=CONFIG_NAME) as unfinished:
@@ -140,7 +142,7 @@ def create_project(
                     dataset, folders.masks, has_background=config.evaluation.has_background
                 )
             lap("looking at slides")
-            overrides = [f"data.mpp={mpp!r}", *overrides]
+            overrides = [*overrides, f"data.mpp={mpp!r}"]
         path = "null" if dataset is None else str(dataset.resolve())
         settings = [f"data.path={path}", *([] if source is None else [named]), *overrides]
         return begin_project(unfinished, settings, lap=lap)
