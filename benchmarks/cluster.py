@@ -2,19 +2,23 @@
 
 ``scoring`` scores a pool of tiles by two jobs in two processes, the least that processes can do,
 and in shards on ``local:2``; ``grid`` runs tiny trials by both. Each way is timed as a whole, with
-the start of its processes, in turns: A B A B. The results of both must be equal. ``empty`` sends
-tiles without work in shards and watches this process's memory.
+the start of its processes, in turns: A B A B. The results of both must be equal. The seconds of
+processor that both took with all their processes are noted beside: on a machine that does other
+things, too, they say more than a clock. ``empty`` sends tiles without work in shards and watches
+this process's memory.
 """
 
 import argparse
 import resource
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,6 +38,7 @@ from askmask.runtime.executors import Processes
 from pairing import Comparison, arguments, compare, parse, show
 
 CLASSES = ClassMap(("background", "disc"))
+R = TypeVar("R")
 
 
 def main() -> None:
@@ -47,10 +52,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.part == "empty":
             empty(options.tiles or (20_000 if options.small else 10**6))
-        elif options.part == "scoring":
-            show([scoring(Path(folder), options)], as_json=options.json)
-        else:
-            show([grid(Path(folder), options)], as_json=options.json)
+            return
+        row = (scoring if options.part == "scoring" else grid)(Path(folder), options)
+    show([row], as_json=options.json)
+    if not options.json:
+        print("\n".join(f"{key}: {value}" for key, value in row.notes.items()))
 
 
 def scoring(folder: Path, options: argparse.Namespace) -> Comparison:
@@ -60,15 +66,46 @@ def scoring(folder: Path, options: argparse.Namespace) -> Comparison:
         loop = Loop(project)
         loop.tell_start(MaskOracle(project.source))
         loop.train()
-        row = compare(
+        return paired(
             f"scoring {tiles} tiles of {options.side} x {options.side}",
             partial(by_processes, project),
             partial(by_dask, project),
-            difference=lambda a, b: float(a != b),
-            tolerance=0.0,
-            turns=options.turns,
+            options.turns,
         )
-    return replace(row, notes={"reference": "Processes(2), two jobs", "ours": "local:2, shards"})
+
+
+def paired(name: str, reference: Callable[[], R], ours: Callable[[], R], turns: int) -> Comparison:
+    """Compare two processes with local:2, by the clock and by the processor."""
+    spent: dict[str, list[float]] = {"reference": [], "ours": []}
+
+    def counted(run: Callable[[], R], into: list[float]) -> R:
+        before = processor_s()
+        result = run()
+        into.append(processor_s() - before)
+        return result
+
+    row = compare(
+        name,
+        partial(counted, reference, spent["reference"]),
+        partial(counted, ours, spent["ours"]),
+        difference=lambda a, b: float(a != b),
+        tolerance=0.0,
+        turns=turns,
+    )
+    own = spent["ours"][1:]  # without the warm-up
+    ratios = [b / a for a, b in zip(spent["reference"], own, strict=True)]
+    processor = {
+        "Processes(2)": round(statistics.median(spent["reference"]), 1),
+        "local:2": round(statistics.median(own), 1),
+        "overhead": round(statistics.median(ratios) - 1, 3),
+    }
+    return replace(row, notes={"processor_s": processor, "overhead": round(1 / row.ratio - 1, 3)})
+
+
+def processor_s() -> float:
+    """Seconds of processor of this process and of all of its own that have ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, kinds))
 
 
 def by_processes(project: Project) -> object:
@@ -104,15 +141,9 @@ def grid(folder: Path, options: argparse.Namespace) -> Comparison:
             if timeless(row.metric)
         ]
 
-    row = compare(
-        f"grid of {trials} tiny trials",
-        partial(run, None),
-        partial(run, "local:2"),
-        difference=lambda a, b: float(a != b),
-        tolerance=0.0,
-        turns=options.turns,
+    return paired(
+        f"grid of {trials} tiny trials", partial(run, None), partial(run, "local:2"), options.turns
     )
-    return replace(row, notes={"reference": "Processes(2)", "ours": "local:2"})
 
 
 def timeless(metric: str) -> bool:

@@ -5,9 +5,10 @@
 Writes a pyramid of drawn tissue on glass (0.25 micrometres per pixel, levels of 1, 1/2, 1/8 and
 1/32), makes a project of it at 1 micrometre, and runs the commands that people run, each as a
 process of its own: a query, ten answers, a training, a query by the model, and the prediction of a
-part of 20,000 x 20,000 pixels. Most commands are first killed (signal 9) on their way and then
-repeated; the peak memory of every process is printed. At the end the prediction is made once more
-without a kill, and must be the same.
+part of 20,000 x 20,000 pixels. Each command is first killed (signal 9) on its way, after so much
+work of its own that a busy machine kills it at the same place, and then repeated; the peak memory
+of every process is printed. At the end the prediction is made once more without a kill, and must be
+the same.
 """
 
 import argparse
@@ -53,18 +54,19 @@ class Command:
 
 @dataclass(frozen=True)
 class Kill:
-    """When a command is killed: so many seconds after files of a pattern are there."""
+    """When a command is killed: files of a pattern are there, and it has worked for so long."""
 
     sign: str
-    seconds: float
+    processor_s: float
 
 
 KILLS = {
-    "init": Kill(".project-unfinished-*/slides/tissue", 0.5),
-    "ask, cold": Kill("project", 12.0),
+    "init": Kill(".project-unfinished-*/slides/tissue", 0.0),
+    "ask, cold": Kill("project", 15.0),
+    "tell": Kill("project", 2.0),
     "train": Kill("project", 20.0),
-    "ask": Kill("project", 25.0),
-    "predict": Kill("out/.unfinished/00000/band_*.npz", 1.0),
+    "ask": Kill("project", 30.0),
+    "predict": Kill("out/.unfinished/00000/band_*.npz", 0.0),
 }
 
 
@@ -158,13 +160,14 @@ def run(root: Path, name: str, *words: object, kill: Kill | None = None) -> Comm
             command, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     if kill is not None:
-        while process.poll() is None and not any(root.glob(kill.sign)):
+        while not is_due(kill, root, processor_s(process.pid)):
             time.sleep(0.05)
-        time.sleep(kill.seconds)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    if kill is not None and process.returncode != -signal.SIGKILL:
+        sys.exit(f"{name} ended before it was killed: kill it earlier.")
     if kill is None and process.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{(root / 'log.txt').read_text()[-3000:]}")
     wall = time.perf_counter() - started
@@ -172,6 +175,18 @@ def run(root: Path, name: str, *words: object, kill: Kill | None = None) -> Comm
     row = Command(name, killed, wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
     print(f"{name}{' (killed)' if killed else ''}: {wall:.0f} s, {row.peak_mb:.0f} MB", flush=True)
     return row
+
+
+def is_due(kill: Kill, root: Path, used_s: float) -> bool:
+    """Whether a command is to be killed now; also if it ended before."""
+    return used_s == float("inf") or (used_s >= kill.processor_s and any(root.glob(kill.sign)))
+
+
+def processor_s(pid: int) -> float:
+    """Seconds of processor that a process has used; endless once it has ended."""
+    cells = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    used = (int(cells[11]) + int(cells[12])) / os.sysconf("SC_CLK_TCK")
+    return float("inf") if cells[0] == "Z" else used
 
 
 def answer(project: Path, round: int) -> int:
@@ -187,8 +202,10 @@ def answer(project: Path, round: int) -> int:
     return painted
 
 
-def measure(root: Path, slide: Path, part: str, kills: dict[str, Kill]) -> list[Command]:
-    """Run the loop; each command first killed, if `kills` says when, and then whole."""
+def measure(
+    root: Path, slide: Path, part: str, kills: dict[str, Kill], first: str = "init"
+) -> list[Command]:
+    """Run the loop from a command on; each first killed, if `kills` says when, and then whole."""
     project, out = root / "project", root / "out"
     settings = [f"query.region.budget_regions={ANSWERS}", "sampling.samples=10"]
     named = ["--slides", slide, "--classes", "background,gland", "data.mpp=1.0", *settings]
@@ -201,7 +218,8 @@ def measure(root: Path, slide: Path, part: str, kills: dict[str, Kill]) -> list[
         ("predict", ["predict", project, slide, out, "--part", part]),
     ]
     rows: list[Command] = []
-    for name, words in steps:
+    names = [name for name, _ in steps]
+    for name, words in steps[names.index(first) :]:
         if name in kills:
             rows.append(run(root, name, *words, kill=kills[name]))
         rows.append(run(root, name, *words))
@@ -237,6 +255,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there, leave it there")
     parser.add_argument("--no-kills", action="store_true")
+    parser.add_argument(
+        "--first", default="init", metavar="COMMAND", help="go on in FOLDER from there, such as ask"
+    )
     options = parser.parse_args()
     size = (10_000, 12_000) if options.small else (80_000, 100_000)
     part = "2000,2000,5000,5000" if options.small else "30000,40000,20000,20000"
@@ -254,7 +275,8 @@ def main() -> None:
             writer.join()
             megabytes = path.stat().st_size / 2**20
             print(f"wrote {megabytes:.0f} MB in {time.perf_counter() - started:.0f} s", flush=True)
-        rows = measure(root, path, part, {} if options.no_kills else KILLS)
+        kills = {} if options.no_kills else KILLS
+        rows = measure(root, path, part, kills, options.first)
         if not options.no_kills:
             rows.append(check_same(root, path, part))
     finally:
