@@ -10,6 +10,7 @@ from PIL import Image
 
 from askmask.config import Config
 from askmask.data.slides import preparing
+from askmask.data.slides.slide_source import SlideSource
 from askmask.loop.ask import asking_by
 from askmask.loop.project import Project
 from askmask.loop.stream.first import FIRST, ask_first
@@ -88,11 +89,52 @@ def test_the_page_is_told_where_fields_lie_and_gets_a_picture_of_the_slide(
     assert client.get(f"{API}/slides/2/overview").status_code == 404
 
 
+def test_the_page_gets_the_slide_around_a_field_as_it_was_scanned(project: Project) -> None:
+    client = client_of(project)
+    field = client.get(f"{API}/slides").json()["slides"][1]["fields"][0]
+    around = client.get(f"{API}/images/{field['image']}").json()["slide"]
+    place = {"row": field["row"], "col": field["col"], "scale": 1.0}
+    assert around == place | {"number": 1, "height": 400, "width": 520, "tile": 512, "levels": 2}
+    reply = client.get(f"{API}/slides/1/tiles/0/0/1")
+    assert reply.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(reply.content)).size == (8, 400)
+    assert client.get(f"{API}/slides/1/tiles/1/0/1").status_code == 404
+    assert client.get(f"{API}/slides/2/tiles/0/0/0").status_code == 404
+
+
+def test_what_is_painted_as_glass_is_asked_no_more(project: Project) -> None:
+    client, source = client_of(project), project.source
+    before = client.get(f"{API}/slides").json()["slides"][0]
+    everywhere = [[float(row), float(col)] for row in (0, 400) for col in (0, 520)]
+    stroke = {"is_tissue": False, "radius": 600, "points": everywhere}
+    after = client.post(f"{API}/slides/0/tissue", json=stroke).json()
+    assert before["tissue_share"] > 0.2
+    assert after["tissue_share"] == 0.0
+    assert after["tissue_version"] != before["tissue_version"]
+    others = SlideSource(project.config.data.path)  # type: ignore[arg-type]  # of another process
+    for opened in (source, others):
+        shares = {i: opened.askable(i).mean() for i in project.images}  # type: ignore[attr-defined]
+        assert all((share == 0) == image_id.startswith("0/") for image_id, share in shares.items())
+    asked = ask_first(project)
+    assert asked is not None
+    assert {item.region.image_id.partition("/")[0] for item in asked.items} == {"1"}
+
+
+def test_a_stroke_beside_every_field_is_refused(project: Project) -> None:
+    client = client_of(project)
+    stroke = {"is_tissue": True, "radius": 2, "points": [[-500, -500]]}
+    reply = client.post(f"{API}/slides/0/tissue", json=stroke)
+    assert reply.status_code == 422
+    assert "one beside all of them" in reply.json()["error"]["message"]
+
+
 def test_a_project_of_plain_images_has_no_slides(tmp_path: Path, disc_config: Build) -> None:
     with Project.create(tmp_path / "plain", disc_config()) as plain:
         client = client_of(plain)
         assert client.get(f"{API}/slides").json() == {"slides": []}
         assert client.get(f"{API}/slides/0/overview").status_code == 404
+        assert client.get(f"{API}/slides/0/tiles/0/0/0").status_code == 404
+        assert client.get(f"{API}/images/0").json()["slide"] is None
 
 
 def test_answers_on_slides_are_known_to_the_page(project: Project) -> None:

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
 from askmask.data.slides.tiled_image import Box
-from askmask.data.slides.tissue_mask import cleaned, find_tissue, otsu, stained, tissue_at
+from askmask.data.slides.tissue_mask import (
+    Stroke,
+    cleaned,
+    find_tissue,
+    otsu,
+    painted,
+    stained,
+    tissue_at,
+)
 from askmask.data.slides.whole_image import WholeImage
 from slide_files import tissue_slide
 
@@ -82,3 +90,42 @@ def test_tissue_at_another_size_takes_the_value_at_each_centre() -> None:
     expected = np.zeros((4, 4), bool)
     expected[1:3, 1:3] = True  # rows 2 and 3, columns 4 and 5 of the slide
     np.testing.assert_array_equal(at_8, expected)
+
+
+def test_a_stroke_changes_what_lies_under_the_brush_and_nothing_else() -> None:
+    glass = np.zeros((50, 60), np.bool_)
+    everywhere = [Box(0, 0, 800, 960)]  # at 1 micrometre: 16 of them are a pixel of the mask
+    stroke = Stroke(True, ((160.0, 160.0), (160.0, 640.0)), radius=48.0)
+    made = painted(glass, stroke, 1.0, everywhere)
+    rows, cols = np.nonzero(made)
+    assert (rows.min(), rows.max()) == (7, 12)  # 160 / 16 = 10, three pixels to each side
+    assert (cols.min(), cols.max()) == (7, 42)
+    assert made[7:13, 12:38].all()
+    assert not glass.any()
+
+
+def test_the_finest_brush_paints_the_pixel_that_it_is_on() -> None:
+    dot = Stroke(True, ((168.0, 40.0),), radius=1.0)
+    made = painted(np.zeros((50, 60), np.bool_), dot, 1.0, [Box(0, 0, 800, 960)])
+    assert np.argwhere(made).tolist() == [[10, 2]]
+
+
+def test_glass_is_painted_on_tissue_within_the_given_boxes() -> None:
+    tissue = np.ones((50, 60), np.bool_)
+    dot = Stroke(False, ((320.0, 320.0),), radius=80.0)
+    made = painted(tissue, dot, 1.0, [Box(0, 0, 800, 320)])
+    assert not made[20, 16:20].any()
+    assert made[:, 20:].all()
+
+
+@given(
+    points=st.lists(st.tuples(st.floats(-100, 900), st.floats(-100, 900)), min_size=1, max_size=6),
+    radius=st.floats(0.1, 300),
+)
+def test_painting_tissue_and_then_glass_leaves_glass(
+    points: list[tuple[float, float]], radius: float
+) -> None:
+    before = np.zeros((50, 60), np.bool_)
+    boxes = [Box(0, 0, 800, 960)]
+    more = painted(before, Stroke(True, tuple(points), radius), 1.0, boxes)
+    assert not painted(more, Stroke(False, tuple(points), radius), 1.0, boxes).any()

@@ -341,7 +341,9 @@ def _of_slides(project: Project, pixels: int) -> dict[str, object]:
         return {}
     slides = source.slide_set.slides
     areas = [slide.height * slide.width * slide.mpp**2 / 1e6 for slide in slides]
-    tissue = sum(area * slide.tissue_share for area, slide in zip(areas, slides, strict=True))
+    tissue = sum(
+        area * source.tissue_share(slide) for area, slide in zip(areas, slides, strict=True)
+    )
     return {
         "slides": len(slides),
         "labelled_mm2": round(pixels * source.mpp**2 / 1e6, 4),

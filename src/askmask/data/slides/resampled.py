@@ -73,7 +73,11 @@ class Resampled:
 
     def again(self, step: float) -> "Resampled":
         """View of the same slide whose pixels are `step` of this one's wide; nothing is kept."""
-        return Resampled(self._image, self.factor * step, cache=BlockCache(0))
+        return self.at(self.factor * step)
+
+    def at(self, factor: float) -> "Resampled":
+        """View of the same slide whose pixels are `factor` of its first level's wide."""
+        return Resampled(self._image, factor, cache=BlockCache(0))
 
     @property
     def levels(self) -> tuple[Size, ...]:

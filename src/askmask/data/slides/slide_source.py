@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from askmask.data.description import named_classes
 from askmask.data.larger_images import Frame, Surroundings
@@ -24,10 +25,11 @@ from askmask.data.slides.slide_set import (
     read_slide_set,
 )
 from askmask.data.slides.tiled_image import Box, TiledImage
-from askmask.data.slides.tissue_mask import tissue_at
+from askmask.data.slides.tissue_mask import Stroke, painted, tissue_at
 from askmask.data.source import Pixels
 from askmask.errors import SourceError
 from askmask.records import ClassMap, ImageInfo, Mask
+from askmask.whole_files import replacing
 
 MOST_OPEN: Final = 16
 """Slides that stay open between two reads."""
@@ -94,7 +96,8 @@ class SlideSource:
         self._masked = frozenset(self.slide_set.masked)
         self._check_files()
         self._shelf = _Shelf()
-        self._tissues: dict[str, Tissue] = {}
+        self._tissues: dict[str, tuple[str, Tissue]] = {}
+        self._painting = threading.Lock()
 
     @property
     def classes(self) -> ClassMap:
@@ -135,9 +138,7 @@ class SlideSource:
         try:
             labels = decode_mask(path.read_bytes(), path.name)
         except OSError as error:
-            raise SourceError(
-                f"cannot read {str(path)!r} ({error.strerror}). Copy the project's folder again."
-            ) from error
+            raise self._unreadable(path, error) from error
         if labels.shape != (box.height, box.width) or labels.max() >= len(self._classes):
             raise SourceError(
                 f"expected a mask of {(box.height, box.width)} with classes below "
@@ -177,9 +178,67 @@ class SlideSource:
         """
         if slide.tissue is None:
             return np.ones((box.height, box.width), np.bool_)
-        if slide.id not in self._tissues:
-            self._tissues[slide.id] = self._read_tissue(slide.tissue)
-        return tissue_at(self._tissues[slide.id], box, self.mpp if mpp is None else mpp)
+        return tissue_at(self.tissue(slide), box, self.mpp if mpp is None else mpp)
+
+    def tissue(self, slide: SlideEntry) -> Tissue:
+        """Mask of a slide that has one, as it is now: a person may have painted on it."""
+        version = self.tissue_version(slide)
+        held = self._tissues.get(slide.id)
+        if held is None or held[0] != version:
+            assert slide.tissue is not None, "slides without a mask are all tissue"
+            held = self._tissues[slide.id] = version, self._read_tissue(slide.tissue)
+        return held[1]
+
+    def entry_of(self, path: Path) -> SlideEntry | None:
+        """Slide of a file; None if it is not one of these."""
+        wanted = path.resolve()
+        for slide in self.slide_set.slides:
+            if (self._root / slide.file).resolve() == wanted:
+                return slide
+        return None
+
+    def tissue_share(self, slide: SlideEntry) -> float:
+        """Share of a slide that is tissue now; 1 without a mask."""
+        return 1.0 if slide.tissue is None else float(self.tissue(slide).mean())
+
+    def tissue_version(self, slide: SlideEntry) -> str:
+        """What is another text whenever the mask of a slide was changed; empty without a mask."""
+        if slide.tissue is None:
+            return ""
+        try:
+            found = (self._root / slide.tissue).stat()
+        except OSError as error:
+            raise self._unreadable(self._root / slide.tissue, error) from error
+        return f"{found.st_mtime_ns:x}-{found.st_ino:x}-{found.st_size:x}"
+
+    def paint_tissue(self, slide: SlideEntry, stroke: Stroke) -> None:
+        """Add tissue to the mask of a slide, or take it away, within the slide's fields.
+
+        Raises
+        ------
+        SourceError
+            If the slide has no mask, or the stroke touches no field.
+        """
+        if slide.tissue is None:
+            raise SourceError(
+                f"expected a slide with a mask of its tissue, got {slide.id!r}, all of which may "
+                "be asked: the project was made with --tissue none."
+            )
+        fields = [Box(*place) for place in slide.fields]
+        with self._painting:
+            before = self.tissue(slide)
+            everywhere = np.full_like(before, not stroke.is_tissue)
+            touched = painted(everywhere, stroke, self.mpp, fields) != everywhere
+            if not touched.any():
+                raise SourceError(
+                    f"expected a stroke on a field of slide {slide.id!r}, got one beside all of "
+                    "them. Where no tissue was found nearby there is no field, so nothing can be "
+                    "asked: to have all of the slide cut into fields, make the project with "
+                    "--tissue none."
+                )
+            made = np.where(touched, stroke.is_tissue, before)
+            with replacing(self._root / slide.tissue) as unfinished:
+                Image.fromarray(made.astype(np.uint8) * 255).save(unfinished, "PNG")
 
     def frame(self, image_id: str) -> Frame:
         """Where a field lies on its slide, in pixels of the slide's first level."""
@@ -241,11 +300,15 @@ class SlideSource:
         try:
             raw = decode_raw(path.read_bytes(), name)
         except OSError as error:
-            raise SourceError(
-                f"cannot read {str(path)!r} ({error.strerror}). Copy the project's folder again."
-            ) from error
+            raise self._unreadable(path, error) from error
         found: Tissue = (raw if raw.ndim == 2 else raw[:, :, 0]) > 127
         return found
+
+    @staticmethod
+    def _unreadable(path: Path, error: OSError) -> SourceError:
+        return SourceError(
+            f"cannot read {str(path)!r} ({error.strerror}). Copy the project's folder again."
+        )
 
     def _check_files(self) -> None:
         if len(self._slides) != len(self.slide_set.slides):

@@ -1,15 +1,20 @@
 """Where there is tissue on a slide: found on a small copy of it, by colour and brightness.
 
+A person corrects it by strokes of a round brush.
+
 Glass is bright and grey. Otsu's threshold is taken of the saturations and of the brightnesses,
 held within bounds, because a slide that is tissue from edge to edge has no glass for it to find.
 """
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, UInt8
+from PIL import Image, ImageDraw
 
 from askmask.data.slides.blocks import BlockCache
 from askmask.data.slides.resampled import Resampled
@@ -135,6 +140,54 @@ def tissue_at(tissue: TissueMask, box: Box, mpp: float) -> TissueMask:
     return tissue[np.ix_(rows, cols)]
 
 
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """One movement of a brush over a slide.
+
+    Attributes
+    ----------
+    is_tissue : bool
+        Whether what is painted becomes tissue, or glass.
+    points : tuple of (row, col)
+        Where the brush went, in pixels of the working resolution; one is a dot.
+    radius : float
+        Of the brush, in the same pixels, > 0.
+    """
+
+    is_tissue: bool
+    points: tuple[tuple[float, float], ...]
+    radius: float
+
+
+def painted(tissue: TissueMask, stroke: Stroke, mpp: float, within: Iterable[Box]) -> TissueMask:
+    """Tissue after a stroke; not modified.
+
+    Parameters
+    ----------
+    tissue : (h, w) bool array
+        As `find_tissue` returns it.
+    stroke : Stroke
+        What is painted.
+    mpp : float
+        Micrometres per pixel of the stroke and of the boxes.
+    within : iterable of Box
+        Where it counts.
+    """
+    step = mpp / TISSUE_MPP
+    picture = Image.new("L", (tissue.shape[1], tissue.shape[0]))
+    pen = ImageDraw.Draw(picture)
+    radius = max(stroke.radius * step, 0.5)
+    places = [(col * step - 0.5, row * step - 0.5) for row, col in stroke.points]
+    pen.line(places, fill=1, width=max(round(2 * radius), 1))
+    pen.point([(round(x), round(y)) for x, y in places], fill=1)  # also of the finest brush
+    reach = radius - 0.5  # from centre to centre: Pillow fills the pixels of both corners, too
+    for x, y in places:
+        pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=1)
+    touched = np.asarray(picture).astype(bool) & _allowed(tissue.shape, step, within)
+    made: TissueMask = (tissue | touched) if stroke.is_tissue else (tissue & ~touched)
+    return made
+
+
 def _bounded(threshold: int, bounds: tuple[int, int]) -> int:
     return min(max(threshold, bounds[0]), bounds[1])
 
@@ -153,3 +206,13 @@ def _large(pixels: TissueMask, least: float) -> TissueMask:
 def _centres(start: int, count: int, step: float, length: int) -> npt.NDArray[np.intp]:
     places = ((start + np.arange(count) + 0.5) * step).astype(np.intp)
     return np.minimum(places, length - 1)
+
+
+def _allowed(shape: tuple[int, ...], step: float, within: Iterable[Box]) -> TissueMask:
+    """Pixels of the mask that lie in one of the boxes."""
+    allowed = np.zeros(shape, np.bool_)
+    for box in within:
+        rows = slice(round(box.row * step), max(round(box.bottom * step), 1))
+        cols = slice(round(box.col * step), max(round(box.right * step), 1))
+        allowed[rows, cols] = True
+    return allowed

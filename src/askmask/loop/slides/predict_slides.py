@@ -18,7 +18,7 @@ from askmask.data.larger_images import MARGIN
 from askmask.data.slides.opening import open_tiled
 from askmask.data.slides.pyramid_file import write_pyramid
 from askmask.data.slides.resampled import Resampled, at_mpp
-from askmask.data.slides.slide_set import cut_side
+from askmask.data.slides.slide_set import SlideEntry, cut_side
 from askmask.data.slides.slide_source import SlideSource
 from askmask.data.slides.tiled_image import Box
 from askmask.data.slides.tissue_mask import find_tissue, tissue_at
@@ -133,6 +133,7 @@ class _Engine:
             )
         self._model = model
         self._options = options
+        self._source = source
         self._mpp = source.mpp
         self.classes = source.classes.names
         evaluation = model.project.config.evaluation
@@ -163,7 +164,18 @@ class _Engine:
             "min_object_pixels": self._min_pixels,
             "options": asdict(self._options),
             "slides": [[path.name, path.stat().st_size] for path in slides],
+            "tissue": [self._tissue_version(path) for path in slides],
         }
+
+    def _known(self, path: Path) -> SlideEntry | None:
+        """The project's slide of a file, if it has a mask: a person may have corrected it."""
+        known = self._source.entry_of(path)
+        return None if known is None or known.tissue is None else known
+
+    def _tissue_version(self, path: Path) -> str:
+        """Version of the project's mask of a slide; empty if its tissue is looked for."""
+        known = self._known(path)
+        return "" if known is None else self._source.tissue_version(known)
 
     def predict(self, path: Path, out: Path, folder: Path, report: Listener) -> PredictedSlide:
         """Predict one slide and write its files, going on from what is in `folder`."""
@@ -176,7 +188,8 @@ class _Engine:
             tissue = None
             if self._options.tissue:
                 assert own is not None, "a slide without is refused above"
-                tissue = find_tissue(image, own)
+                known = self._known(path)
+                tissue = find_tissue(image, own) if known is None else self._source.tissue(known)
             finished = FinishedBands(folder)
             self._predict_bands(_Slide(name, view, part, tissue), finished, report)
             corner = part.row * view.factor, part.col * view.factor

@@ -265,55 +265,6 @@ class HistoryReply(BaseModel):
     answers: list[AnswerWithRuns]
 
 
-class ImageReply(BaseModel):
-    """An image."""
-
-    number: int
-    image_id: str
-    height: int
-    width: int
-    role: Literal["start", "pool", "validation", "test", "none"]
-    labelled_pixels: int
-
-
-class FieldReply(BaseModel):
-    """Where an image lies on its slide."""
-
-    image: int
-    row: int
-    col: int
-
-
-class SlideReply(BaseModel):
-    """A slide; lengths and places in pixels of its fields."""
-
-    number: int
-    name: str
-    height: int
-    width: int
-    tissue_share: float
-    fields: list[FieldReply]
-
-
-class SlidesReply(BaseModel):
-    """Every slide."""
-
-    slides: list[SlideReply]
-
-
-class ImagesReply(BaseModel):
-    """Every image."""
-
-    images: list[ImageReply]
-
-
-class ImageWithTiles(ImageReply):
-    """An image and how it is cut."""
-
-    tile: int
-    levels: int
-
-
 class WindowReply(BaseModel):
     """Labels known in a window of an image."""
 

@@ -9,13 +9,15 @@ from PIL import Image
 from askmask.data.image_parts import TILE, levels
 from askmask.records import Region
 from askmask.serve.web.desk import Desk, Somebody, TheDesk
+from askmask.serve.web.image_messages import (
+    ImageReply,
+    ImagesReply,
+    ImageWithTiles,
+)
 from askmask.serve.web.labels import labels_to_runs
 from askmask.serve.web.messages import (
     Coordinate,
     ImageNumber,
-    ImageReply,
-    ImagesReply,
-    ImageWithTiles,
     Level,
     Side,
     TileIndex,
@@ -23,6 +25,7 @@ from askmask.serve.web.messages import (
 )
 from askmask.serve.web.problems import Problem
 from askmask.serve.web.routes.items import picture_reply
+from askmask.serve.web.routes.slides import slide_around
 
 router = APIRouter(prefix="/images", tags=["images"])
 
@@ -41,7 +44,8 @@ def read_image(number: ImageNumber, _: Somebody, desk: TheDesk) -> ImageWithTile
     """Tell size, role, and how the image is cut into tiles."""
     info = desk.project.images[desk.image_id(number)]
     reply = next(reply for reply in _image_replies(desk) if reply.number == number)
-    return ImageWithTiles(**reply.model_dump(), tile=TILE, levels=levels(info))
+    around = slide_around(desk.project.source, info.image_id)
+    return ImageWithTiles(**reply.model_dump(), tile=TILE, levels=levels(info), slide=around)
 
 
 @router.get("/{number}/tiles/{level}/{row}/{col}", response_class=Response)

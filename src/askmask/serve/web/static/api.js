@@ -76,7 +76,9 @@ export const itemPath = (item) => `/items/${item.round}/${item.rank}`;
 export const thumbnailUrl = (item, size) => `${BASE}${itemPath(item)}/thumbnail?size=${size}`;
 export const scoresUrl = (item) => `${BASE}${itemPath(item)}/scores.png`;
 export const predictionUrl = (item) => `${BASE}${itemPath(item)}/prediction.png`;
-export const tileUrl = (image, tile) => `${BASE}/images/${image}/tiles/${tile.level}/${tile.row}/${tile.col}`;
+/** Tile of an image, by its number, or of a slide: "slides/2". */
+export const tileUrl = (image, tile) =>
+  `${BASE}/${typeof image === "number" ? `images/${image}` : image}/tiles/${tile.level}/${tile.row}/${tile.col}`;
 export const urlOf = (path) => BASE + path;
 export const eventsUrl = `${BASE}/events`;
 

@@ -60,6 +60,17 @@
  * @property {number} height
  * @property {number} tile
  * @property {number} levels
+ * @property {SlideFacts | null} [slide]
+ *
+ * @typedef {object} SlideFacts  the slide that an image is a part of, in pixels of its first level
+ * @property {number} number
+ * @property {number} row
+ * @property {number} col
+ * @property {number} scale
+ * @property {number} width
+ * @property {number} height
+ * @property {number} tile
+ * @property {number} levels
  *
  * @typedef {object} Scene  what the viewer shows
  * @property {ImageFacts} image

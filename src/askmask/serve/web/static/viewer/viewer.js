@@ -7,6 +7,7 @@
 import { penOf } from "../dom.js";
 import { fit, keepInSight, pan, toImage, toScreen, visibleTiles, zoomAt } from "./viewport.js";
 import { LabelLayer } from "./layers.js";
+import { placeOf, reach, slideTiles } from "./slide-around.js";
 import { drawUnlabelled } from "./unlabelled.js";
 
 const DIM = 0.3;
@@ -81,7 +82,7 @@ export class Viewer extends EventTarget {
 
   moveTo(viewport) {
     if (!this.scene) return;
-    this.viewport = keepInSight(viewport, this.scene.image, this.size.width, this.size.height);
+    this.viewport = keepInSight(viewport, reach(this.scene.image), this.size.width, this.size.height);
     const { scale, row, col } = this.viewport;
     Object.assign(this.overlay.dataset, { scale, row, col });
     this.redraw();
@@ -242,7 +243,10 @@ export class Viewer extends EventTarget {
     if (!this.scene || this.size.width === 0) return;
     const { scene, options, viewport } = this;
     context.imageSmoothingEnabled = viewport.scale < 3; // beyond, people want to see the pixels
+    const around = this.slideAround();
+    this.drawSlide(context, around.under);
     this.drawTiles(context);
+    this.drawSlide(context, around.over);
     if (options.showScores && this.scores && scene.piece) {
       context.globalAlpha = options.scores;
       this.drawAt(context, this.scores, scene.piece.row, scene.piece.col, scene.piece);
@@ -288,6 +292,26 @@ export class Viewer extends EventTarget {
       for (const tile of visibleTiles(shrunk, image, screen, image.tile, image.levels)) {
         if (tile.level === coarse) this.drawTile(context, tile);
       }
+    }
+  }
+
+  /** Tiles of the slide to be drawn under and over the image; none for an image that is no part of one. */
+  slideAround() {
+    const { slide } = this.scene.image;
+    if (!slide) return { under: [], over: [] };
+    const { wanted, under, over } = slideTiles(this.viewport, slide, this.size);
+    const missing = wanted.filter((tile) => this.tiles.get(`slides/${slide.number}`, tile) === null);
+    this.overlay.dataset.around = String(missing.length);
+    return { under, over };
+  }
+
+  drawSlide(context, tiles) {
+    const { slide } = this.scene.image;
+    for (const tile of tiles) {
+      const picture = this.tiles.peek(`slides/${slide.number}`, tile);
+      if (!picture) continue;
+      const { row, col, ...size } = placeOf(tile, slide, picture);
+      this.drawAt(context, this.display.show(picture), row, col, size);
     }
   }
 

@@ -47,15 +47,15 @@ export function pan(viewport, dx, dy) {
   };
 }
 
-/** Keep at least a corner of the image on the screen. */
-export function keepInSight(viewport, image, width, height) {
+/** Keep at least a corner of an image, or of what is around it, on the screen. */
+export function keepInSight(viewport, { top = 0, left = 0, ...image }, width, height) {
   const rows = height / viewport.scale;
   const cols = width / viewport.scale;
   const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
   return {
     scale: viewport.scale,
-    row: clamp(viewport.row, -0.8 * rows, image.height - 0.2 * rows),
-    col: clamp(viewport.col, -0.8 * cols, image.width - 0.2 * cols),
+    row: clamp(viewport.row, top - 0.8 * rows, top + image.height - 0.2 * rows),
+    col: clamp(viewport.col, left - 0.8 * cols, left + image.width - 0.2 * cols),
   };
 }
 
