@@ -62,7 +62,7 @@ def value(found: FittingSettings, key: str) -> object:
 
 def test_settings_of_large_images() -> None:
     found = fitting(blank(*[(500, 400)] * 5))
-    assert value(found, "training.crop") == 192
+    assert value(found, "training.crop") == 96
     assert value(found, "query.region.size") == [96, 96]  # 400 / 4, to a multiple of 8
     assert value(found, "query.region.stride") == 24
     assert found.notes == ()
@@ -90,7 +90,7 @@ def test_images_that_are_all_too_small_are_refused() -> None:
 def test_one_thumbnail_is_named_and_takes_part() -> None:
     found = fitting(blank((500, 500), (60, 40), (500, 500)))
     assert [s.key for s in found.settings if s.key == "data.leave_out"] == []
-    assert value(found, "training.crop") == 192
+    assert value(found, "training.crop") == 96
     assert "'image_1'. They take part" in found.notes[0]
 
 
@@ -179,8 +179,8 @@ def test_a_round_takes_twenty_seconds_where_that_teaches_something() -> None:
 
 
 def test_a_slow_machine_gets_the_time_for_steps_that_teach_something() -> None:
-    found = fitting(blank((96, 96)), Speed(step_seconds=0.8, image_seconds=0.01))
-    assert value(found, "training.seconds") == 48.0  # 60 steps
+    found = fitting(blank((96, 96)), Speed(step_seconds=0.3, image_seconds=0.01))
+    assert value(found, "training.seconds") == 45.0  # 150 steps
 
 
 def test_no_machine_gets_more_than_the_longest_time() -> None:
