@@ -7,9 +7,11 @@ is still going, report on a copy of its folder without caches and models.
 """
 
 import argparse
+import csv
 import gzip
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +41,7 @@ from askmask.experiments.stats.verdict import (
     verdict,
 )
 
+_LONG = re.compile(r"-?\d+\.\d{6,}(e-?\d+)?")
 SHOWN = ("mean_dice", "object_f1", "nll", "brier", "ece")
 BY_PART = ("mean_dice", "object_f1", "object_dice", "object_hausdorff")
 FIGURES = {
@@ -60,7 +63,7 @@ def main() -> None:
     rows = IndexedRows(read_results(table))
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:  # the same bytes every time
-        file.write(table.read_bytes())
+        file.write(shortened(table).encode())
     (options.out / f"{options.name}.csv.gz").write_bytes(packed.getvalue())
     split = splits(rows)[0]
     for figure, short in FIGURES.items():
@@ -85,6 +88,18 @@ def main() -> None:
             print(f"\n## {METRICS[name].label}, {METRICS[name].direction}, split {split}\n")
             print(markdown(rows, name, split))
             print(compared(compare_strategies(rows, METRICS[name], split)))
+
+
+def shortened(table: Path) -> str:
+    """The table with seven digits of every number: half as large, and far below its own noise."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    with table.open(encoding="utf-8", newline="") as file:
+        for row in csv.reader(file):
+            writer.writerow(
+                [f"{float(cell):.7g}" if _LONG.fullmatch(cell) else cell for cell in row]
+            )
+    return text.getvalue()
 
 
 def facts(rows: IndexedRows) -> str:
