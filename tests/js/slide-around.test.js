@@ -28,7 +28,7 @@ test("zoomed out, the tiles of the slide lie under the field", () => {
   assert.deepEqual([...new Set(wanted.map((tile) => tile.level))], [3]);
   assert.equal(over.length, 0);
   assert.equal(under[0].level, 8);
-  assert.equal(under.at(-1).level, 3);
+  assert.equal(under.at(-1)?.level, 3);
 });
 
 test("zoomed in, what the scanner saw lies over the field", () => {

@@ -7,7 +7,11 @@
 
 import { visibleTiles } from "./viewport.js";
 
-/** What can be brought onto the screen: an image, or the slide that it is a part of. */
+/**
+ * What can be brought onto the screen: an image, or the slide that it is a part of.
+ *
+ * @param {{height: number, width: number, slide?: import("../types.js").SlideFacts | null}} image
+ */
 export function reach({ slide, height, width }) {
   if (!slide) return { top: 0, left: 0, height, width };
   return {

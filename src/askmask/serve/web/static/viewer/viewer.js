@@ -307,6 +307,7 @@ export class Viewer extends EventTarget {
 
   drawSlide(context, tiles) {
     const { slide } = this.scene.image;
+    if (!slide) return;
     for (const tile of tiles) {
       const picture = this.tiles.peek(`slides/${slide.number}`, tile);
       if (!picture) continue;
