@@ -52,7 +52,6 @@ NETWORKS: dict[str, dict[str, Any]] = {  # Any: settings of all kinds
     "default": {},
     "unet": {
         "model": {"name": "unet", "options": {"base_channels": 16, "depth": 4, "dropout": 0.3}},
-        "training.crop": 192,
         "training.learning_rate": 2e-3,
         "training.ema_decay": 0.99,
         "training.batch_size": 6,
