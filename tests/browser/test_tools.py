@@ -133,3 +133,14 @@ def test_key_is_changed_in_the_help_sheet_and_kept(ada: Annotator) -> None:
     ada.wait_for_region(other_than=key)
     ada.wait_until_saved()
     assert ada.api(f"/items/{key}")["state"] == "unsure"
+
+
+@pytest.mark.slow
+def test_box_tool_is_not_there_without_an_assistant(ada: Annotator) -> None:
+    ada.press("F2", "h")
+
+    expect(ada.page.locator("#help-sheet")).to_contain_text("smart brush")
+    expect(ada.page.locator("#help-sheet")).not_to_contain_text("F2")
+    assert ada.page.locator("[data-tool=smart]").count() == 1
+    assert ada.page.locator("[data-tool=box]").count() == 0
+    assert ada.page.get_attribute("#canvas", "data-tool") == "brush"

@@ -12,6 +12,7 @@ from askmask.config.reading import (
     with_overrides,
 )
 from askmask.config.sections import (
+    AssistConfig,
     AugmentConfig,
     CalibrationConfig,
     Config,
@@ -32,6 +33,7 @@ from askmask.config.sections import (
 from askmask.config.writing import commented_yaml, reasons_in, written_config
 
 __all__ = [
+    "AssistConfig",
     "AugmentConfig",
     "CalibrationConfig",
     "Config",

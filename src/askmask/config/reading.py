@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -14,6 +14,14 @@ from askmask.config.sections import Config, EvaluationConfig
 from askmask.config.yaml_text import MOST_CHARACTERS, read_yaml
 from askmask.errors import ConfigError
 
+_PATHS: Final = (
+    ("data", "path"),
+    ("model", "weights"),
+    ("assist", "encoder"),
+    ("assist", "decoder"),
+)
+"""Settings that are paths; weights may be a name as well."""
+
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML config.
@@ -21,7 +29,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Parameters
     ----------
     path : Path
-        The file. A relative `data.path` or `model.weights` in it counts from the file's folder.
+        The file. Relative paths in it, such as `data.path`, count from the file's folder.
     overrides : sequence of str
         ``dotted.key=value``, the value in YAML; they win over the file. Relative paths in them
         count from the working directory.
@@ -108,11 +116,11 @@ def _read_tree(path: Path) -> dict[str, Any]:
 
 
 def _resolve_paths(tree: dict[str, Any], base: Path) -> None:
-    for section, key in (("data", "path"), ("model", "weights")):
+    for section, key in _PATHS:
         part = tree.get(section)
         value = part.get(key) if isinstance(part, dict) else None
         is_file = "/" in str(value) or str(value).endswith(".safetensors")
-        looks_like_path = isinstance(value, str) and (section == "data" or is_file)
+        looks_like_path = isinstance(value, str) and (section != "model" or is_file)
         if isinstance(part, dict) and looks_like_path and ":" not in str(value):
             part[key] = str((base / Path(str(value)).expanduser()).resolve())
 

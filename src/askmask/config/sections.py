@@ -348,13 +348,39 @@ class ServeConfig(_Section):
         return min(self.train_after, max(FIRST_ANSWERS, learned // 2))
 
 
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class AssistConfig(_Section):
+    """Box and click assistant of the page: a pair of ONNX files of the SAM family; none by default.
+
+    `encoder` and `decoder` are paths of the two files, `encoder_sha256` and `decoder_sha256` their
+    digests, as ``sha256sum`` prints them: all four are set, or none. `kept_mb`: disk, in the
+    project's folder ``embeddings``, for what the encoder made of images (4.2 MB each).
+    """
+
+    encoder: Path | None = None
+    encoder_sha256: _Sha256 | None = None
+    decoder: Path | None = None
+    decoder_sha256: _Sha256 | None = None
+    kept_mb: int = Field(2000, ge=100, le=10_000_000)
+
+    @model_validator(mode="after")
+    def _check(self) -> "AssistConfig":
+        parts = self.model_dump(exclude={"kept_mb"})
+        missing = [name for name, value in parts.items() if value is None]
+        if 0 < len(missing) < len(parts):
+            raise ValueError(f"set {', '.join(missing)} as well, or none of {', '.join(parts)}")
+        return self
+
+
 class Config(_Section):
     """Every setting of a run; the sections follow below.
 
     `name` stands at the head of reports. `seed` begins every chain of random numbers. `threads`
     are PyTorch's (null: one for each core), and `device` is where networks run: ``"auto"`` takes a
     GPU if there is one. The sections are `data`, `model`, `training`, `sampling`, `query`,
-    `evaluation`, `calibration`, `grid` and `serve`.
+    `evaluation`, `calibration`, `grid`, `serve` and `assist`.
     """
 
     name: str = "askmask"
@@ -370,3 +396,4 @@ class Config(_Section):
     calibration: CalibrationConfig = CalibrationConfig()
     grid: GridConfig = GridConfig()
     serve: ServeConfig = ServeConfig()
+    assist: AssistConfig = AssistConfig()

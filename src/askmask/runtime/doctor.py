@@ -25,8 +25,9 @@ PACKAGES = (
     "imagecodecs",
     "safetensors",
     "timm",
+    "onnxruntime",
 )
-EXTRAS = ("web", "pretrained", "codecs", "slides", "models", "cluster", "testing")
+EXTRAS = ("web", "pretrained", "codecs", "slides", "models", "assist", "cluster", "testing")
 """Extras for people who use askmask, as far as its version offers them."""
 ABSENT = "not installed"
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")

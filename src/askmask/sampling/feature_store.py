@@ -8,13 +8,8 @@ another precision is another file, and nothing is ever out of date.
 import hashlib
 import json
 import logging
-import os
-import secrets
-import threading
-import time
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +20,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from askmask.runtime.bounded_folder import BoundedFolder, note_use
+
 Features = tuple[Tensor, ...]
 
 FORMAT: Final = 1
 """Counted up when the code computes other features from the same image and weights."""
 
-_SHARE_KEPT: Final = 0.9  # of the limit, when files are removed
-_ABANDONED_SECONDS: Final = 3600.0
 _log = logging.getLogger(__name__)
 
 
@@ -53,8 +48,7 @@ class FeatureStore:
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder = folder
         self._limit = limit_bytes
-        self._bytes: int | None = None
-        self._lock = threading.Lock()
+        self._kept = BoundedFolder(folder, limit_bytes)
         self._is_out_of_order = False
 
     def get(
@@ -99,27 +93,11 @@ class FeatureStore:
         if len(content) > self._limit:
             return
         try:
-            self._write(path, content)
+            self._kept.keep(path, content)
         except OSError as error:
             if not self._is_out_of_order:
                 _log.warning("features of images are not kept in %s: %s", self._folder, error)
             self._is_out_of_order = True
-
-    def _write(self, path: Path, content: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unfinished = path.with_name(f"{path.stem}.{secrets.token_hex(4)}.unfinished")
-        try:
-            unfinished.write_bytes(content)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        with self._lock:
-            if self._bytes is None:
-                self._bytes = sum(size for _, size, _ in _files(self._folder))
-            else:
-                self._bytes += len(content)
-            if self._bytes > self._limit:
-                self._bytes = _remove_oldest(self._folder, int(self._limit * _SHARE_KEPT))
 
 
 def _packed(features: Sequence[Tensor]) -> bytes:
@@ -145,8 +123,7 @@ def _read(path: Path) -> Features | None:
     if expected != str(_checksum(maps)):
         _log.warning("features in %s are damaged and computed anew: wrong checksum", path)
         return None
-    with suppress(OSError):  # removed by another process: the values are read all the same
-        os.utime(path)
+    note_use(path)
     return tuple(values.permute(0, 3, 1, 2) for values in maps)
 
 
@@ -155,28 +132,3 @@ def _checksum(maps: Sequence[Tensor]) -> int:
     for values in maps:
         checksum = zlib.crc32(values.reshape(-1).view(torch.uint8).numpy().data, checksum)
     return checksum
-
-
-def _files(folder: Path) -> list[tuple[float, int, Path]]:
-    """When last used, bytes and path of every file, the least recently used first."""
-    found = []
-    for path in folder.iterdir():
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            continue  # removed by another process
-        found.append((stat.st_mtime, stat.st_size, path))
-    return sorted(found)
-
-
-def _remove_oldest(folder: Path, wanted_bytes: int) -> int:
-    """Remove files until no more than so many bytes are left; returns how many are."""
-    files = _files(folder)
-    abandoned = time.time() - _ABANDONED_SECONDS  # written by a process that was killed
-    left = sum(size for _, size, _ in files)
-    for used, size, path in files:
-        is_unfinished = path.suffix == ".unfinished"
-        if (is_unfinished and used < abandoned) or (not is_unfinished and left > wanted_bytes):
-            path.unlink(missing_ok=True)
-            left -= size
-    return left

@@ -33,6 +33,7 @@ from askmask.progress import Listener, Progress, silent
 from askmask.query.strategies import find_strategy, strategy_names
 from askmask.runtime.memory import STARVED
 from askmask.serve.ahead import Asker, RegionsAhead
+from askmask.serve.embedder import Embedder
 from askmask.serve.failures import Failures
 from askmask.serve.previews import draw_pieces
 from askmask.serve.rest import Rest
@@ -92,6 +93,7 @@ class Worker:
         self._looked_at = 0.0
         self._resumes_at = 0.0
         self._ahead = RegionsAhead(project, self._between_images)
+        self._embedder = Embedder(project)
         self._failures = Failures(project.store.newest_answer)
         self._train_now = False
         self._judged: tuple[int, str] | None = None
@@ -155,9 +157,11 @@ class Worker:
         return self._stand_by("idle") if failure is None else self._stand_by("failed", failure)
 
     def _serve_people(self) -> bool:
-        """Draw or ask what people wait for; return whether there was anything to do."""
+        """Draw, ask or embed what people wait for; return whether there was anything to do."""
         try:
-            return self._draw() or self._ask_ahead()
+            if self._draw() or self._embedder.serve_hands():
+                return True
+            return self._ask_ahead() or self._embedder.look_ahead()
         except (StoreBusy, StoreFull, DiskError):
             raise
         except AskmaskError as error:

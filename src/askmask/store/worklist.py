@@ -93,6 +93,12 @@ class Worklist:
         sql = f"SELECT count(*) FROM item_states AS state WHERE {_IS_FRESH}"  # noqa: S608
         return int(self._database.rows(sql)[0][0])
 
+    def held(self) -> tuple[WorkItem, ...]:
+        """Regions that somebody holds now, answered or not, by round and rank."""
+        leased = "SELECT round, rank FROM leases WHERE until > ? AND until <= ?"
+        where = f"(state.round, state.rank) IN ({leased})"
+        return item_lists.all_items(self._database, where, *item_lists.lease_ends())
+
     def items_at(self, places: Sequence[Place]) -> tuple[WorkItem, ...]:
         """Those of some places (round, rank) that were asked, by round and rank."""
         return item_lists.items_at(self._database, places)

@@ -21,6 +21,7 @@ from askmask.serve.web.routes import (
     images,
     items,
     label_studio,
+    proposing,
     review,
     sessions,
     slides,
@@ -61,6 +62,11 @@ def create_app(
         What a person who logs in by name alone must know; see `Desk.key`.
     supervisor : Supervisor, optional
         The object that keeps the worker process running.
+
+    Raises
+    ------
+    ConfigError
+        If the project has a box and click assistant that cannot be used.
     """
     app = FastAPI(
         title="askmask",
@@ -75,7 +81,7 @@ def create_app(
     needs_token = requires_token or bool(allowed_hosts) or not is_loopback(host)
     app.state.desk = Desk.of(project, needs_token=needs_token, key=key, supervisor=supervisor)
     api = APIRouter(prefix=PREFIX, responses=_ERRORS)
-    for module in (sessions, items, spreading, review, images, slides, steering, events):
+    for module in (sessions, items, spreading, proposing, review, images, slides, steering, events):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(label_studio.router)

@@ -12,6 +12,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from askmask.assist.kept_patches import KeptPatches
+from askmask.assist.prompted.assistant import Assistant, open_assistant
 from askmask.data.image_parts import Pyramid
 from askmask.data.rasters import decode_mask
 from askmask.loop.project import Project
@@ -66,6 +67,8 @@ class Desk:
         Threads that draw tiles; more tiles wait in line.
     patches : KeptPatches
         Regions cut into patches, for strokes that are spread.
+    assistant : Assistant or None
+        Proposes masks from a box and clicks; None if the project's settings name none.
     """
 
     project: Project
@@ -77,6 +80,7 @@ class Desk:
     cookie: str = "askmask"
     numbers: dict[str, int] = field(default_factory=dict)
     patches: KeptPatches = field(default_factory=KeptPatches)
+    assistant: Assistant | None = None
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(TILE_THREADS))
 
     @classmethod
@@ -88,7 +92,13 @@ class Desk:
         key: str | None = None,
         supervisor: Supervisor | None = None,
     ) -> "Desk":
-        """Desk of an open project."""
+        """Desk of an open project.
+
+        Raises
+        ------
+        ConfigError
+            If the project has a box and click assistant that cannot be used.
+        """
         ids = tuple(info.image_id for info in project.store.images())
         digest = hashlib.sha256(str(project.root.resolve()).encode()).hexdigest()
         return cls(
@@ -100,6 +110,7 @@ class Desk:
             image_ids=ids,
             cookie=f"askmask_{digest[:8]}",
             numbers={image_id: number for number, image_id in enumerate(ids)},
+            assistant=open_assistant(project.config.assist, project.root),
         )
 
     def asks_for_token(self, headers: Mapping[str, str]) -> bool:

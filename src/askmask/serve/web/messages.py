@@ -121,6 +121,7 @@ class ProjectReply(BaseModel):
     max_body_bytes: int
     tile: int
     mpp: float | None
+    assistant: bool
     version: str
 
 

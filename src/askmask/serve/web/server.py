@@ -185,7 +185,8 @@ def serve(  # noqa: PLR0913 - keywords, each a setting of its own
     Raises
     ------
     ConfigError
-        If a token is needed and nobody has one, or if the address is taken.
+        If a token is needed and nobody has one, the address is taken, or the project has a box and
+        click assistant that cannot be used.
     """
     with Project.open(root) as project:
         needs_token = requires_token or bool(allowed_hosts) or not is_loopback(host)

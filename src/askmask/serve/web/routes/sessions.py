@@ -126,6 +126,7 @@ def read_project(_: Somebody, desk: TheDesk) -> ProjectReply:
         max_body_bytes=MAX_BODY_BYTES,
         tile=TILE,
         mpp=desk.project.config.data.mpp,
+        assistant=desk.assistant is not None,
         version=__version__,
     )
 

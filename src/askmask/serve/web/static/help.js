@@ -6,9 +6,13 @@ import { nameOf, printed } from "./key-names.js";
 import { KEYS } from "./keys.js";
 
 export class Help {
-  /** @param {import("./key-map.js").KeyMap} map */
-  constructor(map) {
+  /**
+   * @param {import("./key-map.js").KeyMap} map
+   * @param {string[]} [absent] actions that this project does not offer
+   */
+  constructor(map, absent = []) {
     this.map = map;
+    this.offered = KEYS.filter((entry) => !absent.includes(entry.action));
     /** @type {string | null} action that waits for its new key */
     this.waiting = null;
     this.problem = "";
@@ -30,7 +34,7 @@ export class Help {
   }
 
   fill() {
-    const groups = [...new Set(KEYS.map((entry) => entry.group))];
+    const groups = [...new Set(this.offered.map((entry) => entry.group))];
     const dialog = dialogOf("help-sheet");
     const text = this.waiting ? `Press the new key for: ${this.entry(this.waiting)?.text}. Esc leaves it.` : this.problem;
     show(
@@ -54,7 +58,7 @@ export class Help {
   }
 
   section(group) {
-    const rows = KEYS.filter((entry) => entry.group === group).flatMap((entry) => [h("dt", {}, this.keys(entry)), h("dd", {}, entry.text)]);
+    const rows = this.offered.filter((entry) => entry.group === group).flatMap((entry) => [h("dt", {}, this.keys(entry)), h("dd", {}, entry.text)]);
     return h("section", {}, h("h3", {}, group), h("dl", {}, rows));
   }
 

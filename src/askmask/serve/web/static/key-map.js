@@ -16,8 +16,10 @@ export class KeyMap extends EventTarget {
     this.fill();
   }
 
+  /** A key that a person has given to something stays with it, also when the table has a new use for it. */
   fill() {
-    const taken = KEYS.flatMap((entry) => this.keysOf(entry).map((key) => [key, entry.action]));
+    const changedLast = [...KEYS].sort((a, b) => Number(a.action in this.changed) - Number(b.action in this.changed));
+    const taken = changedLast.flatMap((entry) => this.keysOf(entry).map((key) => [key, entry.action]));
     this.byKey = new Map(/** @type {[string, string][]} */ (taken));
     this.dispatchEvent(new Event("change"));
   }

@@ -68,7 +68,7 @@ export class App extends EventTarget {
     byId("person").hidden = false;
     byId("person").addEventListener("click", () => this.changePerson());
     const keys = new KeyMap(new Preferences("every project")); // hands do not change with the project
-    const help = new Help(keys);
+    const help = new Help(keys, this.project.assistant ? [] : ["box"]);
     byId("help").addEventListener("click", () => help.toggle());
     window.addEventListener("hashchange", () => this.route());
     connection.addEventListener("unauthorised", (event) => this.logInAgain(detailOf(event)));

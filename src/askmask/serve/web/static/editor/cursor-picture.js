@@ -1,11 +1,13 @@
 /** What the tool in hand shows on the upper canvas: brush ring, polygon so far, cross, superpixel. */
 
+import { boxOfDrag } from "./box-prompt.js";
 import { SMART_RADIUS } from "./smart.js";
 
 export function drawTool(context, { viewer, editor, pointer, keyboard, colour }) {
   const at = keyboard.isOn ? keyboard.at : pointer.at;
   if (editor.shape.length > 1) drawShape(context, viewer, editor, colour);
   if (editor.tool === "smart") drawLines(context, viewer, editor.smart);
+  if (editor.tool === "box") drawPrompt(context, viewer, editor.prompt, colour);
   if (editor.tool === "polygon") drawPolygon(context, viewer, editor.polygon, at, colour);
   if (!at || !editor.raster) return;
   const { x, y } = viewer.place(at.row, at.col);
@@ -33,6 +35,39 @@ function drawLines(context, viewer, { lines, line }) {
       context.stroke();
     }
   }
+}
+
+/** The box, what is dragged of it, and each click: a plus where something is missing, else a minus. */
+function drawPrompt(context, viewer, { box, clicks, drag }, colour) {
+  if (drag.length > 0) drawBox(context, viewer, boxOfDrag(drag), colour);
+  else if (box) drawBox(context, viewer, box, colour);
+  for (const { row, col, inside } of clicks) {
+    const { x, y } = viewer.place(row, col);
+    ring(context, x, y, 7, "#fff");
+    for (const [style, width] of [["#000", 4], ["#fff", 2]]) {
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      context.beginPath();
+      context.moveTo(x - 4, y);
+      context.lineTo(x + 4, y);
+      if (inside) {
+        context.moveTo(x, y - 4);
+        context.lineTo(x, y + 4);
+      }
+      context.stroke();
+    }
+  }
+}
+
+function drawBox(context, viewer, box, colour) {
+  const [a, b] = [viewer.place(box.top, box.left), viewer.place(box.bottom, box.right)];
+  for (const [style, width, dashes] of [["#000", 3, []], ["#fff", 1.5, []], [colour, 1.5, [6, 4]]]) {
+    context.setLineDash(dashes);
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.strokeRect(a.x, a.y, b.x - a.x, b.y - a.y);
+  }
+  context.setLineDash([]);
 }
 
 function ring(context, x, y, radius, colour) {

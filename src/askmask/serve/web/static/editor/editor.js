@@ -4,9 +4,11 @@
  * Sizes are diameters in pixels of the image, so a brush covers the same tissue at any zoom.
  *
  * Events: "paint" (detail: the box that changed), "step" (a step was kept, undone or redone),
- * "tool" (tool, class or size changed), "smart" (a stroke to be spread is drawn). Positions are (row, col) in the region.
+ * "tool" (tool, class or size changed), "smart" (a stroke to be spread is drawn), "prompt" (a box is drawn, or a click
+ * corrects what came of it). Positions are (row, col) in the region.
  */
 
+import { BoxPrompt } from "./box-prompt.js";
 import { difference } from "./history.js";
 import { extended, movedTo, paintShape, SHAPES } from "./shapes.js";
 import { SmartStrokes } from "./smart.js";
@@ -20,7 +22,7 @@ import {
   UNLABELLED,
 } from "./raster.js";
 
-export const TOOLS = ["brush", "eraser", "polygon", "lasso", "line", "ellipse", "fill", "superpixel", "smart", "cut", "move"];
+export const TOOLS = ["brush", "eraser", "polygon", "lasso", "line", "ellipse", "fill", "superpixel", "smart", "box", "cut", "move"];
 const SIZES = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 26, 34, 44, 56, 72, 96, 128, 192, 256];
 const LARGEST = 256;
 const SMALLEST_PATCH = 4;
@@ -57,6 +59,7 @@ export class Editor extends EventTarget {
     /** @type {{tool: string, points: import("../types.js").At[], size: number} | null} */
     this.lastShape = null;
     this.smart = new SmartStrokes();
+    this.prompt = new BoxPrompt();
     this.cutValue = 0; // what a cut leaves: background where there is one
     this.isFrozen = false;
     /** @type {Set<string>} tools that drew on this region */
@@ -67,12 +70,12 @@ export class Editor extends EventTarget {
   open({ raster, history, first, tools = [] }) {
     Object.assign(this, { raster, history, first, superpixels: null, polygon: [], shape: [], stroke: null, isFrozen: false });
     this.used = new Set(tools);
-    this.smart.clear();
+    this.settle();
     this.emit("tool");
   }
 
   close() {
-    this.smart.clear();
+    this.settle();
     Object.assign(this, { raster: null, history: null, polygon: [], shape: [], stroke: null, isFrozen: false });
   }
 
@@ -81,14 +84,21 @@ export class Editor extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
+  /** Accept what is proposed: the labels in hand stay as they are. */
+  settle() {
+    this.smart.clear();
+    this.prompt.clear();
+  }
+
   setTool(tool) {
-    this.smart.clear(); // what was proposed is accepted
+    this.settle();
     this.cancel();
     this.tool = tool;
     this.emit("tool");
   }
 
   setClass(value) {
+    if (value !== this.value) this.prompt.clear(); // the next box is another object
     this.value = value;
     if (this.tool === "eraser") this.setTool("brush");
     this.emit("tool");
@@ -125,7 +135,7 @@ export class Editor extends EventTarget {
   }
 
   get isDrawing() {
-    return this.stroke !== null || this.shape.length > 0 || this.smart.line !== null;
+    return this.stroke !== null || this.shape.length > 0 || this.smart.line !== null || this.prompt.isDrawing;
   }
 
   /** Whether the tool in hand draws from one press to one release. */
@@ -148,6 +158,10 @@ export class Editor extends EventTarget {
       this.smart.begin(this.raster, at, this.value);
       return;
     }
+    if (this.tool === "box") {
+      this.prompt.press(at);
+      return;
+    }
     this.stroke = { before: this.raster.clone(), box: null, last: at, ids: new Set() };
     this.extendStroke(at, radius);
   }
@@ -156,6 +170,7 @@ export class Editor extends EventTarget {
     const { stroke } = this;
     if (this.shape.length > 0) this.shape = extended(this.tool, this.shape, to);
     this.smart.extend(to);
+    this.prompt.extend(to);
     if (!stroke) return;
     const box =
       this.tool === "superpixel"
@@ -180,7 +195,18 @@ export class Editor extends EventTarget {
     this.stroke = null;
     if (this.shape.length > 0) this.endShape();
     if (this.smart.end()) this.emit("smart");
+    if (this.prompt.isDrawing) this.endPrompt();
     if (stroke) this.keep(stroke.before, stroke.box, this.tool);
+  }
+
+  endPrompt() {
+    const kind = this.prompt.lift(this.raster, this.value);
+    this.emit(kind === null ? "unprompted" : "prompt");
+  }
+
+  /** Say that the proposal is wrong at a place, without a pointer. */
+  clickPrompt(at) {
+    if (this.isOpen && this.prompt.click(this.raster, at)) this.emit("prompt");
   }
 
   endShape() {
@@ -219,11 +245,18 @@ export class Editor extends EventTarget {
     this.replace("smart", labels);
   }
 
-  /** Forget the strokes, and bring back how the region was before them; false without any. */
+  /** A mask that came of the box and clicks, in the class of the box. */
+  proposeMask(mask) {
+    if (this.prompt.isBegun) this.replace("box", this.prompt.applied(mask));
+  }
+
+  /** Forget strokes or box, and bring back how the region was before them; false without any. */
   dropProposal() {
-    const { before, isBegun } = this.smart;
-    this.smart.clear();
-    if (before && isBegun) this.replace("smart", before);
+    const [proposed, tool] = this.prompt.isBegun ? [this.prompt, "box"] : [this.smart, "smart"];
+    const { before, isBegun } = proposed;
+    proposed.clear();
+    if (before && isBegun) this.replace(tool, before);
+    if (tool === "box") this.emit("tool");
     return isBegun;
   }
 
@@ -236,8 +269,9 @@ export class Editor extends EventTarget {
 
   /** Take back what is half done: a stroke, or a polygon's corners; else what strokes proposed. */
   cancel() {
-    if (this.smart.line) {
+    if (this.smart.line || this.prompt.isDrawing) {
       this.smart.line = null;
+      this.prompt.drag = [];
       this.emit("tool");
       return true;
     }
@@ -290,12 +324,13 @@ export class Editor extends EventTarget {
 
   /** Back to what the region was filled with at first; can be undone. */
   reset() {
-    this.smart.clear();
+    this.settle();
     this.replace("reset", this.first);
   }
 
   change(tool, work) {
     if (!this.isOpen) return;
+    if (tool !== "box") this.prompt.clear(); // the next proposal must not undo it
     const before = this.raster.clone();
     this.keep(before, work(this.raster), tool);
   }
@@ -313,12 +348,12 @@ export class Editor extends EventTarget {
       this.removeCorner();
       return true;
     }
-    this.smart.clear();
+    this.settle();
     return this.isOpen && this.travel(this.history.undo(this.raster));
   }
 
   redo() {
-    this.smart.clear();
+    this.settle();
     return this.isOpen && this.travel(this.history.redo(this.raster));
   }
 

@@ -52,8 +52,20 @@ export class KeyboardCursor {
     const { editor } = this;
     if (editor.tool === "fill") editor.fill(this.at);
     else if (editor.tool === "polygon") this.corner(closing);
+    else if (editor.tool === "box" && editor.prompt.isBegun) this.answerProposal(closing);
     else if (editor.tool !== "move") this.dip();
     this.viewer.redrawCursor();
+  }
+
+  /** Enter clicks where the proposal is wrong, Shift+Enter keeps it. */
+  answerProposal(closing) {
+    const { editor } = this;
+    if (closing) {
+      editor.setTool("box");
+      this.say("Kept.");
+    } else {
+      editor.clickPrompt(this.at);
+    }
   }
 
   corner(closing) {
@@ -70,12 +82,14 @@ export class KeyboardCursor {
 
   dip() {
     const { editor } = this;
+    const isBox = editor.tool === "box";
     if (editor.isDrawing) {
       editor.endStroke();
-      this.say("Brush up.");
+      this.say(isBox ? "Second corner." : "Brush up.");
     } else {
+      editor.prompt.reach = 0.75;
       editor.beginStroke(this.at);
-      this.say("Brush down.");
+      this.say(isBox ? "First corner of a box." : "Brush down.");
     }
   }
 

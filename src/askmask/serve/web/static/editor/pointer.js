@@ -7,6 +7,7 @@
 
 const LEAST_CORNER_DISTANCE = 3; // screen pixels between the corners of a polygon drawn by dragging
 const CLOSING_DISTANCE = 9;
+const CLICK_DISTANCE = { mouse: 4, pen: 8, touch: 12 }; // a hand that clicks moves so far
 const ERASER_BUTTON = 32;
 
 export class Pointer {
@@ -54,7 +55,10 @@ export class Pointer {
     if (event.buttons & ERASER_BUTTON) editor.setTool("eraser");
     if (editor.tool === "fill") editor.fill(at);
     else if (editor.tool === "polygon") this.corner(event, at);
-    else editor.beginStroke(at, this.radius(event));
+    else {
+      editor.prompt.reach = Math.max((CLICK_DISTANCE[event.pointerType] ?? 4) / viewer.viewport.scale, 0.75);
+      editor.beginStroke(at, this.radius(event));
+    }
   }
 
   corner(event, at) {

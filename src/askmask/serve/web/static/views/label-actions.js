@@ -56,7 +56,8 @@ async function back(view) {
 
 function drawing(view, busy) {
   const { editor, pointer } = view;
-  const tools = TOOLS.map((tool) => [tool, () => setTool(editor, tool)]);
+  const offered = TOOLS.filter((tool) => tool !== "box" || view.app.project.assistant);
+  const tools = offered.map((tool) => [tool, () => setTool(editor, tool)]);
   return {
     ...Object.fromEntries(tools),
     chooseClass: (key) => chooseClass(view, Number(key)),
@@ -107,8 +108,8 @@ function chooseClass({ editor, app }, value) {
 }
 
 function closePolygon(editor) {
-  if (editor.smart.isBegun) {
-    editor.setTool("smart"); // the next strokes begin anew
+  if (editor.smart.isBegun || editor.prompt.isBegun) {
+    editor.setTool(editor.tool); // the next strokes, or the next box, begin anew
     say("Kept.");
   }
   if (editor.polygon.length > 0 && !editor.closePolygon()) toast("A polygon needs at least three corners.");

@@ -18,6 +18,7 @@ import { Viewer } from "../viewer/viewer.js";
 import { Opening } from "../opening.js";
 import { giveBack, Work } from "../work.js";
 import { labelActions } from "./label-actions.js";
+import { BoxAssistant } from "./box-assistant.js";
 import { Compare } from "./compare.js";
 import { Panel } from "./panel.js";
 import { PicturePanel } from "./picture-panel.js";
@@ -51,6 +52,7 @@ export class LabelView {
     this.upcoming = new Upcoming(app, this.work, (item) => this.warm(item));
     this.superpixels = new SuperpixelSource(this.tiles);
     this.smart = new SmartBrush(this.work, this.editor);
+    this.assistant = app.project.assistant ? new BoxAssistant(this.work, this.editor) : null;
     this.info = new RegionInfo(app, this.work, this.viewer);
     this.waiting = new Waiting(app);
     this.itemNews = 0;
@@ -70,6 +72,7 @@ export class LabelView {
     const { app, editor, viewer, work, actions } = this;
     editor.addEventListener("paint", (event) => viewer.changed(detailOf(event)));
     editor.addEventListener("tool", () => this.toolChanged());
+    editor.addEventListener("unprompted", () => toast("Drag a box around one object first; then click where the proposal is wrong."));
     work.addEventListener("lost", (event) => {
       const text = `A stroke could not be kept in this browser (${detailOf(event)?.message}). Answer this region before you close the page.`;
       banner("draft", text, { bad: true });

@@ -7,9 +7,9 @@ import { ClassList } from "./class-list.js";
 import { icon } from "./icons.js";
 import { percent } from "./numbers.js";
 
-const LETTERS = { brush: "B", eraser: "E", polygon: "P", lasso: "L", line: "W", ellipse: "Q", fill: "F", superpixel: "S", smart: ";", cut: "X", move: "M" };
+const LETTERS = { brush: "B", eraser: "E", polygon: "P", lasso: "L", line: "W", ellipse: "Q", fill: "F", superpixel: "S", smart: ";", box: "F2", cut: "X", move: "M" };
 const ANSWERS = ["accept", "unsure", "artefact", "skip"];
-const NAMES = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", lasso: "Lasso", line: "Line", ellipse: "Ellipse", fill: "Fill", superpixel: "Patches", smart: "Smart", cut: "Cut", move: "Move" };
+const NAMES = { brush: "Brush", eraser: "Eraser", polygon: "Polygon", lasso: "Lasso", line: "Line", ellipse: "Ellipse", fill: "Fill", superpixel: "Patches", smart: "Smart", box: "Box", cut: "Cut", move: "Move" };
 
 export class Panel {
   /**
@@ -22,7 +22,8 @@ export class Panel {
     this.app = app;
     this.editor = editor;
     this.viewer = viewer;
-    this.tools = new Map(TOOLS.map((tool) => [tool, this.toolButton(tool, actions)]));
+    const offered = TOOLS.filter((tool) => tool !== "box" || app.project.assistant);
+    this.tools = new Map(offered.map((tool) => [tool, this.toolButton(tool, actions)]));
     show(byId("tool-buttons"), ...this.tools.values());
     this.classes = new ClassList(app, editor, (index) => actions.chooseClass(index));
     const narrow = matchMedia("(max-width: 900px)"); // there open settings would cover the picture
