@@ -88,12 +88,14 @@ test("dropped, the region is as before the box, and that can be undone, too", ()
   assert.deepEqual(drawn(editor), ["0110", "0112", "0022"]);
 });
 
-for (const [what, act] of [
+/** @type {[string, (editor: Editor) => unknown][]} */
+const SETTLING = [
   ["another tool", (editor) => editor.setTool("brush")],
   ["another class", (editor) => editor.setClass(2)],
   ["growing", (editor) => editor.grow()],
   ["undo", (editor) => editor.undo()],
-]) {
+];
+for (const [what, act] of SETTLING) {
   test(`a mask that comes after ${what} changes nothing`, () => {
     const { editor } = opened();
     drag(editor, [0, 0], [3, 3]);
@@ -124,7 +126,7 @@ test("a click without a box, and a line, say so and change nothing", () => {
 test("the hand that clicks may move as far as it is told", () => {
   const prompt = new BoxPrompt();
   const raster = new Raster(4, 3);
-  for (const [reach, kind] of [[3, null], [1, "box"]]) {
+  for (const { reach, kind } of [{ reach: 3, kind: null }, { reach: 1, kind: "box" }]) {
     prompt.reach = reach;
     prompt.press({ row: 0, col: 0 });
     prompt.extend({ row: 2, col: 2 });
