@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from askmask.assist.prompted.frame import SIDE, Floats, Frame
 from askmask.assist.prompted.prompt import Prompt
@@ -38,15 +39,16 @@ class Encoder:
         (self._input,) = session.get_inputs()
         self._output = session.get_outputs()[0].name
 
-    def embed(self, pixels: Any) -> Floats:  # Any: (H, W, 3) uint8, checked by the frame
-        """Embedding of a picture, (1, C, h, w).
+    def embed(self, pixels: npt.NDArray[np.uint8]) -> Floats:
+        """Embedding of a picture (H, W, 3), as (1, C, h, w).
 
         Raises
         ------
         WeightsError
             If the network fails on it, or what it makes is no such array of finite numbers.
         """
-        frame = Frame(*pixels.shape[:2])
+        height, width = pixels.shape[:2]
+        frame = Frame(height, width)
         is_square = len(self._input.shape) == 4
         given = frame.square(pixels) if is_square else frame.picture(pixels)
         (embedding,) = _run(self._session, [self._output], {self._input.name: given}, "encoder")
@@ -56,7 +58,7 @@ class Encoder:
                 f"{embedding.shape}{'' if embedding.ndim != 4 else ' with others among them'}. "
                 f"{_MORE}"
             )
-        return embedding
+        return np.asarray(embedding, np.float32)
 
 
 class Decoder:
