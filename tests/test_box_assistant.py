@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from askmask.assist.prompted.assistant import FOLDER, open_assistant
 from askmask.assist.prompted.embeddings import KeptEmbeddings
-from askmask.assist.prompted.frame import SIDE, Frame, window_of
+from askmask.assist.prompted.frame import SIDE, SquareFrame, window_of
 from askmask.assist.prompted.prompt import MOST_CLICKS, Click, Prompt
 from askmask.assist.prompted.weights import open_encoder, open_pair
 from askmask.config import AssistConfig, load_config, parse_config
@@ -154,7 +154,7 @@ def test_encoder_of_whole_pictures_finds_the_same_places(tmp_path: Path) -> None
 
 def test_places_are_moved_into_the_square() -> None:
     # 1024 / 128 = 8 for each pixel; the first pixel's centre, 0.5, lies at 4, written 3.5
-    frame = Frame(HEIGHT, WIDTH)
+    frame = SquareFrame(HEIGHT, WIDTH)
     assert frame.filled == (512, 1024)
     places = np.array([[0.5, 0.5], [64, 128], [10, 20.5]])
     assert frame.coordinates(places).tolist() == [[3.5, 3.5], [1023.5, 511.5], [163.5, 79.5]]
@@ -162,13 +162,13 @@ def test_places_are_moved_into_the_square() -> None:
 
 def test_short_side_is_rounded_as_the_pixels_are() -> None:
     # 1024 / 775 x 522 = 689.7, so 690 rows; row 261 is their middle, 345
-    frame = Frame(522, 775)
+    frame = SquareFrame(522, 775)
     assert frame.filled == (690, 1024)
     assert frame.coordinates(np.array([[261.0, 387.5]])).tolist() == [[511.5, 344.5]]
 
 
 def test_picture_fills_the_upper_left_and_the_rest_is_zero() -> None:
-    square = Frame(HEIGHT, WIDTH).square(np.full((HEIGHT, WIDTH, 3), 255, np.uint8))
+    square = SquareFrame(HEIGHT, WIDTH).square(np.full((HEIGHT, WIDTH, 3), 255, np.uint8))
     assert square.shape == (1, 3, SIDE, SIDE)
     assert np.allclose(square[0, 0, :512], (255 - 123.675) / 58.395)
     assert not square[0, :, 512:].any()
@@ -177,14 +177,16 @@ def test_picture_fills_the_upper_left_and_the_rest_is_zero() -> None:
 def test_map_is_read_at_the_centres_of_pixels() -> None:
     # A map of 2 x 2 over the square, a picture of 4 x 4: centres at 1/8, 3/8, 5/8, 7/8 of it, where
     # the map's own centres lie at 1/4 and 3/4.
-    values = Frame(4, 4).values_at(np.array([[0, 4], [0, 4]], np.float32), Region("a", 0, 0, 1, 4))
+    values = SquareFrame(4, 4).values_at(
+        np.array([[0, 4], [0, 4]], np.float32), Region("a", 0, 0, 1, 4)
+    )
     assert values.tolist() == [[0, 1, 3, 4]]
 
 
 def test_padding_is_never_read() -> None:
     square = np.full((256, 256), -9, np.float32)
     square[:128] = 7  # the 512 of 1024 rows that the picture fills
-    values = Frame(HEIGHT, WIDTH).values_at(square, Region("a", 0, 0, HEIGHT, WIDTH))
+    values = SquareFrame(HEIGHT, WIDTH).values_at(square, Region("a", 0, 0, HEIGHT, WIDTH))
     assert (values[:-1] == 7).all()
     assert (values[-1] > 0).all()
 
@@ -230,7 +232,7 @@ def test_regions_of_a_small_image_share_its_window() -> None:
 
 def test_box_comes_first_and_is_cut_off_at_the_picture() -> None:
     prompt = box(-5, 10, 900, 20, wanted(1, 2), unwanted(3, 4))
-    points, labels = prompt.points(Frame(HEIGHT, WIDTH))
+    points, labels = prompt.points(SquareFrame(HEIGHT, WIDTH))
     assert labels.tolist() == [[2, 3, 1, 0]]
     assert points[0, :2].tolist() == [[79.5, -0.5], [159.5, 511.5]]
     assert points[0, 2:].tolist() == [[15.5, 7.5], [31.5, 23.5]]
@@ -248,7 +250,7 @@ def test_box_comes_first_and_is_cut_off_at_the_picture() -> None:
 def test_prompt_that_does_not_fit_the_picture_is_refused(prompt: Prompt, match: str) -> None:
     assert MOST_CLICKS == 32
     with pytest.raises(ShapeError, match=match):
-        prompt.points(Frame(HEIGHT, WIDTH))
+        prompt.points(SquareFrame(HEIGHT, WIDTH))
 
 
 # --- proposals

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from askmask.assist.prompted.weights import Decoder
+from askmask.assist.prompted.weights import MaskDecoder
 from askmask.cli.main import main
 from askmask.errors import WeightsError
 from askmask.loop.project import Project
@@ -118,7 +118,7 @@ def test_failing_decoder_is_one_clear_error(
     def fail(*_: object) -> None:
         raise WeightsError("expected the assistant's decoder to run, but it did not.")
 
-    monkeypatch.setattr(Decoder, "logits", fail)
+    monkeypatch.setattr(MaskDecoder, "logits", fail)
     status, reply = ask(ada, {"box": AROUND})
     assert (status, reply["error"]["code"]) == (409, "refused")
     assert "decoder to run" in reply["error"]["message"]

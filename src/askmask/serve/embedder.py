@@ -13,7 +13,7 @@ from typing import Final
 from askmask.assist.prompted.assistant import kept_embeddings
 from askmask.assist.prompted.embeddings import KeptEmbeddings
 from askmask.assist.prompted.frame import LARGEST_PIXELS, window_of
-from askmask.assist.prompted.weights import Encoder, open_encoder
+from askmask.assist.prompted.weights import PictureEncoder, open_encoder
 from askmask.data.image_parts import Pyramid
 from askmask.data.source import Pixels
 from askmask.errors import AskmaskError, ConfigError, SourceError, disk_problem
@@ -51,7 +51,7 @@ class Embedder:
         if self._settings.encoder is not None:
             self._kept = kept_embeddings(self._settings, project.root)
             self._tell("")
-        self._encoder: Encoder | None = None
+        self._encoder: PictureEncoder | None = None
         self._pyramid: Pyramid | None = None
         self._names: OrderedDict[Region, str] = OrderedDict()
         self._unreadable: set[Region] = set()

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from askmask.assist.prompted.embeddings import KeptEmbeddings
-from askmask.assist.prompted.frame import Frame, window_of
+from askmask.assist.prompted.frame import SquareFrame, window_of
 from askmask.assist.prompted.prompt import Prompt
-from askmask.assist.prompted.weights import Decoder, open_pair
+from askmask.assist.prompted.weights import MaskDecoder, open_pair
 from askmask.config import AssistConfig
 from askmask.records import ImageInfo, Region
 
@@ -45,7 +45,7 @@ def open_assistant(settings: AssistConfig, root: Path) -> "Assistant | None":
 class Assistant:
     """Proposes masks; whoever calls it lets one thread decode at a time."""
 
-    decoder: Decoder
+    decoder: MaskDecoder
     kept: KeptEmbeddings
 
     def propose(
@@ -83,7 +83,7 @@ class Assistant:
         if prompt is None:
             is_ready = self.kept.has(name)
             return np.zeros((region.height, region.width), np.bool_) if is_ready else None
-        frame = Frame(window.height, window.width)
+        frame = SquareFrame(window.height, window.width)
         moved = moved_by(prompt, down, right)
         moved.points(frame)  # refused now, not when the embedding is made
         embedding = self.kept.read(name)

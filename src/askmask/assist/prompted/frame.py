@@ -64,7 +64,7 @@ def _span(start: int, length: int, most: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class SquareFrame:
     """Place of a picture of `height` x `width` pixels in the square."""
 
     height: int

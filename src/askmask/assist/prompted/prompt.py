@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from askmask.assist.prompted.frame import Floats, Frame
+from askmask.assist.prompted.frame import Floats, SquareFrame
 from askmask.errors import ShapeError
 
 MOST_CLICKS: Final = 32
@@ -40,12 +40,12 @@ class Prompt:
     right: float
     clicks: tuple[Click, ...] = ()
 
-    def points(self, frame: Frame) -> tuple[Floats, Floats]:
+    def points(self, frame: SquareFrame) -> tuple[Floats, Floats]:
         """Return the points for a decoder, and their labels; the box first.
 
         Parameters
         ----------
-        frame : Frame
+        frame : SquareFrame
             Of the picture. What of the box lies beyond it is cut off.
 
         Returns

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from askmask.assist.prompted.frame import SIDE, Floats, Frame
+from askmask.assist.prompted.frame import SIDE, Floats, SquareFrame
 from askmask.assist.prompted.prompt import Prompt
 from askmask.config import AssistConfig
 from askmask.errors import ConfigError, WeightsError
@@ -25,7 +25,7 @@ _FLOAT: Final = "tensor(float)"
 _MORE: Final = "docs/how-to/annotate.md says which files fit and how to get them."
 
 
-class Encoder:
+class PictureEncoder:
     """Makes embeddings of pictures.
 
     Parameters
@@ -48,7 +48,7 @@ class Encoder:
             If the network fails on it, or what it makes is no such array of finite numbers.
         """
         height, width = pixels.shape[:2]
-        frame = Frame(height, width)
+        frame = SquareFrame(height, width)
         is_square = len(self._input.shape) == 4
         given = frame.square(pixels) if is_square else frame.picture(pixels)
         (embedding,) = _run(self._session, [self._output], {self._input.name: given}, "encoder")
@@ -61,7 +61,7 @@ class Encoder:
         return np.asarray(embedding, np.float32)
 
 
-class Decoder:
+class MaskDecoder:
     """Makes masks of embeddings and prompts.
 
     Parameters
@@ -76,7 +76,7 @@ class Decoder:
         self._mask = np.zeros([_number(n, 256) for n in shapes["mask_input"]], np.float32)
         self._mask = self._mask.reshape(1, 1, *self._mask.shape[-2:])
 
-    def logits(self, embedding: Floats, frame: Frame, prompt: Prompt) -> Floats:
+    def logits(self, embedding: Floats, frame: SquareFrame, prompt: Prompt) -> Floats:
         """Logits of the mask over the whole square, (h, w): positive inside.
 
         Of several masks the first is taken: that is the one of a decoder of SAM for a prompt of
@@ -107,7 +107,7 @@ class Decoder:
         return np.asarray(masks[0, 0], np.float32)
 
 
-def open_pair(settings: AssistConfig) -> Decoder:
+def open_pair(settings: AssistConfig) -> MaskDecoder:
     """Check both files of an assistant, and open the decoder.
 
     Parameters
@@ -132,10 +132,10 @@ def open_pair(settings: AssistConfig) -> Decoder:
     if not problems and encoder is not None and decoder is not None:
         problems += _pair_problems(encoder, decoder)
     _refuse(problems)
-    return Decoder(decoder)
+    return MaskDecoder(decoder)
 
 
-def open_encoder(settings: AssistConfig, threads: int | None) -> Encoder:
+def open_encoder(settings: AssistConfig, threads: int | None) -> PictureEncoder:
     """Check the encoder and open it.
 
     Parameters
@@ -155,7 +155,7 @@ def open_encoder(settings: AssistConfig, threads: int | None) -> Encoder:
     if session is not None:
         problems += _encoder_problems(session)
     _refuse(problems)
-    return Encoder(session)
+    return PictureEncoder(session)
 
 
 def _refuse(problems: Sequence[str]) -> None:
@@ -272,8 +272,8 @@ def _pair_problems(encoder: Any, decoder: Any) -> list[str]:  # Any: onnxruntime
         return [problem]
     shape = [_number(a, _number(b, 1)) for a, b in zip(made, taken, strict=True)]
     try:
-        Decoder(decoder).logits(
-            np.zeros(shape, np.float32), Frame(9, 12), Prompt(1.0, 1.0, 5.0, 5.0)
+        MaskDecoder(decoder).logits(
+            np.zeros(shape, np.float32), SquareFrame(9, 12), Prompt(1.0, 1.0, 5.0, 5.0)
         )
     except WeightsError as error:
         return [f"assist.decoder: {error}"]
