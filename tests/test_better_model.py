@@ -194,6 +194,11 @@ def test_a_model_that_is_not_worse_by_both_scores_is_used(loss: float, dice: flo
     assert objection(Standing(loss, dice, None), Standing(0.5, 0.6, None), CLASSES) is None
 
 
+@pytest.mark.parametrize(("loss", "dice"), [(0.54, 0.2), (0.9, 0.58), (0.54, 0.58)])
+def test_a_model_that_is_worse_by_no_more_than_chance_is_used(loss: float, dice: float) -> None:
+    assert objection(Standing(loss, dice, None), Standing(0.5, 0.6, None), CLASSES) is None
+
+
 def test_a_worse_model_is_told_with_both_scores_of_both() -> None:
     told = objection(Standing(0.61, 0.512, None), Standing(0.52, 0.604, None), CLASSES)
     assert told == (

@@ -20,6 +20,10 @@ from askmask.seeds import derive_key
 
 MOST_IMAGES: Final = 8
 """So many images are judged on; always the same ones, so that models compare."""
+LOSS_ROOM: Final = 1.1
+DICE_ROOM: Final = 0.03
+"""A loss up to a tenth higher and a mean Dice up to 0.03 lower are within what trainings on more
+labels differ by when two images are judged on (docs/decisions/0071-the-model-in-use.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,15 @@ def validation_loss(project: Project, round: int) -> Callable[[Model], float] | 
 def objection(new: Standing, before: Standing | None, classes: ClassMap) -> str | None:
     """Why the model before should stay in use; None if the new one may be used.
 
-    Worse is what is worse by both its loss and its mean Dice: where the two disagree, neither model
-    is known to be better, and the newer one has seen more labels.
+    Worse is what is clearly worse by both its loss and its mean Dice. Where the two disagree, or
+    differ by no more than chance, neither model is known to be better, and the newer one has seen
+    more labels.
     """
     if new.only_class is not None and (before is None or before.only_class is None):
         return f"it gives every pixel the class {classes.names[new.only_class]!r}"
-    if before is None or not (new.loss > before.loss and new.mean_dice < before.mean_dice):
+    if before is None or not (
+        new.loss > LOSS_ROOM * before.loss and new.mean_dice < before.mean_dice - DICE_ROOM
+    ):
         return None
     return (
         f"on the validation images its mean Dice is {new.mean_dice:.3f} and its loss "
