@@ -15,9 +15,9 @@ from askmask.config import Config, parse_config
 from askmask.data.rasters import encode_mask
 from askmask.loop.project import Project
 from askmask.records import Query, QueryItem, Region, Unit
+from askmask.serve.address import is_loopback
 from askmask.serve.web.app import create_app
 from askmask.serve.web.desk import Desk
-from askmask.serve.web.guard import is_loopback
 from askmask.store.work_records import DrawnPiece, PieceFacts
 from fakes import drawn_source
 

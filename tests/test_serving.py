@@ -18,6 +18,7 @@ from askmask.errors import ConfigError
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.records import ClassMap, ImageInfo
+from askmask.serve.address import Address
 from discs import draw_discs
 from people import start_people
 from server_processes import (
@@ -124,7 +125,7 @@ def test_network_without_a_token_is_refused(root: Path) -> None:
     from askmask.serve.web.server import serve
 
     with pytest.raises(ConfigError, match="askmask token"):
-        serve(root, host="0.0.0.0", port=free_port(), with_worker=False)
+        serve(root, Address(host="0.0.0.0", port=free_port()), with_worker=False)
 
 
 def test_port_that_is_taken_is_refused_before_a_worker_starts(
@@ -139,15 +140,13 @@ def test_port_that_is_taken_is_refused_before_a_worker_starts(
         other.listen()
 
         with pytest.raises(ConfigError, match=f"{port}, but: Address already in use.*--port N"):
-            server.serve(root, host="127.0.0.1", port=port)
+            server.serve(root, Address(port=port))
 
 
 def test_address_of_another_machine_is_refused(root: Path) -> None:
-    from askmask.serve.web.server import bound_sockets
-
     with (
         pytest.raises(ConfigError, match=r"an address to serve on, got '192\.0\.2\.1'"),
-        bound_sockets("192.0.2.1", free_port()),
+        Address(host="192.0.2.1", port=free_port()).sockets(),
     ):
         pass
 

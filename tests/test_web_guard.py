@@ -9,8 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from askmask.loop.project import Project
+from askmask.serve.address import is_loopback
 from askmask.serve.web import guard
-from askmask.serve.web.guard import Guard, is_loopback, known_hosts
+from askmask.serve.web.guard import Guard, known_hosts
 from askmask.store.tokens import Person, Role
 from served import API, URL, Build, answer_body, client_of, make_project
 

@@ -7,9 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from askmask.loop.project import Project
+from askmask.serve.address import Address
 from askmask.serve.web.app import create_app
 from askmask.serve.web.desk import PROXY_HEADERS
-from askmask.serve.web.server import page_url
 from askmask.store.tokens import Person, Role
 from served import API, URL, Build, answer_body, make_project
 
@@ -61,7 +61,7 @@ def test_session_outlives_the_key_of_its_server(project: Project) -> None:
 
 
 def test_key_stands_in_the_part_of_the_address_that_is_never_sent() -> None:
-    assert page_url("127.0.0.1", 8000, KEY) == f"http://127.0.0.1:8000/#key={KEY}"
+    assert Address(port=8000).page_url(KEY) == f"http://127.0.0.1:8000/#key={KEY}"
 
 
 @pytest.mark.parametrize("name", PROXY_HEADERS)

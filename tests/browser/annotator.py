@@ -59,7 +59,7 @@ class OpenRegion:
 def seen_welcome(name: str) -> str:
     """Script of a browser in which a person has taken the first steps."""
     key, seen = json.dumps(f"askmask-welcome-{name}|every project"), json.dumps('"seen"')
-    return f"if (location.protocol === 'http:') localStorage.setItem({key}, {seen})"
+    return f"if (location.protocol.startsWith('http')) localStorage.setItem({key}, {seen})"
 
 
 class Annotator:
@@ -105,7 +105,8 @@ class Annotator:
     def api(self, path: str) -> Any:  # Any: JSON
         """Reply of the API to this person."""
         return self.page.evaluate(
-            "path => fetch('/api/v1' + path).then((reply) => reply.json())", path
+            "path => fetch(new URL(path, document.baseURI)).then((reply) => reply.json())",
+            f"api/v1{path}",
         )
 
     @property

@@ -73,12 +73,13 @@ class _Fork:
 
 
 def _serve(folder: Path, port: int) -> None:
+    from askmask.serve.address import Address
     from askmask.serve.web.server import serve
 
     with (folder / "serve.log").open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    serve(folder, host="127.0.0.1", port=port, key=KEY, with_worker=False)
+    serve(folder, Address(port=port), key=KEY, with_worker=False)
 
 
 class Served:

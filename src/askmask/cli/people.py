@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -15,6 +16,7 @@ import typer
 from askmask.cli.arguments import ProjectPath, console
 from askmask.errors import ConfigError, ProjectError, unknown_name
 from askmask.loop.project import CONFIG_NAME, Project
+from askmask.serve.address import Address
 from askmask.store.tokens import Role
 
 _LAST_WORDS_SECONDS = 3.0
@@ -22,13 +24,26 @@ _PATIENCE_SECONDS = 10.0
 """How long a server's worker waits for one whose server was killed: longer than its last words."""
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each
     project: ProjectPath,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but this machine's needs tokens.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
-    opens_browser: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
+        str | None,
+        typer.Option(
+            help="Address to listen on; any but this machine's needs tokens.",
+            show_default="127.0.0.1",
+        ),
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, show_default="8000")] = None,
+    socket: Annotated[
+        Path | None,
+        typer.Option(help="Unix socket for a proxy on this machine, instead of host and port."),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(help="Prefix of the page's addresses behind a proxy, such as /labels.")
+    ] = "",
+    opens_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser on this machine.")
+    ] = False,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(help="Name of a proxy in front of the page; people need tokens then."),
@@ -44,21 +59,29 @@ def serve(
     """Serve the page where people label, and learn meanwhile.
 
     The address that it prints holds a key: without it, other people on this machine cannot log in.
-    The environment variable ASKMASK_KEY sets the key; otherwise each start makes a new one.
+    The environment variable ASKMASK_KEY sets the key; otherwise each start makes a new one. If you
+    came to this machine by ssh, it also prints the command that brings the page to your own.
     """
     serve = server_of("serve")
     from askmask.serve.start.known import note_project
 
+    if socket is not None:
+        _refuse_beside_socket({"--host": host, "--port": port, "--open": opens_browser or None})
+    address = Address(
+        host=host or "127.0.0.1",
+        port=port or 8000,
+        socket_path=socket,
+        prefix=root_path,
+        names=tuple(allow_host or ()),
+    )
     if (project / CONFIG_NAME).is_file():
         note_project(project)
     serve(
         project,
-        host=host,
-        port=port,
-        allowed_hosts=tuple(allow_host or ()),
+        address,
         requires_token=require_token,
         key=os.environ.get("ASKMASK_KEY") or None,
-        announce=announce,
+        announce=partial(announce, address),
         opens_browser=opens_browser,
         with_worker=not no_worker,
     )
@@ -83,10 +106,27 @@ def server_of(name: str) -> Callable[..., None]:
     return function
 
 
-def announce(url: str) -> None:
-    """Print the address of a page that is served, and how to end it."""
-    console.print(f"Open {url}", markup=False, highlight=False, soft_wrap=True)
-    console.print("Ctrl-C ends it, and nothing is lost.")
+def _refuse_beside_socket(options: dict[str, object]) -> None:
+    """Refuse options that mean nothing beside --socket: one of the two is a mistake."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(
+            f"expected either --socket or {', '.join(given)}, got both. A socket has no port, and "
+            "only a proxy reaches it: leave one of them out."
+        )
+
+
+def announce(address: Address, url: str) -> None:
+    """Print where a page is served, how to come to it, and how to end it."""
+    if address.socket_path is not None:
+        console.say(f"A proxy on this machine finds the page at the socket {url}")
+    else:
+        console.say(f"Open {url}")
+    tunnel = address.tunnel(os.environ)
+    if tunnel is not None:
+        console.say("You came by ssh. For a browser on your own computer, run this there first:")
+        console.say(f"  {tunnel}")
+    console.say("Ctrl-C ends it, and nothing is lost.")
 
 
 def work(

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,6 +13,7 @@ from askmask.cli.arguments import console
 from askmask.cli.people import announce, server_of
 from askmask.errors import ConfigError
 from askmask.runtime.user_folders import user_data
+from askmask.serve.address import Address
 
 _HERE: Final = "127.0.0.1"
 
@@ -47,7 +49,7 @@ def start(
         port=port,
         roots=tuple(root or ()),
         key=os.environ.get("ASKMASK_KEY") or None,
-        announce=announce,
+        announce=partial(announce, Address(host=_HERE, port=port)),
         opens_browser=opens if opens is not None else may_open_browser(),
     )
     console.say("Come back with: askmask")
@@ -65,6 +67,7 @@ def try_example(
     from askmask.serve.start.known import note_project
 
     serve = server_of("serve")
+
     root = user_data() / "example" if folder is None else folder
     if is_example(root):
         console.say(f"The example is in {root}, as you left it.")
@@ -77,12 +80,12 @@ def try_example(
             "ask about. The first training takes some seconds; then the page asks."
         )
     note_project(root)
+    address = Address(host=_HERE, port=port)
     serve(
         root,
-        host=_HERE,
-        port=port,
+        address,
         key=os.environ.get("ASKMASK_KEY") or None,
-        announce=announce,
+        announce=partial(announce, address),
         opens_browser=opens if opens is not None else may_open_browser(),
     )
     words = ["askmask", "try", *([] if folder is None else ["--folder", str(folder)])]

@@ -9,6 +9,7 @@ from typing import Final
 
 from askmask.runtime.cache import user_cache
 from askmask.runtime.user_folders import user_config
+from askmask.serve.address import Address
 from askmask.serve.start.app import Start
 from askmask.serve.web.server import run_server
 from askmask.store.store import Store
@@ -62,8 +63,7 @@ def serve_start(
         run_server(
             app,
             app.end_streams,
-            host=HOST,
-            port=port,
+            Address(host=HOST, port=port),
             key=known_key,
             on_address=announce,
             opens_browser=opens_browser,

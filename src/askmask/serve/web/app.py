@@ -11,11 +11,12 @@ from fastapi import APIRouter, FastAPI
 
 from askmask import __version__
 from askmask.loop.project import Project
+from askmask.serve.address import is_loopback
 from askmask.serve.web import events
 from askmask.serve.web.desk import Desk, Supervisor
 from askmask.serve.web.events import Watcher
-from askmask.serve.web.guard import Guard, is_loopback, known_hosts
-from askmask.serve.web.page import add_page
+from askmask.serve.web.guard import Guard, known_hosts
+from askmask.serve.web.page import BelowPrefix, add_page
 from askmask.serve.web.problems import ErrorReply, install
 from askmask.serve.web.routes import (
     images,
@@ -42,6 +43,7 @@ def create_app(
     host: str = "127.0.0.1",
     allowed_hosts: tuple[str, ...] = (),
     requires_token: bool = False,
+    prefix: str = "",
     key: str | None = None,
     supervisor: Supervisor | None = None,
 ) -> FastAPI:
@@ -58,6 +60,9 @@ def create_app(
         to a proxy, behind which anybody may stand.
     requires_token : bool
         Whether a token is needed on a loopback address as well.
+    prefix : str
+        What stands before every path of the page; see `askmask.serve.address.Address`. With
+        any, a token is needed: it is that of a proxy.
     key : str, optional
         What a person who logs in by name alone must know; see `Desk.key`.
     supervisor : Supervisor, optional
@@ -77,9 +82,13 @@ def create_app(
         redoc_url=None,
         lifespan=_watching,
         redirect_slashes=False,
+        servers=[{"url": prefix}] if prefix else None,
     )
-    needs_token = requires_token or bool(allowed_hosts) or not is_loopback(host)
-    app.state.desk = Desk.of(project, needs_token=needs_token, key=key, supervisor=supervisor)
+    is_for_proxy = bool(allowed_hosts or prefix)
+    needs_token = requires_token or is_for_proxy or not is_loopback(host)
+    app.state.desk = Desk.of(
+        project, needs_token=needs_token, prefix=prefix, key=key, supervisor=supervisor
+    )
     api = APIRouter(prefix=PREFIX, responses=_ERRORS)
     for module in (sessions, items, spreading, proposing, review, images, slides, steering, events):
         api.include_router(module.router)
@@ -93,6 +102,8 @@ def create_app(
         any_address=not is_loopback(host),
         is_known=partial(_is_known, app),
     )
+    if prefix:
+        app.add_middleware(BelowPrefix, prefix=prefix)  # before the guard: it looks at paths
     return app
 
 

@@ -33,7 +33,8 @@ from askmask.store.work_records import GivenAnswer, WorkItem
 TILE_THREADS: Final = 4
 PROXY_HEADERS: Final = (
     *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
-    *("x-forwarded-server", "x-real-ip"),
+    *("x-forwarded-server", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip"),
+    *("x-forwarded-context", "x-proxycontextpath"),  # what Jupyter's proxy adds
 )
 
 
@@ -63,6 +64,8 @@ class Desk:
         Ids by image number.
     cookie : str
         Name of the session cookie: one for each project, since a host's ports share them.
+    cookie_path : str
+        Below which path of the host browsers send it.
     drawing : CapacityLimiter
         Threads that draw tiles; more tiles wait in line.
     patches : KeptPatches
@@ -78,6 +81,7 @@ class Desk:
     supervisor: Supervisor | None = None
     image_ids: tuple[str, ...] = ()
     cookie: str = "askmask"
+    cookie_path: str = "/"
     numbers: dict[str, int] = field(default_factory=dict)
     patches: KeptPatches = field(default_factory=KeptPatches)
     assistant: Assistant | None = None
@@ -89,6 +93,7 @@ class Desk:
         project: Project,
         *,
         needs_token: bool,
+        prefix: str = "",
         key: str | None = None,
         supervisor: Supervisor | None = None,
     ) -> "Desk":
@@ -109,6 +114,7 @@ class Desk:
             supervisor=supervisor,
             image_ids=ids,
             cookie=f"askmask_{digest[:8]}",
+            cookie_path=f"{prefix}/",
             numbers={image_id: number for number, image_id in enumerate(ids)},
             assistant=open_assistant(project.config.assist, project.root),
         )

@@ -10,7 +10,8 @@ import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from askmask.serve.web.problems import problem_reply
+from askmask.serve.address import is_loopback
+from askmask.serve.web.problems import problem_page, problem_reply, wants_page
 
 Message = MutableMapping[str, Any]  # Any: ASGI's messages hold values of every kind
 Receive = Callable[[], Awaitable[Message]]
@@ -94,7 +95,11 @@ class Guard:
             scope, send = {**scope, "method": "GET"}, _without_body(send)
         refusal = self._refusal(scope, headers) or await self._refused_size(scope, headers)
         if refusal is not None:
-            await problem_reply(*refusal)(scope, receive, send)
+            status, code, message = refusal
+            if wants_page(scope["method"], scope["path"], headers):
+                await problem_page(status, message)(scope, receive, send)
+            else:
+                await problem_reply(status, code, message)(scope, receive, send)
             return
         body = await self._whole_body(_largest(scope["path"]), receive)
         if not isinstance(body, bytes):
@@ -115,7 +120,11 @@ class Guard:
             return (403, "bad_host", message)
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host:
-            return (403, "bad_origin", f"expected a request of this page, got one of {origin!r}.")
+            message = (
+                f"expected a request of this page at {host!r}, got one of {origin!r}. If that is "
+                "its address, a proxy changes the header Host: let it pass on the browser's."
+            )
+            return (403, "bad_origin", message)
         site = headers.get("sec-fetch-site", "none")
         is_visit = scope["method"] == "GET" and not scope["path"].startswith("/api/")
         if site not in {"same-origin", "none"} and not is_visit:
@@ -190,16 +199,6 @@ def known_hosts(bound: str, allowed: tuple[str, ...]) -> frozenset[str]:
     if not is_loopback(bound):
         names |= {bound.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
     return frozenset(names)
-
-
-def is_loopback(bound: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if bound.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bound).is_loopback
-    except ValueError:
-        return False
 
 
 def _host_name(host: str) -> str:

@@ -1,13 +1,16 @@
-"""The page itself: files of ``static/``, found by name in a list made when the server starts."""
+"""The page: files of ``static/``, by name from a list made at the start, and what lies above it."""
 
 import hashlib
 import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 
+from askmask.serve.web.guard import App, Message, Receive, Send
 from askmask.serve.web.problems import Problem
 
 FOLDER: Final = Path(__file__).parent / "static"
@@ -59,3 +62,35 @@ def _read(path: Path) -> _File:
     guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     media_type = _TYPES.get(path.suffix.lower(), guessed)
     return _File(content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+
+class BelowPrefix:
+    """ASGI middleware that takes the prefix off a path, where a proxy has left it on.
+
+    A proxy may pass paths on as they came (``/labels/api/...``) or without the prefix
+    (``/api/...``); both are understood. The page's own addresses are relative, so neither the page
+    nor any route below needs to know.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is served below the prefix.
+    prefix : str
+        As in `Address`.
+    """
+
+    def __init__(self, app: App, *, prefix: str) -> None:
+        self._app = app
+        self._prefix = unquote(prefix)  # the paths of requests have been decoded, too
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        path = scope.get("path", "")
+        if path == self._prefix and scope["type"] == "http":
+            last = self._prefix.rpartition("/")[2]
+            await RedirectResponse(f"{quote(last)}/", 307)(scope, receive, send)
+            return
+        if path.startswith(f"{self._prefix}/"):
+            inner = path.removeprefix(self._prefix)
+            scope = {**scope, "path": inner, "raw_path": quote(inner).encode(), "root_path": ""}
+        await self._app(scope, receive, send)

@@ -1,11 +1,13 @@
 """Every problem as one clear JSON error; the only place where errors become status codes."""
 
+import html
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -81,6 +83,29 @@ def problem_reply(
     return JSONResponse(body, status, headers)
 
 
+def wants_page(method: str, path: str, headers: Mapping[str, str]) -> bool:
+    """Whether a person opened an address, rather than a script: they get a sentence to read."""
+    is_visit = method in {"GET", "HEAD"} and not path.startswith(("/api/", "/label-studio/"))
+    return is_visit and "text/html" in headers.get("accept", "")
+
+
+def problem_page(status: int, message: str) -> HTMLResponse:
+    """The same as a page of one sentence, for who opens it in a browser."""
+    text = _PAGE.format(status=status, message=html.escape(message))
+    return HTMLResponse(text, status, {"Retry-After": "1"} if status == 503 else None)
+
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+  <head><meta charset="utf-8" /><title>askmask: {status}</title></head>
+  <body>
+    <h1>This page cannot be shown</h1>
+    <p>{message}</p>
+  </body>
+</html>
+"""
+
+
 def install(app: FastAPI) -> None:
     """Let every exception end as such a reply."""
     app.add_exception_handler(Problem, _of_problem)
@@ -90,8 +115,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _of_bug)
 
 
-def _of_problem(_: Request, error: Exception) -> JSONResponse:
+def _of_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem), "registered for it"
+    if wants_page(request.method, request.scope["path"], request.headers):
+        return problem_page(error.status, error.message)
     return problem_reply(error.status, error.code, error.message, error.more)
 
 
@@ -120,12 +147,14 @@ def _line(problem: Any) -> str:  # Any: pydantic's problems
     return f"{where}: {problem['msg']}, got {shown}"
 
 
-def _of_http(_: Request, error: Exception) -> JSONResponse:
+def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for it"
     code = _CODES.get(error.status_code, "bad_request")
     message = str(error.detail)
     if error.status_code == 404:
         message = "expected an address of the API or the page, got another. See openapi.json."
+    if wants_page(request.method, request.scope["path"], request.headers):
+        return problem_page(error.status_code, message)
     return problem_reply(error.status_code, code, message)
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -20,10 +20,11 @@ import uvicorn
 
 from askmask.errors import ConfigError
 from askmask.loop.project import Project
+from askmask.serve.address import Address
 from askmask.serve.web.app import create_app
 from askmask.serve.web.connections import SPARE_DESCRIPTORS, BoundedProtocol, log_complaint
 from askmask.serve.web.events import Watcher
-from askmask.serve.web.guard import App, is_loopback
+from askmask.serve.web.guard import App
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -149,12 +150,10 @@ class WorkerKeeper:
                 return "gave no sign of life and was killed"
 
 
-def serve(  # noqa: PLR0913 - keywords, each a setting of its own
+def serve(
     root: Path,
+    address: Address,
     *,
-    host: str,
-    port: int,
-    allowed_hosts: tuple[str, ...] = (),
     requires_token: bool = False,
     key: str | None = None,
     announce: Callable[[str], None] = lambda _: None,
@@ -167,10 +166,8 @@ def serve(  # noqa: PLR0913 - keywords, each a setting of its own
     ----------
     root : Path
         The project's folder.
-    host, port : str and int
-        Where to listen.
-    allowed_hosts : tuple of str
-        Names of a proxy in front; a token is needed then.
+    address : Address
+        Where to listen; a token is needed if others than people of this machine may come.
     requires_token : bool
         Whether a token is needed in any case.
     key : str, optional
@@ -189,7 +186,7 @@ def serve(  # noqa: PLR0913 - keywords, each a setting of its own
         click assistant that cannot be used.
     """
     with Project.open(root) as project:
-        needs_token = requires_token or bool(allowed_hosts) or not is_loopback(host)
+        needs_token = requires_token or address.needs_token
         if needs_token and not project.store.access.has_tokens():
             raise ConfigError(
                 "expected a token for people who come over a network or through a proxy, found "
@@ -200,9 +197,10 @@ def serve(  # noqa: PLR0913 - keywords, each a setting of its own
         keeper = WorkerKeeper(root, control.is_worker_silent) if with_worker else None
         app = create_app(
             project,
-            host=host,
-            allowed_hosts=allowed_hosts,
-            requires_token=requires_token,
+            host=address.host,
+            allowed_hosts=address.names,
+            requires_token=needs_token,
+            prefix=address.prefix,
             key=known_key,
             supervisor=keeper,
         )
@@ -221,8 +219,7 @@ def serve(  # noqa: PLR0913 - keywords, each a setting of its own
             run_server(
                 app,
                 end_streams,
-                host=host,
-                port=port,
+                address,
                 key=known_key,
                 on_address=begin,
                 opens_browser=opens_browser,
@@ -235,9 +232,8 @@ def serve(  # noqa: PLR0913 - keywords, each a setting of its own
 def run_server(
     app: App,
     end_streams: EndStreams,
+    address: Address,
     *,
-    host: str,
-    port: int,
     key: str | None,
     on_address: Callable[[str], None],
     opens_browser: bool = False,
@@ -250,7 +246,7 @@ def run_server(
         What is served.
     end_streams : callable
         Ends its event streams: a server that ends waits for every reply.
-    host, port : str and int
+    address : Address
         Where to listen.
     key : str, optional
         Secret of the page's address.
@@ -265,10 +261,10 @@ def run_server(
         If the address is taken.
     """
     _raise_descriptor_limit()
-    with bound_sockets(host, port) as sockets:
-        url = page_url(host, port, key)
+    with address.sockets() as sockets:
+        url = address.page_url(key)
         on_address(url)
-        server = _Server(_settings(app, host, port))
+        server = _Server(_settings(app))
         if opens_browser:
             _open_when_started(server, url)
         # Ctrl-C is how a server ends: uvicorn raises it again when all is in order
@@ -276,11 +272,9 @@ def run_server(
             asyncio.run(server.serve_app(end_streams, sockets))
 
 
-def _settings(app: App, host: str, port: int) -> uvicorn.Config:
+def _settings(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http=BoundedProtocol,
         log_level="warning",
         access_log=False,
@@ -300,41 +294,6 @@ def _raise_descriptor_limit() -> None:
     wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-@contextlib.contextmanager
-def bound_sockets(host: str, port: int) -> Iterator[list[socket.socket]]:
-    """Sockets that hold an address for a server: one, or two where a name has two addresses.
-
-    Raises
-    ------
-    ConfigError
-        If the address is taken, or is none of this machine.
-    """
-    with contextlib.ExitStack() as opened:
-        sockets = []
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            for family, kind, protocol, _, address in found:
-                bound = opened.enter_context(socket.socket(family, kind, protocol))
-                # A server that was killed a moment ago left connections that wait for their end.
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                bound.bind(address)
-                sockets.append(bound)
-        except OSError as error:
-            raise ConfigError(
-                f"expected an address to serve on, got {host!r} with port {port}, but: "
-                f"{error.strerror}. End the other server there, or choose another: --port N."
-            ) from error
-        yield sockets
-
-
-def page_url(host: str, port: int, key: str | None = None) -> str:
-    """Address of the page, as a browser on this machine reaches it; the key stays in browsers."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
-    return f"http://{shown}:{port}/" + ("" if key is None else f"#key={key}")
 
 
 def _open_when_started(server: uvicorn.Server, url: str) -> None:

@@ -83,10 +83,10 @@ def open_session(
         desk.cookie,
         secret,
         max_age=SESSION_DAYS * 24 * 3600,
-        path="/",
+        path=desk.cookie_path,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=_is_encrypted(request),
     )
     return _session_reply(person, desk)
 
@@ -95,7 +95,7 @@ def open_session(
 def end_session(request: Request, response: Response, desk: TheDesk) -> None:
     """Log out."""
     desk.project.store.access.end_session(request.cookies.get(desk.cookie, ""))
-    response.delete_cookie(desk.cookie, path="/", httponly=True, samesite="strict")
+    response.delete_cookie(desk.cookie, path=desk.cookie_path, httponly=True, samesite="strict")
 
 
 @router.get("/project")
@@ -143,6 +143,15 @@ def _budget(desk: Desk) -> BudgetReply:
 
 def _session_reply(person: Person, desk: Desk) -> SessionReply:
     return SessionReply(name=person.name, role=person.role.value, token_required=desk.needs_token)
+
+
+def _is_encrypted(request: Request) -> bool:
+    """Whether the browser speaks TLS, with us or with a proxy that says so.
+
+    Who lies about it keeps their own cookie from themselves, and nothing else.
+    """
+    told = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return "https" in {request.url.scheme, told}
 
 
 def _is_same(given: str, key: str) -> bool:

@@ -56,7 +56,7 @@ async function parse(response) {
   try {
     body = JSON.parse(text);
   } catch {
-    throw new ApiError(502, "no_json", `Expected JSON from the server, got ${text.slice(0, 80)}`);
+    throw new ApiError(502, "no_json", `Expected an answer of askmask, got status ${response.status} and ${text.slice(0, 80)}: a proxy before it may refuse this.`);
   }
   if (response.ok) return body;
   const error = new ApiError(
