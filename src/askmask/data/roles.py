@@ -1,14 +1,20 @@
 """Which images the loop starts from, may ask about, validates on and is tested on."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from askmask.config import DataConfig
 from askmask.errors import ConfigError
 from askmask.records import ImageInfo
 from askmask.seeds import derive_key
 
+LEAST_LABELLED: Final = 6
+"""Of fewer labelled images none is kept apart later: every label is needed to learn from."""
+KEPT_SHARE: Final = 5
+"""One image of so many is kept."""
+MOST_KEPT: Final = 20
 _LEARNING_SPLIT = "train"
 
 
@@ -73,6 +79,30 @@ def assign_roles(images: Sequence[ImageInfo], data: DataConfig, seed: int) -> Ro
     start = _start_images(rest, data, seed)
     pool = _without(rest, start)
     return Roles(_ids(start), _ids(pool), _ids(validation), _ids(test))
+
+
+def with_kept(roles: Roles, kept: Collection[str]) -> Roles:
+    """Roles after some images of the start set and the pool were kept for validation."""
+    learning = (*roles.start, *roles.pool)
+    return Roles(
+        start=tuple(name for name in roles.start if name not in kept),
+        pool=tuple(name for name in roles.pool if name not in kept),
+        validation=(*roles.validation, *(name for name in learning if name in kept)),
+        test=roles.test,
+    )
+
+
+def kept_count(labelled: int) -> int:
+    """How many of so many labelled images are kept for validation; 0 if there are too few.
+
+    Examples
+    --------
+    >>> [kept_count(labelled) for labelled in (5, 6, 20, 500)]
+    [0, 2, 4, 20]
+    """
+    if labelled < LEAST_LABELLED:
+        return 0
+    return min(max(2, labelled // KEPT_SHARE), MOST_KEPT)
 
 
 def draw_stratified(images: Sequence[ImageInfo], count: int, seed: int, purpose: str) -> list[str]:

@@ -60,7 +60,7 @@ class _Task:
 
     @property
     def image_ids(self) -> tuple[str, ...]:
-        return self.project.roles.validation
+        return self.project.judged_images(self.model.training)
 
 
 def fit_recalibration(
@@ -120,7 +120,7 @@ def recalibrate_round(model: RoundModel) -> StoredRecalibration | None:
         kept = None
     if method == "none" or (kept is not None and kept.method == method):
         return kept
-    if not model.project.roles.validation:
+    if not model.project.judged_images(model.training):
         _log.warning(
             "No image is kept for validation, so the model of round %d is not recalibrated "
             "(calibration.method %r). Keep some with data.validation.",
@@ -200,7 +200,7 @@ class _LogitImages:
 
 
 def _labels(project: Project, image_id: str) -> Labels:
-    mask = project.source.read_mask(image_id)
+    mask = project.truth(image_id)
     assert mask is not None, "roles give validation only to images with a mask"
     return mask.labels
 

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from askmask.calibration import ProbabilityMap
 from askmask.loop.calibration_file import StoredRecalibration
-from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
 from askmask.metrics.evaluation import Evaluation
 from askmask.metrics.recalibrated import RecalibratedEvaluation
 from askmask.progress import Listener, Progress, drive
-from askmask.records import MetricRow
+from askmask.records import Mask, MetricRow
 from askmask.runtime.cache import Cache
 from askmask.runtime.compute import use_bf16
 from askmask.sampling.predictors import Image, PredictedSums
@@ -38,18 +37,19 @@ def judge_shared(model: RoundModel, *, cache: Cache, report: Listener) -> tuple[
         "bf16": use_bf16(config.sampling.precision, model.device),
         "seed": config.seed,
         "round": model.round,
-        "parts": evaluation_parts(model.project),
+        "parts": evaluation_parts(model),
         "recalibration": None if stored is None else stored.digest,
     }
     made = cache.get_or_make(key, ".json", make)
     return tuple(MetricRow(**row) for row in json.loads(made.read_text(encoding="utf-8")))
 
 
-def evaluation_parts(project: Project) -> list[tuple[str, tuple[str, ...]]]:
+def evaluation_parts(model: RoundModel) -> list[tuple[str, tuple[str, ...]]]:
     """Names of the parts that a model is judged on, each with its image ids."""
-    parts: list[tuple[str, tuple[str, ...]]] = []
-    if project.roles.validation:
-        parts.append(("validation", project.roles.validation))
+    project, parts = model.project, list[tuple[str, tuple[str, ...]]]()
+    validation = project.judged_images(model.training)
+    if validation:
+        parts.append(("validation", validation))
     by_split: dict[str, list[str]] = {}
     for image_id in project.roles.test:
         by_split.setdefault(project.images[image_id].split, []).append(image_id)
@@ -82,7 +82,7 @@ def judging_steps(
     """
     started = time.perf_counter()
     judges = Judges(model)
-    parts = evaluation_parts(model.project)
+    parts = evaluation_parts(model)
     total = sum(len(ids) for _, ids in parts)
     tests = [split for split, _ in parts if split != "validation"]
     together = judges.new_scores(ALL_TEST)
@@ -145,9 +145,9 @@ class Judges:
         after = None if self._stored is None else RecalibratedEvaluation(classes, config, split)
         return Scores(Evaluation(classes, config, split), after)
 
-    def judge(self, scores: Scores, image_id: str) -> None:
-        """Predict an image and count it in."""
-        mask = self._project.source.read_mask(image_id)
+    def judge(self, scores: Scores, image_id: str, mask: Mask | None = None) -> None:
+        """Predict an image and count it in; its mask is read unless it is given."""
+        mask = self._project.truth(image_id) if mask is None else mask
         assert mask is not None, "roles give validation and test only to images with a mask"
         group = self._project.images[image_id].group
         image = self._project.source.read_image(image_id)

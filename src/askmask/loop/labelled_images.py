@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class LabelledSet:
         How far contour targets reach from an object's edge, in pixels; None computes none.
     until : int, optional
         Number of the newest answer to take in; by default all of them.
+    without : collection of str
+        Images to leave out.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class LabelledSet:
         *,
         boundary_radius: float | None,
         until: int | None = None,
+        without: Collection[str] = (),
     ) -> None:
         self._source = source
         self._boundary_radius = boundary_radius
@@ -53,7 +56,9 @@ class LabelledSet:
         self._cache: OrderedDict[str, TrainingImage] = OrderedDict()
         self._cached_bytes = 0
         self._lock = threading.Lock()
-        self.image_ids: Sequence[str] = tuple(sorted(store.labelled_images(until=until)))
+        self.image_ids: Sequence[str] = tuple(
+            sorted(name for name in store.labelled_images(until=until) if name not in without)
+        )
         if not self.image_ids:
             raise ProjectError(
                 "expected at least one labelled image to train on, found none. Label some images, "

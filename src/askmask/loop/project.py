@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from askmask.config import Config, commented_yaml, load_written_config, written_config
 from askmask.data.from_config import open_source
-from askmask.data.roles import Roles, assign_roles
+from askmask.data.roles import Roles, assign_roles, with_kept
 from askmask.data.source import Closable, Source
 from askmask.errors import ProjectError
-from askmask.records import ImageInfo, Region
+from askmask.loop.begin.keeping import choose_kept
+from askmask.records import ImageInfo, Mask, Region
 from askmask.store.database import damage
+from askmask.store.rounds import KeptApart
 from askmask.store.store import Store, TrainingRecord
 from askmask.whole_files import write_atomically
 
@@ -51,8 +53,6 @@ class Project:
     ----------
     images : dict of str to ImageInfo
         Every image of the source by id.
-    roles : Roles
-        Which images the loop starts from, asks about, validates and tests on.
     """
 
     def __init__(self, root: Path, config: Config, source: Source | None = None) -> None:
@@ -61,7 +61,7 @@ class Project:
         self.source: Source = open_source(config.data) if source is None else source
         infos = self.source.images()
         self.images: dict[str, ImageInfo] = {info.image_id: info for info in infos}
-        self.roles: Roles = assign_roles(infos, config.data, config.seed)
+        self._assigned = assign_roles(infos, config.data, config.seed)
         self.store = Store(root / DATABASE_NAME)
         try:
             if not self.store.is_read_only:
@@ -137,6 +137,62 @@ class Project:
         other = copy.copy(self)
         other.config = config
         return other
+
+    @property
+    def roles(self) -> Roles:
+        """Which images the loop starts from, asks about, validates and tests on.
+
+        Labelled images that people kept apart later are for validation as soon as a training has
+        left them out.
+        """
+        kept = self.store.kept.now()
+        if kept is None or kept.since is None:
+            return self._assigned
+        return with_kept(self._assigned, kept.images)
+
+    def judged_images(self, training: TrainingRecord | None) -> tuple[str, ...]:
+        """Validation images that a model may be judged on: those that its training left out."""
+        kept = self.store.kept.now()
+        if training is None or kept is None or kept.since is None:
+            return self.roles.validation
+        left_out = self._fitted_by(training).started_at >= kept.since
+        return self.roles.validation if left_out else self._assigned.validation
+
+    def truth(self, image_id: str) -> Mask | None:
+        """Mask that models are judged by; None if there is none.
+
+        It is that of the data set. For an image that people kept apart later it is what they
+        answered, so it may be labelled in parts.
+        """
+        kept = self.store.kept.now()
+        if kept is not None and image_id in kept.images:
+            return self.store.labelled(image_id)
+        return self.source.read_mask(image_id)
+
+    def keep_some_apart(self, by: str) -> KeptApart:
+        """Keep some labelled images for validation, from the next training on.
+
+        Raises
+        ------
+        ProjectError
+            If the project has validation images, or too few labelled ones.
+        StoreError
+            If some are kept already.
+        """
+        if self._assigned.validation:
+            raise ProjectError(
+                f"expected a project without validation images, this one has "
+                f"{len(self._assigned.validation)}. There is nothing to be done."
+            )
+        return self.store.kept.keep(choose_kept(self.store, self.config.data.split_seed), by)
+
+    def _fitted_by(self, training: TrainingRecord) -> TrainingRecord:
+        """Training that fitted the weights of another: one without steps kept those before it."""
+        found = training
+        for record in reversed(self.store.finished_trainings()):
+            if record.started_at <= found.started_at and not found.steps:
+                found = record
+        return found
 
     @cached_property
     def device(self) -> "torch.device":

@@ -35,6 +35,7 @@ class _Fit:
     member: int
     digest: str
     until: int | None
+    without: tuple[str, ...]
     steps: int | None
 
     @property
@@ -68,6 +69,8 @@ def fitting_steps(
     project: Project, round: int, *, cache: Cache | None, report: Listener
 ) -> Generator[Progress, None, TrainingRecord]:
     """Fit the model (or the members) of a round to every answer so far, step by step.
+
+    Answers in images that are kept for validation are left out.
 
     A model already fitted to these answers is kept; attempts that failed before are not repeated.
     A training by time that is repeated, because its files are gone, does the steps it did.
@@ -103,7 +106,8 @@ def fitting_steps(
     """
     # Answers may come in while a model trains; it sees those that were there when it began.
     until = project.store.newest_answer()
-    digest = project.store.labelled_digest(until=until)
+    without = project.store.kept.leave_out()
+    digest = project.store.labelled_digest(until=until, without=without)
     past = [r for r in project.store.trainings() if (r.round, r.labelled_digest) == (round, digest)]
     finished = [r for r in past if r.status == "finished"]
     if finished and project.has_model(round):
@@ -115,7 +119,7 @@ def fitting_steps(
     allowed = project.config.training.restart.attempts
     for attempt in range(first, allowed):
         fits = [
-            _Fit(project, round, attempt, member, digest, until, steps)
+            _Fit(project, round, attempt, member, digest, until, without, steps)
             for member in range(len(project.model_paths(round)))
         ]
         try:
@@ -252,7 +256,7 @@ def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResu
     start = derive_key(seed, "attempt", fit.attempt)
     model = build_network(project.source, config, start).to(project.device)
     training, before = config.training, fit.before
-    if training.start_from == "previous" and before is not None:
+    if training.start_from == "previous" and before is not None and not _knows_kept(fit, before):
         load_model_weights(model, project.model_path(before, fit.member))
     if fit.steps is not None and training.seconds is not None:
         training = of_steps(training, fit.steps)
@@ -261,6 +265,7 @@ def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResu
         project.store,
         boundary_radius=training.boundary_radius if model.has_boundary else None,
         until=fit.until,
+        without=fit.without,
     )
     steps = training_steps(
         model,
@@ -290,6 +295,13 @@ def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResu
             },
         )
     return result
+
+
+def _knows_kept(fit: _Fit, round: int) -> bool:
+    """Whether a model has learned from images that were kept for validation since."""
+    project = fit.project
+    trained = project.store.finished_trainings(round)[-1]
+    return project.judged_images(trained) != project.roles.validation
 
 
 def _as_progress(

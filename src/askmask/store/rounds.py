@@ -1,14 +1,20 @@
-"""Rows of the rounds: trainings, metrics, and what the answers cost.
+"""Rows of the rounds: trainings, metrics, what the answers cost, and what trainings leave out.
 
 Functions on an open database; callers use them through ``store``, which states the contract.
 """
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
+from typing import Final
 
+from askmask.errors import StoreError
 from askmask.records import MetricRow, Region, utc_now
 from askmask.store.database import Database, Row
+
+_KEPT: Final = "kept apart"
+"""Name of the fact that holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +189,94 @@ def _evaluation(database: Database, round: int, model: str | None) -> int | None
 def _with_nan(row: Row, column: int) -> Row:
     """Return the row with NaN in a column that SQLite, which has no NaN, keeps as NULL."""
     return tuple(math.nan if i == column and v is None else v for i, v in enumerate(row))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptApart:
+    """Labelled images that a person keeps for measuring models by.
+
+    Attributes
+    ----------
+    images : tuple of str
+        Their ids.
+    by, at : str
+        Who kept them, and when.
+    since : str or None
+        When the first training that leaves them out began; None before.
+    """
+
+    images: tuple[str, ...]
+    by: str
+    at: str
+    since: str | None = None
+
+
+class KeptImages:
+    """Labelled images that were kept apart after the project began; reached as ``Store.kept``.
+
+    They wait for the next training. Until it begins they can be used again; from then on trainings
+    leave them out.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def now(self) -> KeptApart | None:
+        """What is kept; None if nothing is."""
+        rows = self._database.rows("SELECT value FROM facts WHERE name = ?", _KEPT)
+        tree = json.loads(rows[0][0]) if rows else None
+        return None if tree is None else KeptApart(**{**tree, "images": tuple(tree["images"])})
+
+    def keep(self, images: Sequence[str], by: str) -> KeptApart:
+        """Keep images from the next training on.
+
+        Raises
+        ------
+        StoreError
+            If some are kept already.
+        """
+        with self._database.writing():
+            old = self.now()
+            if old is not None:
+                raise StoreError(
+                    f"expected no images that are kept apart, found {len(old.images)}, kept by "
+                    f"{old.by!r}. Load the page again."
+                )
+            kept = KeptApart(tuple(images), by, utc_now())
+            self._write(asdict(kept))
+        return kept
+
+    def use_again(self) -> None:
+        """Keep nothing apart after all; nothing happens if nothing was.
+
+        Raises
+        ------
+        StoreError
+            If a training has begun without them: scores of later models are to compare with its.
+        """
+        with self._database.writing():
+            kept = self.now()
+            if kept is not None and kept.since is not None:
+                raise StoreError(
+                    "expected images that no training has left out yet, but one has. They stay "
+                    "apart, so that the scores of all models since then compare."
+                )
+            self._write(None)
+
+    def leave_out(self) -> tuple[str, ...]:
+        """Images that a training which begins now leaves out; from now on they stay apart."""
+        kept = self.now()
+        if kept is None or kept.since is not None:
+            return () if kept is None else kept.images
+        with self._database.writing():
+            kept = self.now()  # somebody may just have changed his mind
+            if kept is None:
+                return ()
+            self._write(asdict(replace(kept, since=kept.since or utc_now())))
+        return kept.images
+
+    def _write(self, tree: object) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO facts VALUES (?, ?)", (_KEPT, json.dumps(tree))
+            )

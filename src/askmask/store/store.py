@@ -47,7 +47,7 @@ from askmask.store.compose import compose, mask_digest
 from askmask.store.database import Database
 from askmask.store.mailbox import Control
 from askmask.store.review import Review
-from askmask.store.rounds import RoundCost, TrainingRecord
+from askmask.store.rounds import KeptImages, RoundCost, TrainingRecord
 from askmask.store.tokens import Access
 from askmask.store.worklist import Worklist
 
@@ -74,6 +74,8 @@ class Store:
         What people ask of the worker, and what it tells them.
     review : Review
         Notes on answers, and comments on regions.
+    kept : KeptImages
+        Labelled images that trainings leave out.
 
     Raises
     ------
@@ -88,6 +90,7 @@ class Store:
         self.access = Access(self.database)
         self.control = Control(self.database)
         self.review = Review(self.database)
+        self.kept = KeptImages(self.database)
         self._digests: dict[str, tuple[int, bytes]] = {}  # newest answer's number, digest
 
     @property
@@ -298,8 +301,8 @@ class Store:
         sql = "SELECT image_id, sum(new_pixels) FROM answers GROUP BY image_id"
         return dict(self.database.rows(sql))
 
-    def labelled_digest(self, until: int | None = None) -> str:
-        """32 hex digits that are equal where the labelled sets are.
+    def labelled_digest(self, until: int | None = None, *, without: Sequence[str] = ()) -> str:
+        """32 hex digits that are equal where the labelled sets are, some images left out.
 
         When, by whom and in how many answers the labels came does not matter.
         """
@@ -309,7 +312,7 @@ class Store:
             until,
         )
         digest = hashlib.blake2b(digest_size=16)
-        for image_id, newest in rows:
+        for image_id, newest in (row for row in rows if row[0] not in without):
             number, of_image = self._digests.get(image_id, (0, b""))
             if number != newest:
                 of_image = mask_digest(self.labelled(image_id, until=newest))

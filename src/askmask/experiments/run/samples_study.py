@@ -67,7 +67,7 @@ def study_sample_counts(
     config = project.config
     options = strategy.options()
     turn = Turn(seed=config.seed, round=1, rounds=1, rule=config.query.region, options=options)
-    parts = evaluation_parts(project)
+    parts = evaluation_parts(model)
     if not parts:
         raise ConfigError(
             "expected validation or test images to judge samples on, found none. "
@@ -83,7 +83,7 @@ def study_sample_counts(
         scores: dict[int, list[float]] = {count: [] for count in ordered}
         seconds = dict.fromkeys(ordered, 0.0)
         for image_id in image_ids:
-            mask = project.source.read_mask(image_id)
+            mask = project.truth(image_id)
             assert mask is not None, "roles give validation and test only to images with a mask"
             image = project.source.read_image(image_id)
             started = time.perf_counter()

@@ -31,7 +31,7 @@ def judge_one(bench: Bench, piece: ToJudge) -> Scores:
         project.source.masks = {piece.image_id: piece.mask}
     judges = Judges(project.model(bench.round))
     scores = judges.new_scores(piece.split)
-    judges.judge(scores, piece.image_id)
+    judges.judge(scores, piece.image_id, piece.mask)
     return scores
 
 
@@ -40,17 +40,17 @@ def judged_by_jobs(model: RoundModel, elsewhere: Elsewhere) -> Iterator[Scores]:
 
     Added up in this order, they are the same to the last bit as without jobs.
     """
-    source = model.project.source
-    every = (
-        (split, image_id) for split, ids in evaluation_parts(model.project) for image_id in ids
-    )
+    project, now = model.project, model.project.store.kept.now()
+    kept = () if now is None else now.images  # what people answered there is in this database alone
+    every = ((split, image_id) for split, ids in evaluation_parts(model) for image_id in ids)
     pieces = [ToJudge(*named) for named in every]
 
     def filled(piece: ToJudge) -> ToJudge:
-        if not elsewhere.send_images:
+        if elsewhere.send_images:
+            piece = replace(piece, pixels=project.source.read_image(piece.image_id))
+        elif piece.image_id not in kept:
             return piece
-        pixels = source.read_image(piece.image_id)
-        return replace(piece, pixels=pixels, mask=source.read_mask(piece.image_id))
+        return replace(piece, mask=project.truth(piece.image_id))
 
     with elsewhere.at_work(model) as (executor, bench):
         for item in in_order(

@@ -97,7 +97,7 @@ def objection(new: Standing, before: Standing | None, classes: ClassMap) -> str 
     if before is None or not (
         new.loss > LOSS_ROOM * before.loss and new.mean_dice < before.mean_dice - DICE_ROOM
     ):
-        return None
+        return None  # also where there is nothing to compare: NaN is neither more nor less
     return (
         f"on the validation images its mean Dice is {new.mean_dice:.3f} and its loss "
         f"{new.loss:.3f}, worse than {before.mean_dice:.3f} and {before.loss:.3f} of the model "
@@ -109,7 +109,7 @@ def _known(project: Project) -> list[tuple[str, Mask]]:
     """Validation images with their masks, or labelled images where there are none."""
     if project.roles.validation:
         ids = sorted(project.roles.validation, key=lambda name: derive_key(0, "guard", name))
-        masks = ((image_id, project.source.read_mask(image_id)) for image_id in ids[:MOST_IMAGES])
+        masks = ((image_id, project.truth(image_id)) for image_id in ids[:MOST_IMAGES])
         return [(image_id, mask) for image_id, mask in masks if mask is not None]
     ids = sorted(project.store.labelled_images())[:MOST_IMAGES]
     return [(image_id, project.store.labelled(image_id)) for image_id in ids]

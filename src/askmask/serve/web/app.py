@@ -21,6 +21,7 @@ from askmask.serve.web.problems import ErrorReply, install
 from askmask.serve.web.routes import (
     images,
     items,
+    keeping,
     label_studio,
     proposing,
     review,
@@ -90,7 +91,8 @@ def create_app(
         project, needs_token=needs_token, prefix=prefix, key=key, supervisor=supervisor
     )
     api = APIRouter(prefix=PREFIX, responses=_ERRORS)
-    for module in (sessions, items, spreading, proposing, review, images, slides, steering, events):
+    labelling = (sessions, items, spreading, proposing, review, images, slides)
+    for module in (*labelling, steering, keeping, events):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(label_studio.router)

@@ -259,7 +259,7 @@ def _notes(desk: Desk) -> list[str]:
     if not desk.project.roles.validation:
         notes.append(
             "No image is kept for validation, so nothing tells whether the model gets better. "
-            "Give some images with whole masks the role validation."
+            "Keep some of the labelled ones for it, under Learning curve."
         )
     trainings = desk.project.store.trainings()
     if trainings and trainings[-1].status == "finished" and trainings[-1].reason is not None:

@@ -6,6 +6,7 @@ import { news } from "../events.js";
 import { forecastText } from "../forecast-text.js";
 import { curve, reliability } from "./charts.js";
 import { ControlPanel } from "./control.js";
+import { KeepApart } from "./keep-apart.js";
 import { SlidesPanel } from "./slides.js";
 
 const DOWN_IS_GOOD = new Set(["nll", "brier", "ece", "object_hausdorff"]);
@@ -26,6 +27,7 @@ export class StatusView {
     this.turn = 0; // of several reports under way the newest counts
     this.control = new ControlPanel(app);
     this.slides = new SlidesPanel(app);
+    this.keeping = new KeepApart(app);
     this.metric = choice("Metric", [], { id: "status-metric", onchange: () => this.draw() });
     this.metric.select.setAttribute("aria-controls", "curve");
     this.axis = choice("over", [["labelled_pixels", "labelled pixels"], ["regions", "regions"], ["seconds", "time spent"]], { id: "status-axis", onchange: () => this.draw() });
@@ -128,13 +130,20 @@ export class StatusView {
       .filter((point) => isNumber(point.values[select.value]) && isNumber(point[axis] ?? (point.round === 0 ? 0 : null)))
       .map((point) => ({ x: point[axis] ?? 0, y: point.values[select.value], name: `Round ${point.round}` }));
     const names = { x: this.axis.select.selectedOptions[0].text + (axis === "seconds" ? " (s)" : ""), y: nameOf(select.value) };
-    if (!split) show(this.parts.curve, none("No image is kept apart to measure the model, so nobody can say how good it is. Give two or more images with whole masks the role validation."));
+    if (!split) this.drawWithoutCurve();
     else if (shown.length === 0) show(this.parts.curve, none("The curve begins when the first model has been measured."));
     else show(this.parts.curve, curve(shown, names), h("p", { class: "muted" }, `On the ${split} images, which are never asked.`));
     const told = forecastText(this.status.forecast);
     if (shown.length > 0 && told) this.parts.curve.append(h("p", { id: "forecast" }, told));
     if (shown.length > 0) this.parts.curve.append(h("p", { class: "muted score-meaning" }, `${nameOf(select.value)}: ${meanings[select.value]}`));
     if (shown.length > 0) this.parts.curve.append(...this.status.scores_cover.words.map((sentence) => h("p", { class: "muted scores-cover" }, sentence)));
+  }
+
+  /** Nothing was measured yet, and perhaps there is nothing to measure by. */
+  drawWithoutCurve() {
+    if (this.status.has_validation) return show(this.parts.curve, none("The curve begins when the first model has been measured."));
+    show(this.parts.curve, this.keeping.element);
+    return this.keeping.load();
   }
 
   drawCalibration(calibration) {
