@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from annotator import ARTIFACTS, LAPTOP, PATIENCE_MS, Annotator, Come, visitors
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from askmask.data.drawn.demo import draw_tissue
 from people import KEY
 from server_processes import free_port, wait_for
 from start_server import StartServer
 
+PHONE: ViewportSize = {"width": 390, "height": 844}
 HIDE_PATHS = """
 () => {
   for (const element of document.querySelectorAll(".path")) element.textContent = "/home/ada/study";
@@ -130,6 +131,30 @@ def test_project_is_opened_from_the_list_and_deleted_after_two_questions(
     assert [path.name.startswith("project-") for path in binned] == [True]
     assert (binned[0] / "askmask.db").is_file()
     assert not (home / "lab" / "project").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
+def test_start_is_readable_and_not_cut_off(
+    come: Come, home: Path, trained: Path, size: ViewportSize, theme: str
+) -> None:
+    page = opened_from_outside(come, home, trained)
+    page.set_viewport_size(size)
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    for name, address, sign in (
+        ("list", "#/", ".project"),
+        ("new", "#/new", "#images-field"),
+        ("project", page.url.partition("#")[2], "#model-card"),
+    ):
+        page.evaluate("address => { location.hash = address; }", address.removeprefix("#"))
+        page.wait_for_selector(sign)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= size["width"], f"{name} is {width} pixels wide"
+        page.evaluate(HIDE_PATHS)
+        kind = f"{size['width']}x{size['height']}"
+        ARTIFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=ARTIFACTS / f"start_{name}_{kind}_{theme}.png", animations="disabled")
 
 
 def opened_from_outside(come: Come, home: Path, trained: Path) -> Page:

@@ -144,3 +144,22 @@ def test_box_tool_is_not_there_without_an_assistant(ada: Annotator) -> None:
     assert ada.page.locator("[data-tool=smart]").count() == 1
     assert ada.page.locator("[data-tool=box]").count() == 0
     assert ada.page.get_attribute("#canvas", "data-tool") == "brush"
+
+
+def test_ruler_tells_a_distance_and_draws_nothing(ada: Annotator) -> None:
+    region = ada.region
+    said = ada.page.locator("#said")
+    ada.press("*")
+    expect(ada.page.locator("#ruler")).to_have_attribute("aria-pressed", "true")
+    ada.stroke(region, [(10, 10), (40, 50)])
+    expect(said).to_contain_text("50.0 pixels")  # 30 down, 40 across
+    ada.click(region, 20, 20)
+    ada.click(region, 20, 32)
+    expect(said).to_contain_text("12.0 pixels")
+    ada.press("k", "Enter", "ArrowRight", "ArrowRight", "Enter")  # without a mouse
+    expect(said).to_contain_text("2.0 pixels")
+
+    ada.press("b")
+    expect(ada.page.locator("#ruler")).to_have_attribute("aria-pressed", "false")
+    expect(ada.page.locator("#canvas")).to_have_attribute("data-tool", "brush")
+    assert ada.api("/items?state=labels")["items"] == []

@@ -43,6 +43,7 @@ export const KEYS = [
   { group: "Look", show: ["T"], match: ["t"], action: "texture", text: "dots where no label is, on or off" },
   { group: "Look", show: ["C"], match: ["c"], action: "compare", text: "what the labels are compared with, and back" },
   { group: "Look", show: ["D"], match: ["d"], action: "double", text: "the two side by side" },
+  { group: "Look", show: ["*"], match: ["*"], action: "ruler", text: "ruler on or off: two clicks, or one drag, tell a distance" },
   { group: "Look", show: [","], match: [","], action: "fainter", text: "overlay fainter" },
   { group: "Look", show: ["."], match: ["."], action: "stronger", text: "overlay stronger" },
   { group: "Keyboard cursor", show: ["K"], match: ["k"], action: "keyboard", text: "keyboard cursor on or off" },

@@ -1,10 +1,13 @@
 /** What the tool in hand shows on the upper canvas: brush ring, polygon so far, cross, superpixel. */
 
+import { drawRuler } from "../viewer/ruler.js";
 import { boxOfDrag } from "./box-prompt.js";
 import { SMART_RADIUS } from "./smart.js";
 
-export function drawTool(context, { viewer, editor, pointer, keyboard, colour }) {
+export function drawTool(context, { viewer, editor, pointer, keyboard, ruler, colour }) {
   const at = keyboard.isOn ? keyboard.at : pointer.at;
+  if (ruler.isOn && editor.raster) drawRuler(context, viewer, ruler);
+  if (ruler.isOn && !keyboard.isOn) return; // nothing is drawn now, so no brush is shown
   if (editor.shape.length > 1) drawShape(context, viewer, editor, colour);
   if (editor.tool === "smart") drawLines(context, viewer, editor.smart);
   if (editor.tool === "box") drawPrompt(context, viewer, editor.prompt, colour);

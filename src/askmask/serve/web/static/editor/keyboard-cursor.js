@@ -6,9 +6,11 @@
  */
 
 export class KeyboardCursor {
-  constructor(viewer, editor, say) {
+  /** @param {import("../viewer/ruler.js").Ruler} ruler while it is on, Enter lays its ends */
+  constructor(viewer, editor, ruler, say) {
     this.viewer = viewer;
     this.editor = editor;
+    this.ruler = ruler;
     this.say = say;
     this.at = null; // null: off
   }
@@ -43,14 +45,16 @@ export class KeyboardCursor {
       col: clamp(this.at.col + cols, raster.width),
     };
     if (editor.isDrawing) editor.extendStroke(this.at);
+    this.ruler.move(this.at);
     viewer.reveal(this.at.row + viewer.scene.region.top, this.at.col + viewer.scene.region.left);
     viewer.redrawCursor();
     this.tell();
   }
 
   act({ closing = false } = {}) {
-    const { editor } = this;
-    if (editor.tool === "fill") editor.fill(this.at);
+    const { editor, ruler } = this;
+    if (ruler.isOn) this.say(ruler.press(this.at) ? ruler.text : "Start of the ruler.");
+    else if (editor.tool === "fill") editor.fill(this.at);
     else if (editor.tool === "polygon") this.corner(closing);
     else if (editor.tool === "box" && editor.prompt.isBegun) this.answerProposal(closing);
     else if (editor.tool !== "move") this.dip();

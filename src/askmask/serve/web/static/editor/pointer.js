@@ -11,9 +11,12 @@ const CLICK_DISTANCE = { mouse: 4, pen: 8, touch: 12 }; // a hand that clicks mo
 const ERASER_BUTTON = 32;
 
 export class Pointer {
-  constructor(viewer, editor) {
+  /** @param {import("../viewer/ruler.js").Ruler} ruler while it is on, it is laid and nothing is drawn */
+  constructor(viewer, editor, ruler, say) {
     this.viewer = viewer;
     this.editor = editor;
+    this.ruler = ruler;
+    this.say = say;
     this.down = new Map(); // pointer id -> last event position
     this.panning = false;
     this.at = null;
@@ -45,8 +48,15 @@ export class Pointer {
     const isMain = event.button === 0 || event.button === 5;
     if (event.pointerType === "pen") this.sawPen = true;
     const isHand = this.sawPen && event.pointerType === "touch";
-    this.panning = !isMain || isHand || this.editor.tool === "move";
-    if (!this.panning) this.use(event);
+    this.panning = !isMain || isHand || (this.editor.tool === "move" && !this.ruler.isOn);
+    if (this.panning) return;
+    if (this.ruler.isOn) this.tell(this.ruler.press(this.viewer.locate(event)));
+    else this.use(event);
+  }
+
+  /** Say a distance once it is laid. */
+  tell(isLaid) {
+    if (isLaid) this.say(this.ruler.text);
   }
 
   use(event) {
@@ -84,6 +94,7 @@ export class Pointer {
     this.at = this.viewer.locate(event);
     const last = this.down.get(event.pointerId);
     if (last && this.panning) this.drag(event, last);
+    else if (this.ruler.isOn) this.ruler.move(this.at);
     else if (last) this.draw(event);
     this.viewer.redrawCursor();
   }
@@ -123,6 +134,7 @@ export class Pointer {
     this.down.delete(event.pointerId);
     if (this.down.size === 0) this.panning = false;
     if (this.editor.isDrawing) this.editor.endStroke();
+    if (this.ruler.isOn) this.tell(this.ruler.lift());
     this.viewer.redraw();
   }
 

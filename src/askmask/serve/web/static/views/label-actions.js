@@ -1,6 +1,6 @@
 /** What the keys and buttons of the label view do. */
 
-import { controlOf } from "../dom.js";
+import { byId, controlOf } from "../dom.js";
 import { TOOLS } from "../editor/editor.js";
 import { say, toast } from "../notices.js";
 
@@ -57,7 +57,7 @@ async function back(view) {
 function drawing(view, busy) {
   const { editor, pointer } = view;
   const offered = TOOLS.filter((tool) => tool !== "box" || view.app.project.assistant);
-  const tools = offered.map((tool) => [tool, () => setTool(editor, tool)]);
+  const tools = offered.map((tool) => [tool, () => setTool(view, tool)]);
   return {
     ...Object.fromEntries(tools),
     chooseClass: (key) => chooseClass(view, Number(key)),
@@ -79,9 +79,11 @@ function drawing(view, busy) {
   };
 }
 
-function cancel({ editor, keyboard }) {
+function cancel(view) {
+  const { editor, keyboard } = view;
   if (editor.cancel()) return;
-  if (editor.dropProposal()) say("Dropped.");
+  if (view.ruler.isOn) switchRuler(view);
+  else if (editor.dropProposal()) say("Dropped.");
   else if (keyboard.isOn) keyboard.toggle();
 }
 
@@ -92,8 +94,9 @@ function repeatShape({ editor, pointer, keyboard }) {
   if (!editor.again(at)) toast("No shape has been drawn yet: polygon, lasso, line, ellipse or cut.");
 }
 
-function setTool(editor, tool) {
-  editor.setTool(tool);
+function setTool(view, tool) {
+  if (view.ruler.isOn) switchRuler(view);
+  view.editor.setTool(tool);
   say(tool);
 }
 
@@ -136,11 +139,20 @@ function looking(view, busy) {
     labels: flip("showLabels"),
     texture: flip("showTexture"),
     compare: busy(() => view.compare.flicker()),
+    ruler: busy(() => switchRuler(view)),
     double: busy(() => view.compare.setDouble(!viewer.options.isDouble)),
     findClass: () => view.panel.classes.find(),
     fainter: fade(-0.1),
     stronger: fade(0.1),
   };
+}
+
+function switchRuler({ ruler, viewer, editor }) {
+  editor.cancel();
+  ruler.toggle();
+  byId("ruler").setAttribute("aria-pressed", String(ruler.isOn));
+  say(ruler.isOn ? "Ruler: two clicks, or one drag, tell a distance." : "Ruler off.");
+  viewer.redrawCursor();
 }
 
 /** Fit the region; when it fits already, the whole image. */

@@ -11,6 +11,7 @@ import { banner, say, toast } from "../notices.js";
 import { Upcoming } from "../upcoming.js";
 import { heatCanvas, isClear } from "../viewer/layers.js";
 import { Display } from "../viewer/display.js";
+import { Ruler } from "../viewer/ruler.js";
 import { ScaleBar } from "../viewer/scale-bar.js";
 import { Tiles } from "../viewer/tiles.js";
 import { fit, visibleTiles } from "../viewer/viewport.js";
@@ -46,8 +47,9 @@ export class LabelView {
     this.viewer = new Viewer(canvasOf("picture"), canvasOf("canvas"), this.tiles, this.display);
     this.viewer.isPainting = () => this.editor.isDrawing;
     this.editor.cutValue = app.project.classes[0] && isClear(app.project.classes[0]) ? 0 : UNLABELLED;
-    this.pointer = new Pointer(this.viewer, this.editor);
-    this.keyboard = new KeyboardCursor(this.viewer, this.editor, say);
+    this.ruler = new Ruler(app.project.mpp);
+    this.pointer = new Pointer(this.viewer, this.editor, this.ruler, say);
+    this.keyboard = new KeyboardCursor(this.viewer, this.editor, this.ruler, say);
     this.work = new Work(app, this.editor);
     this.upcoming = new Upcoming(app, this.work, (item) => this.warm(item));
     this.superpixels = new SuperpixelSource(this.tiles);
@@ -90,6 +92,7 @@ export class LabelView {
     byId("zoom-in").addEventListener("click", actions.zoomIn);
     byId("zoom-out").addEventListener("click", actions.zoomOut);
     byId("zoom-fit").addEventListener("click", actions.fitRegion);
+    byId("ruler").addEventListener("click", actions.ruler);
     byId("view-label").addEventListener("click", (event) => {
       const wasPointer = event.detail > 0; // a button pressed by mouse must not keep the Space key
       if (wasPointer && sourceOf(event).closest("button")) byId("canvas").focus({ preventScroll: true });
@@ -175,6 +178,7 @@ export class LabelView {
     this.work.open(item, draft, hold.isHeld);
     this.waiting.hide();
     this.keyboard.at = null;
+    this.ruler.clear();
     this.viewer.show(this.sceneOf(item, image));
     this.upcoming.remember(item);
     this.loadScores(item);
