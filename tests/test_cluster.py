@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 
 import executor_jobs as jobs
 from askmask.errors import ClusterError, ConfigError
@@ -215,6 +216,19 @@ def test_a_cluster_whose_tasks_end_late_is_closed_without_an_error() -> None:
     with connect("local:1") as opened:
         opened.client.loop.add_callback(end_late, 11.0)  # Dask itself gives its loop ten seconds
     assert opened.client.status == "closed"
+
+
+def test_a_worker_that_dies_late_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = LocalCluster.close
+
+    def close_late(cluster: LocalCluster, timeout: float | None = None) -> None:
+        close(cluster, timeout)
+        raise TimeoutError  # as when a killed process is not gone within five seconds
+
+    monkeypatch.setattr(LocalCluster, "close", close_late)
+    with connect("local:1") as opened:
+        (outcome,) = Dask(opened).map(square, [2])
+    assert outcome.value == 4
 
 
 async def end_late(seconds: float) -> None:

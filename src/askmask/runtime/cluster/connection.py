@@ -16,6 +16,7 @@ from askmask.errors import ClusterError, ConfigError
 from askmask.runtime.cluster.address import Local, Queued, Running, parse_cluster
 from askmask.runtime.cluster.event_loop import running_loop
 
+_logger = logging.getLogger(__name__)
 MOST_DEATHS: Final = 4
 """Workers that a job may cost in a row; Dask's own schedulers count the same."""
 _CONNECT_SECONDS: Final = 10.0  # to a scheduler that somebody said is there
@@ -145,7 +146,7 @@ def _local(wanted: Local, loop: IOLoop) -> Iterator[LocalCluster]:
             f"expected to start {wanted.workers} worker processes on this machine, but: {error}. "
             "Ask for fewer, or try again when the machine has less to do."
         ) from error
-    with cluster:
+    with _closing(cluster):
         yield cluster
 
 
@@ -179,9 +180,25 @@ def _queued(wanted: Queued, loop: IOLoop) -> Iterator[Any]:  # Any: dask-jobqueu
             f"expected options that dask-jobqueue takes for {wanted.system}, got "
             f"{wanted.options!r}: {error}"
         ) from error
-    with cluster:
+    with _closing(cluster):
         cluster.scale(wanted.workers)
         yield cluster
+
+
+@contextmanager
+def _closing(cluster: Any) -> Iterator[None]:  # Any: dask-jobqueue has no types
+    """Context at whose end a cluster ends.
+
+    Dask kills a worker that does not end by itself, and raises if that takes more than five
+    seconds. On a busy machine it does; the work is done, and the worker ends without us.
+    """
+    try:
+        yield
+    finally:
+        try:
+            cluster.close()
+        except TimeoutError:
+            _logger.info("Dask gave up waiting for a worker that it had killed.")
 
 
 def _parameters(*kinds: type) -> set[str]:
