@@ -14,6 +14,8 @@ from askmask.loop.project import Project
 from askmask.serve.embedder import Embedder
 from onnx_pair import REACH, write_pair
 
+pytestmark = pytest.mark.slow
+
 NOTICE = "#assistant-notice"
 SIDE = 64
 SCALE = 1024 / 160
@@ -107,7 +109,6 @@ def test_box_is_proposed_when_the_picture_is_ready_then_clicked_kept_and_undone(
     assert (got[bright & (near > reach + 1.5)] == 1).all()
 
 
-@pytest.mark.slow
 def test_keyboard_alone_draws_the_box_and_escape_drops_the_proposal(
     ada: Annotator, served: Served
 ) -> None:
