@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 import typer
 
 from askmask.cli.main import app
@@ -31,7 +33,8 @@ FROM_NOTHING = (
 )
 LONG = ("docs/tutorials/glands.md", "docs/tutorials/aerial.md")
 """Pages that take longer than a few seconds."""
-RUN = (*BEGIN_WITH_A_PROJECT, *FROM_NOTHING, *LONG)
+SLIDE = "docs/tutorials/slide.md"
+RUN = (*BEGIN_WITH_A_PROJECT, *FROM_NOTHING, *LONG, SLIDE)
 SETTING = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)=")
 
 
@@ -149,3 +152,17 @@ def test_tutorial_as_it_is_written_leaves_masks_of_new_images(
 
     masks = sorted((tmp_path / "bench" / "predicted" / "masks").glob("*.png"))
     assert len(masks) == 2
+
+
+@pytest.mark.slow
+def test_slide_tutorial_leaves_labels_and_glands_of_a_slide_that_nobody_labelled(
+    bench: Callable[..., Workbench], tmp_path: Path
+) -> None:
+    run_page(SLIDE, bench(SLIDE))
+
+    predicted = tmp_path / "bench" / "predicted"
+    labels = tifffile.imread(predicted / "labels" / "three.ome.tif")
+    header, *_ = (predicted / "objects" / "three.csv").read_text(encoding="utf-8").splitlines()
+    assert labels.shape == (3200 // 2, 3200 // 2)  # scanned at 0.5, predicted at 1.0
+    assert set(np.unique(labels)) <= {0, 1, 255}
+    assert header.startswith("object,class,row,col,")
