@@ -7,18 +7,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from hypothesis import settings
 
-from askmask.config import Config, parse_config
-from askmask.data.prepared import DatasetWriter
-from askmask.loop.oracle import MaskOracle
-from askmask.loop.project import Project
-from askmask.records import ClassMap, ImageInfo
-from discs import SIDE, draw_discs
+# Nothing of askmask is imported here: the process that deals tests out to others needs none of it,
+# and they wait for it.
+if TYPE_CHECKING:
+    from askmask.config import Config
+    from askmask.loop.project import Project
 
 # Shared machines stall for a second now and then: that is no failure of a property.
 settings.register_profile("steady", deadline=None, max_examples=50)
@@ -47,6 +45,10 @@ _QUERY = {"region": {"size": [16, 16], "stride": 8, "budget_regions": 4}}
 @pytest.fixture(scope="session")
 def disc_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prepared data set: 8 training images in two groups, 2 test images in each of two splits."""
+    from askmask.data.prepared import DatasetWriter
+    from askmask.records import ClassMap, ImageInfo
+    from discs import SIDE, draw_discs
+
     out = tmp_path_factory.mktemp("dataset") / "discs"
     splits = ["train"] * 8 + ["testA"] * 2 + ["testB"] * 2
     with DatasetWriter(out, ClassMap(("background", "disc")), "drawn discs") as writer:
@@ -59,10 +61,11 @@ def disc_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def disc_config(disc_dataset: Path) -> Callable[..., Config]:
+def disc_config(disc_dataset: Path) -> Callable[..., "Config"]:
     """Build a config on the drawn discs that trains in about a second; sections are updated."""
+    from askmask.config import parse_config
 
-    def build(**sections: object) -> Config:
+    def build(**sections: object) -> "Config":
         tree: dict[str, object] = {
             "name": "discs",
             "threads": 1,
@@ -104,17 +107,51 @@ def disc_config(disc_dataset: Path) -> Callable[..., Config]:
     return build
 
 
+@pytest.fixture(scope="session")
+def trained_discs(
+    tmp_path_factory: pytest.TempPathFactory, disc_config: Callable[..., "Config"]
+) -> Callable[..., Path]:
+    """Folder of a project with a model of round 0, trained once for all tests; they copy it.
+
+    A copy must lie as deep as ``tmp_path / "p"``: the project knows its images by a relative path.
+    """
+    from askmask.config import dump_config
+    from askmask.loop.loop import Loop
+    from askmask.loop.oracle import MaskOracle
+    from askmask.loop.project import Project
+
+    made: dict[str, Path] = {}
+
+    def build(**sections: object) -> Path:
+        config = disc_config(**sections)
+        settings = dump_config(config)
+        if settings not in made:
+            made[settings] = tmp_path_factory.mktemp("trained") / "p"
+            with Project.create(made[settings], config) as project:
+                loop = Loop(project)
+                loop.tell_start(MaskOracle(project.source))
+                loop.train()
+        return made[settings]
+
+    return build
+
+
 @pytest.fixture
-def cold(tmp_path: Path, disc_config: Callable[..., Config]) -> Iterator[Project]:
+def cold(tmp_path: Path, disc_config: Callable[..., "Config"]) -> Iterator["Project"]:
     """Project without any label to start from, for a worker."""
+    from askmask.loop.project import Project
+
     config = disc_config(data={"start": "none"}, serve=_SERVE, query=_QUERY)
     with Project.create(tmp_path / "p", config) as project:
         yield project
 
 
 @pytest.fixture
-def warm(tmp_path: Path, disc_config: Callable[..., Config]) -> Iterator[Project]:
+def warm(tmp_path: Path, disc_config: Callable[..., "Config"]) -> Iterator["Project"]:
     """Project with two labelled images, for a worker."""
+    from askmask.loop.oracle import MaskOracle
+    from askmask.loop.project import Project
+
     with Project.create(tmp_path / "p", disc_config(serve=_SERVE, query=_QUERY)) as project:
         oracle = MaskOracle(project.source)
         for region in project.start_regions:
@@ -125,6 +162,8 @@ def warm(tmp_path: Path, disc_config: Callable[..., Config]) -> Iterator[Project
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Same arithmetic everywhere, and no fight for cores."""
+    import torch
+
     torch.set_num_threads(1)
 
 

@@ -82,11 +82,18 @@ def no_source():
 '''
 
 SCORES = '''
-"""An acquisition function."""
+"""Acquisition functions; the second one kills its process, as a system short of memory does."""
+
+import os
+import signal
 
 
 def doubt(sums):
     return 1 - sums.mean_probs.amax(0)
+
+
+def fatal(sums):
+    os.kill(os.getpid(), signal.SIGKILL)
 '''
 
 

@@ -233,7 +233,8 @@ def test_percentiles_that_are_none_are_refused() -> None:
 
 def init(root: Path, *overrides: str, options: PrepareOptions = TWO, **folders: Path) -> None:
     images = ImageFolders(folders.get("images", root / "images"), folders.get("masks"), options)
-    settings = ["threads=1", "device=cpu", *overrides]
+    measured = ["training.seconds=9.0", "sampling.samples=4"]  # else they are, on this machine
+    settings = ["threads=1", "device=cpu", *measured, *overrides]
     init_project(root / "p" / "q", None, settings, folders=images)
 
 

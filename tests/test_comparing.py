@@ -1,6 +1,7 @@
 """Asking with and without recalibration: what is compared, and that nothing is kept of it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from askmask.loop.calibrate import fit_recalibration
 from askmask.loop.calibration_file import save_recalibration
 from askmask.loop.compare_queries import compare_queries, shared_pixels
 from askmask.loop.loop import Loop
-from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.records import Region
 
@@ -26,12 +26,9 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def opened(tmp_path: Path, disc_config: Build):
-    config = disc_config(query={"acquisition": "mutual_information"})
-    with Project.create(tmp_path / "p", config) as project:
-        loop = Loop(project)
-        loop.tell_start(MaskOracle(project.source))
-        loop.train()
+def opened(tmp_path: Path, trained_discs: Callable[..., Path]):
+    trained = trained_discs(query={"acquisition": "mutual_information"})
+    with Project.open(shutil.copytree(trained, tmp_path / "p")) as project:
         yield project
 
 

@@ -28,6 +28,7 @@ from askmask import (
 from askmask.cli.main import app
 from askmask.config import ModelConfig, dump_config
 from askmask.data.rasters import encode_image
+from askmask.experiments.run.runner import simulate
 from askmask.models.build import build_model
 from askmask.serve.worker import Worker
 from askmask.testing import ModelContract, SourceContract
@@ -38,6 +39,7 @@ from server_processes import serving
 NETWORK = "outside_parts.networks:two_layers"
 SOURCE = "outside_parts.sources:discs"
 SCORE = "outside_parts.scores:doubt"
+FATAL = "outside_parts.scores:fatal"
 
 
 @pytest.fixture(autouse=True)
@@ -143,20 +145,24 @@ def test_commands_need_no_arguments_for_parts_of_another_package(
     (tmp_path / "new").mkdir()
     pixels = np.full((48, 70, 3), 90, np.uint8)
     (tmp_path / "new" / "one.png").write_bytes(encode_image(pixels))
-    askmask("predict", root, tmp_path / "new", tmp_path / "out")
+    here("predict", root, tmp_path / "new", tmp_path / "out")
     assert list((tmp_path / "out").rglob("one*.png"))
 
 
-def test_grid_reaches_parts_of_another_package_in_its_worker_processes(
+def test_grid_reaches_parts_of_another_package_in_its_workers_and_outlives_one_of_them(
     tmp_path: Path, config: Config
 ) -> None:
     tree = config.model_dump(mode="json")
-    tree["grid"]["workers"] = 2
-    (tmp_path / "grid.yaml").write_text(dump_config(parse_config(tree)))
-    askmask("simulate", tmp_path / "grid.yaml", "--out", tmp_path / "run")
-    table = (tmp_path / "run" / "results.csv").read_text()
-    assert f"{SCORE}," in table
-    assert "failed" not in table
+    tree["grid"] |= {"acquisitions": [FATAL, SCORE], "workers": 2}
+    rows = simulate(parse_config(tree), tmp_path / "run")
+    assert {(row.acquisition, row.round) for row in rows if row.metric} == {
+        (FATAL, 0),
+        (SCORE, 0),
+        (SCORE, 1),
+    }
+    (failure,) = [row for row in rows if row.is_failure]
+    assert (failure.acquisition, failure.metric) == (FATAL, "")
+    assert "the process was killed by SIGKILL" in failure.reason
     here("report", tmp_path / "run")
 
 

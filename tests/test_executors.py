@@ -331,8 +331,3 @@ class TestWorker:
     def test_an_error_is_one_line_even_if_its_message_is_not(self):
         assert executors.one_line(ValueError("two\n  lines")) == "ValueError: two lines"
         assert executors.one_line(MemoryError()) == "MemoryError"
-
-
-def test_importing_executors_loads_no_torch():
-    program = "import sys, askmask.runtime.executors; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

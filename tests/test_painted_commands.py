@@ -1,7 +1,8 @@
 """The commands that read people's files in a project: tell, import and predict."""
 
 import json
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,6 @@ from askmask.config import Config
 from askmask.data.prepare.said import own_range, range_choice
 from askmask.data.ranges import Percentiles, RangeChoice
 from askmask.errors import ConfigError, ExchangeError, SourceError
-from askmask.loop.loop import Loop
-from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from discs import draw_discs
 from picture_files import tiff, turned_file
@@ -37,13 +36,9 @@ def fails(kind: type[Exception], *words: object) -> str:
 
 
 @pytest.fixture
-def root(tmp_path: Path, disc_config: Build) -> Iterator[Path]:
+def root(tmp_path: Path, trained_discs: Callable[..., Path]) -> Path:
     """Trained project of two classes."""
-    with Project.create(tmp_path / "p", disc_config()) as opened:
-        loop = Loop(opened)
-        loop.tell_start(MaskOracle(opened.source))
-        loop.train()
-    return tmp_path / "p"
+    return shutil.copytree(trained_discs(), tmp_path / "p")
 
 
 def paint(root: Path) -> dict[Path, np.ndarray]:

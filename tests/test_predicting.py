@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,11 +36,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def project(tmp_path: Path, disc_config: Build):
-    with Project.create(tmp_path / "p", disc_config()) as opened:
-        loop = Loop(opened)
-        loop.tell_start(MaskOracle(opened.source))
-        loop.train()
+def project(tmp_path: Path, trained_discs: Callable[..., Path]):
+    with Project.open(shutil.copytree(trained_discs(), tmp_path / "p")) as opened:
         yield opened
 
 

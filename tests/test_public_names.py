@@ -1,8 +1,5 @@
 """The public API: sorted, complete, lazy, and nothing else."""
 
-import subprocess
-import sys
-
 import pytest
 
 import askmask
@@ -25,8 +22,3 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 def test_dir_lists_the_public_names() -> None:
     assert set(askmask.__all__) <= set(dir(askmask))
-
-
-def test_public_name_costs_no_torch_until_it_is_used() -> None:
-    code = "import sys, askmask; askmask.Region; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,8 +2,6 @@
 
 import dataclasses
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -186,14 +184,6 @@ def test_line_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:-20])
     with pytest.raises(ProjectError, match=r"expected 29 cells in line 2 of .*, got"):
         read_results(path)
-
-
-def test_table_loads_neither_matplotlib_nor_torch() -> None:
-    code = (
-        "import sys, askmask.experiments.run.results; "
-        "sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_seconds_of_steps_count_each_round_of_each_trial_once() -> None:

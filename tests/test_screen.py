@@ -74,7 +74,7 @@ def test_letters_of_every_script_stay(name: str) -> None:
 @pytest.mark.parametrize("encoding", ["cp1252", "cp932", "utf-8"])
 def test_any_name_is_printed_in_a_terminal_of_any_encoding(tmp_path: Path, encoding: str) -> None:
     name = "肿瘤-é-опухоль-😀 and a byte \udcff that is no letter"
-    words = [sys.executable, "-m", "askmask", "train", os.fsencode(name)]
+    words = [sys.executable, "-m", "askmask", "status", os.fsencode(name)]
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert done.returncode == 2

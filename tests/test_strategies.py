@@ -293,9 +293,6 @@ class TestRegistry:
 
 
 OUTSIDE = """
-import os
-import signal
-
 from torch import Tensor
 
 from askmask import SampleSums
@@ -305,10 +302,6 @@ from askmask.query.strategies.noisy import NoiseOptions, power
 
 def my_score(sums: SampleSums) -> Tensor:
     return 1 - (2 * sums.mean_probs[1] - 1).abs()
-
-
-def killer(sums: SampleSums) -> Tensor:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 power_of_mine = Strategy(
@@ -356,30 +349,6 @@ class TestOutside:
     def test_path_that_leads_nowhere_says_why(self, path: str, message: str) -> None:
         with pytest.raises(UnknownName, match=message):
             find_strategy(path)
-
-    def test_killed_worker_is_a_row_and_outside_strategies_of_others_go_on(
-        self, tmp_path: Path, disc_config: object
-    ) -> None:
-        from askmask.experiments.run.runner import simulate
-
-        score, killer = (f"my_askmask_package.mymodule:{name}" for name in ("my_score", "killer"))
-        config = disc_config(  # type: ignore[operator]
-            grid={
-                "acquisitions": [killer, score],
-                "units": ["region"],
-                "rounds": 1,
-                "workers": 2,
-            }
-        )
-        rows = simulate(config, tmp_path / "run")
-        assert {(r.acquisition, r.round) for r in rows if r.metric} == {
-            (killer, 0),
-            (score, 0),
-            (score, 1),
-        }
-        (failure,) = [row for row in rows if row.is_failure]
-        assert (failure.acquisition, failure.metric) == (killer, "")
-        assert "the process was killed by SIGKILL" in failure.reason
 
 
 def test_functions_written_in_the_docs_are_those_of_the_test() -> None:
