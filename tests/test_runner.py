@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,30 +93,35 @@ def test_trials_of_one_seed_are_equal_in_round_0(tmp_path: Path, disc_config: Bu
     assert scores("mutual_information", "region") == expected
 
 
-def test_first_seed_leaves_pictures_of_what_was_asked(tmp_path: Path, disc_config: Build) -> None:
-    simulate(small_grid(disc_config, rounds=1, seeds=[0, 1]), tmp_path / "run")
-    pictures = gallery_of_run(tmp_path / "run")
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory: pytest.TempPathFactory, disc_config: Build) -> Path:
+    """A run of two seeds in one process; nothing writes to it."""
+    out = tmp_path_factory.mktemp("two seeds") / "run"
+    simulate(small_grid(disc_config, seeds=[0, 1], rounds=1), out)
+    return out
+
+
+def test_first_seed_leaves_pictures_of_what_was_asked(two_seeds: Path) -> None:
+    pictures = gallery_of_run(two_seeds)
     assert {item.title for item in pictures} == {"mutual_information-region-seed0"}
     assert {item.round for item in pictures} == {1}
 
 
 def test_models_of_earlier_rounds_are_deleted_unless_kept(
-    tmp_path: Path, disc_config: Build
+    tmp_path: Path, disc_config: Build, two_seeds: Path
 ) -> None:
-    simulate(small_grid(disc_config), tmp_path / "few")
-    simulate(small_grid(disc_config, keep_models=True), tmp_path / "all")
+    simulate(small_grid(disc_config, rounds=1, keep_models=True), tmp_path / "all")
     few, every = (
-        sorted(path.name for path in (tmp_path / name).glob("trials/*/models/*.safetensors"))
-        for name in ("few", "all")
+        sorted(path.name for path in run.glob("trials/*seed0/models/*.safetensors"))
+        for run in (two_seeds, tmp_path / "all")
     )
-    assert few == ["round_002.safetensors"]
-    assert every == [f"round_{number:03d}.safetensors" for number in range(3)]
+    assert few == ["round_001.safetensors"]
+    assert every == ["round_000.safetensors", "round_001.safetensors"]
 
 
-def test_workers_change_no_result(tmp_path: Path, disc_config: Build) -> None:
-    simulate(small_grid(disc_config, seeds=[0, 1], rounds=1), tmp_path / "one")
+def test_workers_change_no_result(tmp_path: Path, disc_config: Build, two_seeds: Path) -> None:
     simulate(small_grid(disc_config, seeds=[0, 1], rounds=1, workers=2), tmp_path / "two")
-    one, two = (without_times(tmp_path / name / "results.csv") for name in ("one", "two"))
+    one, two = (without_times(run / "results.csv") for run in (two_seeds, tmp_path / "two"))
     assert one == two
 
 
@@ -131,27 +137,31 @@ def test_failed_trial_is_a_row_and_the_others_go_on(tmp_path: Path, disc_config:
     assert (tmp_path / "run" / "trials" / failed[0].trial / FAILURE_NAME).is_file()
 
 
-def test_run_in_a_used_folder_needs_resume(tmp_path: Path, disc_config: Build) -> None:
-    config = small_grid(disc_config, rounds=0)
-    simulate(config, tmp_path / "run")
+def test_run_in_a_used_folder_needs_resume(
+    tmp_path: Path, disc_config: Build, two_seeds: Path
+) -> None:
+    config = small_grid(disc_config, seeds=[0, 1], rounds=1)
     with pytest.raises(ProjectError, match="Add --resume to go on"):
-        simulate(config, tmp_path / "run")
+        simulate(config, two_seeds)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file.txt").touch()
     with pytest.raises(ProjectError, match="found other files"):
         simulate(config, tmp_path / "other")
 
 
-def test_resume_with_other_settings_is_refused(tmp_path: Path, disc_config: Build) -> None:
-    simulate(small_grid(disc_config, rounds=0), tmp_path / "run")
+def test_resume_with_other_settings_is_refused(disc_config: Build, two_seeds: Path) -> None:
     with pytest.raises(ProjectError, match="expected the settings of the run"):
-        simulate(small_grid(disc_config, rounds=1), tmp_path / "run", resume=True)
+        simulate(small_grid(disc_config, seeds=[0, 1], rounds=2), two_seeds, resume=True)
 
 
-def test_resumed_finished_run_does_nothing_new(tmp_path: Path, disc_config: Build) -> None:
-    config = small_grid(disc_config, rounds=1)
-    first = simulate(config, tmp_path / "run")
-    assert simulate(config, tmp_path / "run", resume=True) == first
+def test_resumed_finished_run_does_nothing_new(
+    tmp_path: Path, disc_config: Build, two_seeds: Path
+) -> None:
+    shutil.copytree(two_seeds, tmp_path / "run")
+    before = (tmp_path / "run" / "results.csv").read_bytes()
+    config = small_grid(disc_config, seeds=[0, 1], rounds=1)
+    assert simulate(config, tmp_path / "run", resume=True) == collect(two_seeds)
+    assert (tmp_path / "run" / "results.csv").read_bytes() == before  # times and all
 
 
 def test_collecting_where_no_run_is_says_so(tmp_path: Path) -> None:
