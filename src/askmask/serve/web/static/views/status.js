@@ -133,6 +133,7 @@ export class StatusView {
     if (!split) this.drawWithoutCurve();
     else if (shown.length === 0) show(this.parts.curve, none("The curve begins when the first model has been measured."));
     else show(this.parts.curve, curve(shown, names), h("p", { class: "muted" }, `On the ${split} images, which are never asked.`));
+    if (split && !this.status.has_validation) this.offerToKeep(); // the curve is of a time when some were kept
     const told = forecastText(this.status.forecast);
     if (shown.length > 0 && told) this.parts.curve.append(h("p", { id: "forecast" }, told));
     if (shown.length > 0) this.parts.curve.append(h("p", { class: "muted score-meaning" }, `${nameOf(select.value)}: ${meanings[select.value]}`));
@@ -142,7 +143,13 @@ export class StatusView {
   /** Nothing was measured yet, and perhaps there is nothing to measure by. */
   drawWithoutCurve() {
     if (this.status.has_validation) return show(this.parts.curve, none("The curve begins when the first model has been measured."));
-    show(this.parts.curve, this.keeping.element);
+    show(this.parts.curve);
+    return this.offerToKeep();
+  }
+
+  /** Below what the curve shows: keep some of the labelled images for validation. */
+  offerToKeep() {
+    this.parts.curve.append(this.keeping.element);
     return this.keeping.load();
   }
 
