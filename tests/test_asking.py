@@ -123,10 +123,11 @@ def test_histograms_hold_the_scores_of_the_asked_pixels(project: Project) -> Non
             score = shown_score(own, item.region.image_id, 1)
             assert score is not None
             expected += np.histogram(score[item.region.slices], BINS, (0, 1))[0]
+        in_pool = sum(own.images[i].whole.pixels for i in own.roles.pool)
     assert proposal.scores is not None
     assert proposal.scores.asked == (*expected, 0)
     assert sum(proposal.scores.asked) == sum(item.new_pixels for item in proposal.items)
-    assert sum(proposal.scores.pool) == sum(own.images[i].whole.pixels for i in own.roles.pool)
+    assert sum(proposal.scores.pool) == in_pool
 
 
 def test_strategy_without_a_score_map_leaves_no_histogram(project: Project) -> None:

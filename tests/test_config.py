@@ -77,7 +77,7 @@ def test_unknown_key_names_the_nearest_key_of_its_section() -> None:
 
 def test_unknown_key_without_a_neighbour_lists_the_keys() -> None:
     with pytest.raises(
-        ConfigError, match="unknown key 'qqq'. Choose from: calibration, data, device, eval"
+        ConfigError, match="unknown key 'qqq'. Choose from: assist, calibration, data, device"
     ):
         parse_config({"data": {"path": "d"}, "qqq": 1})
 

@@ -56,7 +56,7 @@ def test_what_lies_around_a_field_is_shown_and_what_the_scanner_saw(come: Come) 
     canvas = ada.page.locator("#canvas")
     expect(canvas).to_have_attribute("data-around", "0")
     assert any("/slides/0/tiles/0/" in url for url in loaded), "finer than the field"
-    for _ in range(8):
+    for _ in range(12):
         ada.page.click("#zoom-out")
     expect(canvas).to_have_attribute("data-around", "0")
     assert any("/slides/0/tiles/1/" in url for url in loaded)
@@ -72,7 +72,7 @@ def test_glass_is_painted_on_the_slide(come: Come) -> None:
     ada.page.select_option("#view-status select[aria-label='Brush']", label="broad brush")
     ada.page.click("[data-paint=glass]")
     drawing = ada.page.locator("#view-status .slides svg.painted")
-    drawing.scroll_into_view_if_needed()
+    drawing.hover()  # scrolls there, and waits until it stays
     frame = drawing.bounding_box()
     assert frame is not None
     ada.page.mouse.move(frame["x"] + 0.3 * frame["width"], frame["y"] + frame["height"] / 2)
