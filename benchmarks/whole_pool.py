@@ -96,7 +96,17 @@ def measure(root: Path, seconds: float, *, only_cold: bool) -> list[Command]:
     project = root / "project"
     images, masks = root / "images", root / "masks"
     given = f"--images {images} --masks {masks} --classes {CLASSES} --kind index".split()
-    rows = [run(root, "init", "init", project, *given, f"training.seconds={seconds}")]
+    rows = [
+        run(
+            root,
+            "init",
+            "init",
+            project,
+            *given,
+            f"training.seconds={seconds}",
+            "sampling.samples=30",
+        )
+    ]
     rows.append(run(root, f"train, {seconds:g} s", "train", project))
     others = {
         "ask, nothing kept": {},
