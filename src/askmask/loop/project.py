@@ -158,6 +158,11 @@ class Project:
         left_out = self._fitted_by(training).started_at >= kept.since
         return self.roles.validation if left_out else self._assigned.validation
 
+    def knows_validation(self, round: int) -> bool:
+        """Whether the model of a round has learned from images that were kept apart since."""
+        trained = self.store.finished_trainings(round)[-1]
+        return self.judged_images(trained) != self.roles.validation
+
     def truth(self, image_id: str) -> Mask | None:
         """Mask that models are judged by; None if there is none.
 

@@ -256,7 +256,8 @@ def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResu
     start = derive_key(seed, "attempt", fit.attempt)
     model = build_network(project.source, config, start).to(project.device)
     training, before = config.training, fit.before
-    if training.start_from == "previous" and before is not None and not _knows_kept(fit, before):
+    goes_on = training.start_from == "previous"
+    if goes_on and before is not None and not project.knows_validation(before):
         load_model_weights(model, project.model_path(before, fit.member))
     if fit.steps is not None and training.seconds is not None:
         training = of_steps(training, fit.steps)
@@ -295,13 +296,6 @@ def _train_to(fit: _Fit, target: Path) -> Generator[Progress, None, TrainingResu
             },
         )
     return result
-
-
-def _knows_kept(fit: _Fit, round: int) -> bool:
-    """Whether a model has learned from images that were kept for validation since."""
-    project = fit.project
-    trained = project.store.finished_trainings(round)[-1]
-    return project.judged_images(trained) != project.roles.validation
 
 
 def _as_progress(

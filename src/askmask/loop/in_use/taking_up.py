@@ -70,8 +70,7 @@ def _objection(
     old = None
     if before is not None:
         old = standing(project, _networks(project, project.model_paths(before)), round=round)
-        trained = project.store.finished_trainings(before)[-1]
-        if project.judged_images(trained) != project.roles.validation:  # it has learned from them
+        if project.knows_validation(before):
             old = replace(old, loss=math.nan, mean_dice=math.nan)
     return objection(new, old, project.source.classes)
 
