@@ -1,12 +1,10 @@
 """Files with anything anywhere: they are read, or refused in words; nothing else ever comes out."""
 
-import copy
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +21,7 @@ from askmask.formats.manifest import MANIFEST_NAME, Manifest, read_manifest
 from askmask.formats.nnunet import NnUNet
 from askmask.formats.qupath.qupath import QuPath
 from askmask.testing.exchange import ASKED, CLASSES, batch, drawn, expected
-
-Json = Any  # of any form
-Path_ = tuple[str | int, ...]
+from json_places import Json, changed, every_place, without
 
 STRANGE: list[Json] = [
     None, True, False, 0, 1, -1, 2, 0.5, 1e308, -1e308, 10**400, math.nan, math.inf, "", "x", "2",
@@ -33,38 +29,6 @@ STRANGE: list[Json] = [
     [[math.nan] * 6], {"size": [8, 11], "counts": "o" * 200}, {"size": [8, 11], "counts": [10**30]},
     {"size": [8, 11], "counts": [-1, 89]}, {"name": None}, {"names": [5]}, [["rle"]],
 ]  # fmt: skip
-
-
-def every_place(content: Json, place: Path_ = ()) -> Iterator[Path_]:
-    yield place
-    if isinstance(content, dict):
-        for key, part in content.items():
-            yield from every_place(part, (*place, key))
-    elif isinstance(content, list):
-        for number, part in enumerate(content[:3]):
-            yield from every_place(part, (*place, number))
-
-
-def changed(content: Json, place: Path_, value: Json) -> Json:
-    if not place:
-        return value
-    fresh = copy.deepcopy(content)
-    part = fresh
-    for step in place[:-1]:
-        part = part[step]
-    part[place[-1]] = value
-    return fresh
-
-
-def without(content: Json, place: Path_) -> Json:
-    if not place:
-        return None
-    fresh = copy.deepcopy(content)
-    part = fresh
-    for step in place[:-1]:
-        part = part[step]
-    del part[place[-1]]
-    return fresh
 
 
 def shapes() -> list[Json]:

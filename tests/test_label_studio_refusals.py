@@ -1,16 +1,15 @@
 """Bodies that Label Studio would not send: a clear reply, never a bug."""
 
-import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from askmask.formats.label_studio.brush_rle import encode_brush
 from askmask.loop.project import Project
+from json_places import changed, every_place
 from label_studio_requests import (
     BASE,
     Json,
@@ -44,27 +43,6 @@ def studio(project: Project) -> TestClient:
 @pytest.fixture
 def tasks(project: Project) -> list[Json]:
     return tasks_of(project)
-
-
-def every_place(content: object, place: tuple[str | int, ...] = ()) -> Iterator[Any]:
-    yield place
-    if isinstance(content, dict):
-        for key, part in content.items():
-            yield from every_place(part, (*place, key))
-    elif isinstance(content, list):
-        for number, part in enumerate(content[:3]):
-            yield from every_place(part, (*place, number))
-
-
-def changed(content: Any, place: tuple[str | int, ...], value: object) -> Any:
-    if not place:
-        return value
-    fresh = copy.deepcopy(content)
-    part = fresh
-    for step in place[:-1]:
-        part = part[step]
-    part[place[-1]] = value
-    return fresh
 
 
 def test_no_body_is_a_bug(studio: TestClient, tasks: list[Json]) -> None:
