@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from askmask.config import parse_config
-from askmask.data.source import MemorySource
+from askmask.data.prepared import DatasetWriter, PreparedSource
+from askmask.data.source import MemorySource, Source
 from askmask.loop.project import Project
 from askmask.records import ClassMap, ImageInfo, Query, QueryItem, Region, Unit
 from onnx_pair import write_pair
@@ -29,7 +30,18 @@ def bright_source(count: int) -> MemorySource:
     return MemorySource(ClassMap(("background", "dim", "bright")), items)
 
 
-def bright_project(root: Path, *, count: int = 4, **assist: object) -> Project:
+def bright_files(root: Path, count: int) -> PreparedSource:
+    """Write the same as files."""
+    memory = bright_source(count)
+    with DatasetWriter(root, memory.classes, "bright rectangles") as writer:
+        for info in memory.images():
+            writer.add(info, memory.read_image(info.image_id), None)
+    return PreparedSource(root)
+
+
+def bright_project(
+    root: Path, *, count: int = 4, source: Source | None = None, **assist: object
+) -> Project:
     """Project that has asked one region of each image; settings `assist` beside the pair's own."""
     tree = {
         "data": {"path": str(root), "start": "none", "validation": 0},
@@ -37,7 +49,7 @@ def bright_project(root: Path, *, count: int = 4, **assist: object) -> Project:
         "threads": 1,
         "device": "cpu",
     }
-    project = Project(root, parse_config(tree), bright_source(count))
+    project = Project(root, parse_config(tree), source or bright_source(count))
     items = [QueryItem(n, region_of(n), 1.0, 48 * 96) for n in range(count)]
     project.store.add_query(Query(1, "random", Unit.REGION, tuple(items), None, 1.0))
     return project

@@ -1,8 +1,5 @@
 """The box and click assistant: files checked, places moved, embeddings kept, all without a page."""
 
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askmask.assist.prompted.assistant import FOLDER, open_assistant
+from askmask.assist.prompted.assistant import open_assistant
 from askmask.assist.prompted.embeddings import KeptEmbeddings
 from askmask.assist.prompted.frame import SIDE, SquareFrame, window_of
 from askmask.assist.prompted.prompt import MOST_CLICKS, Click, Prompt
@@ -22,8 +19,7 @@ from askmask.config import AssistConfig, load_config, parse_config
 from askmask.errors import ConfigError, ShapeError
 from askmask.loop.project import Project
 from askmask.records import ImageInfo, Region
-from askmask.serve import embedder as embedder_module
-from askmask.serve.embedder import FACT, Embedder
+from askmask.serve.embedder import Embedder
 from bright_project import (
     HEIGHT,
     WIDTH,
@@ -337,109 +333,3 @@ def test_kept_embeddings_stay_within_their_bytes(tmp_path: Path) -> None:
     assert np.array_equal(kept.read("11"), embedding(11))
     assert kept.read("0") is None
     assert kept.room(embedding(0)) == 2  # 1024 bytes of values each, and half of it to spare
-
-
-# --- the worker
-
-
-def test_region_in_hand_is_embedded_first(project: Project) -> None:
-    project.store.worklist.lease(1, 3, "Ada")
-    embedder = Embedder(project)
-    assert embedder.serve_hands()
-    assistant = open_assistant(project.config.assist, project.root)
-    assert assistant is not None
-    assert assistant.kept.has(assistant.kept.name(bright_pixels(3)))
-    assert not embedder.serve_hands()
-    assert len(list((project.root / FOLDER).iterdir())) == 1
-
-
-def test_regions_after_the_one_in_hand_are_embedded_ahead(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedder_module, "AHEAD", 2)
-    with bright_project(tmp_path, count=9) as project:
-        project.store.worklist.lease(1, 5, "Ada")
-        assert embed_all(project) == 3
-        kept = open_assistant(project.config.assist, project.root).kept
-        made = [n for n in range(9) if kept.has(kept.name(bright_pixels(n)))]
-        assert made == [5, 6, 7]
-        assert embed_all(project) == 0  # another worker finds them
-
-
-def test_no_more_is_embedded_ahead_than_there_is_room_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(KeptEmbeddings, "room", lambda *_: 2)
-    with bright_project(tmp_path, count=9) as project:
-        assert embed_all(project) == 2
-
-
-def test_failing_encoder_is_told_and_the_worker_goes_on(
-    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert project.config.assist.encoder is not None
-    content = project.config.assist.encoder.read_bytes()
-    project.config.assist.encoder.write_bytes(b"changed meanwhile")
-    embedder = Embedder(project)
-    assert embedder.look_ahead()
-    assert not embedder.look_ahead()
-    assert "expected" in project.store.control.fact(FACT)
-    assert caplog.text.count("makes nothing ready") == 1
-    project.config.assist.encoder.write_bytes(content)
-    assert Embedder(project).look_ahead()  # another worker
-    assert project.store.control.fact(FACT) == ""
-
-
-def test_full_disk_is_told_and_tried_again_later(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (project.root / FOLDER).write_text("a file where the folder should be")
-    embedder = Embedder(project)
-    assert embedder.look_ahead()
-    assert not embedder.look_ahead()
-    assert project.store.control.fact(FACT) != ""
-    (project.root / FOLDER).unlink()
-    monkeypatch.setattr(embedder, "_rests_until", 0.0)
-    assert embedder.look_ahead()
-    assert project.store.control.fact(FACT) == ""
-
-
-EMBED_FOR_EVER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from askmask.assist.prompted.assistant import FOLDER
-from askmask.serve.embedder import Embedder
-from bright_project import bright_project
-
-project = bright_project(Path(sys.argv[1]), count=int(sys.argv[3]))
-embedder = Embedder(project)
-while True:
-    embedder._found_nothing.clear()
-    if embedder.look_ahead():
-        print("embedded", flush=True)
-    else:
-        for path in (project.root / FOLDER).iterdir():
-            path.unlink()
-"""
-
-
-def test_killed_worker_leaves_whole_embeddings_only(tmp_path: Path) -> None:
-    folder = Path(__file__).parent
-    arguments = [str(tmp_path), str(folder), "3"]
-    worker = subprocess.Popen(
-        [sys.executable, "-c", EMBED_FOR_EVER, *arguments], stdout=subprocess.PIPE, text=True
-    )
-    assert worker.stdout is not None
-    for _ in range(20):
-        assert worker.stdout.readline() == "embedded\n"
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.wait()
-    worker.stdout.close()
-
-    settings = AssistConfig(**write_pair(tmp_path / "pair"))
-    assistant, encoder = open_assistant(settings, tmp_path), open_encoder(settings, 1)
-    assert assistant is not None
-    for number in range(3):
-        found = assistant.kept.read(assistant.kept.name(bright_pixels(number)))
-        assert found is None or np.array_equal(found, encoder.embed(bright_pixels(number)))

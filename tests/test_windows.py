@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from askmask.data.image_parts import TILE, Pyramid, levels, shrunk
-from askmask.data.prepared import PreparedSource
+from askmask.data.prepared import DatasetWriter, PreparedSource
 from askmask.data.source import MemorySource, Pixels
 from askmask.errors import SourceError
 from askmask.records import ClassMap, ImageInfo, Region
@@ -177,3 +177,17 @@ def test_tiles_wanted_at_once_decode_their_image_once() -> None:
 
     assert len(tiles) == len(places)
     assert source.decoded == 1
+
+
+def test_file_that_was_changed_is_decoded_anew(tmp_path: Path) -> None:
+    classes = ClassMap(("background", "gland"))
+    info = ImageInfo("slide", 40, 60, has_mask=False)
+    with DatasetWriter(tmp_path / "d", classes, "noise") as writer:
+        writer.add(info, noise(40, 60), None)
+    source = PreparedSource(tmp_path / "d")
+    pyramid = Pyramid(source)
+    before = pyramid.shrunk(info.whole, 1)
+
+    Image.fromarray(255 - before).save(source.image_path("slide"))
+
+    np.testing.assert_array_equal(pyramid.shrunk(info.whole, 1), 255 - before)

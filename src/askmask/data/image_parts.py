@@ -2,7 +2,7 @@
 
 Level z of an image is the image shrunk by 2^z, averaged over area; a tile is a square of `TILE`
 pixels of a level. A tiled or stripped TIFF is read in parts, so its size does not matter; another
-file is decoded whole, and the decoded images used last are kept.
+file is decoded whole, and the decoded images used last are kept while their files stay the same.
 """
 
 import threading
@@ -29,6 +29,11 @@ _BAND_BYTES: Final = 32 * 2**20  # of full-size pixels held at once while shrink
 _OVERVIEW_SIDE: Final = 2048
 _TIFF_SUFFIXES: Final = frozenset({".tif", ".tiff"})
 
+Stamp = tuple[int, int, int]
+"""Inode, size and time of a file: another one whenever the file is written anew."""
+
+_Key = tuple[str, int, Stamp | None]
+
 
 class Pyramid:
     """Tiles and windows of the images of a source; for several threads.
@@ -42,7 +47,7 @@ class Pyramid:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._infos = {info.image_id: info for info in source.images()}
-        self._kept: OrderedDict[tuple[str, int], Pixels] = OrderedDict()
+        self._kept: OrderedDict[_Key, Pixels] = OrderedDict()
         self._kept_bytes = 0
         self._lock = threading.Lock()
         # One image is decoded at a time: the tiles of one image wait for one decoding, and memory
@@ -101,7 +106,7 @@ class Pyramid:
 
     def _whole(self, info: ImageInfo, factor: int) -> Pixels:
         """Whole image at a scale, kept for the next time; not to be changed."""
-        key = (info.image_id, factor)
+        key = (info.image_id, factor, stamp(self._source, info.image_id))
         kept = self._known(key)
         if kept is not None:
             return kept
@@ -116,14 +121,14 @@ class Pyramid:
             self._keep(key, pixels)
         return pixels
 
-    def _known(self, key: tuple[str, int]) -> Pixels | None:
+    def _known(self, key: _Key) -> Pixels | None:
         with self._lock:
             if key not in self._kept:
                 return None
             self._kept.move_to_end(key)
             return self._kept[key]
 
-    def _keep(self, key: tuple[str, int], pixels: Pixels) -> None:
+    def _keep(self, key: _Key, pixels: Pixels) -> None:
         with self._lock:
             self._kept[key] = pixels
             self._kept_bytes += pixels.nbytes
@@ -146,6 +151,17 @@ class Pyramid:
                 f"no image {image_id!r} among {len(self._infos)}. Take the ids from images()."
             )
         return self._infos[image_id]
+
+
+def stamp(source: Source, image_id: str) -> Stamp | None:
+    """Tell the file of an image from one that takes its place; None if there is no file."""
+    if not isinstance(source, PreparedSource):
+        return None
+    try:
+        found = source.image_path(image_id).stat()
+    except OSError:
+        return None  # who reads it is told
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def levels(info: ImageInfo) -> int:

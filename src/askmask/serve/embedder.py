@@ -14,7 +14,7 @@ from askmask.assist.prompted.assistant import kept_embeddings
 from askmask.assist.prompted.embeddings import KeptEmbeddings
 from askmask.assist.prompted.frame import LARGEST_PIXELS, window_of
 from askmask.assist.prompted.weights import PictureEncoder, open_encoder
-from askmask.data.image_parts import Pyramid
+from askmask.data.image_parts import Pyramid, Stamp, stamp
 from askmask.data.source import Pixels
 from askmask.errors import AskmaskError, ConfigError, SourceError, disk_problem
 from askmask.loop.project import Project
@@ -31,6 +31,9 @@ LOOK_SECONDS: Final = 5.0
 """How often files are looked for again though nothing happened: one may have been removed."""
 _MOST_NAMES: Final = 4096
 _PEOPLE: Final = 20
+
+_Picture = tuple[Region, Stamp | None]
+"""A window, and the file as it was."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +56,8 @@ class Embedder:
             self._tell("")
         self._encoder: PictureEncoder | None = None
         self._pyramid: Pyramid | None = None
-        self._names: OrderedDict[Region, str] = OrderedDict()
-        self._unreadable: set[Region] = set()
+        self._names: OrderedDict[_Picture, str] = OrderedDict()
+        self._unreadable: set[_Picture] = set()
         self._room: int | None = None
         self._rests_until = 0.0
         self._found_nothing: dict[bool, tuple[int, float]] = {}
@@ -103,8 +106,6 @@ class Embedder:
             if image is not None and region.pixels <= LARGEST_PIXELS:
                 windows[window_of(region, image)] = None
         for window in list(windows)[: self._room]:
-            if window in self._unreadable:
-                continue
             name = self._name(kept, window)
             if name is not None and not kept.has(name):
                 yield window
@@ -121,17 +122,20 @@ class Embedder:
             yield from (item.item.region for item in coming.items)
 
     def _name(self, kept: KeptEmbeddings, window: Region) -> str | None:
-        """Name of a window's embedding; None if its image cannot be read."""
-        if window not in self._names:
+        """Name of a window's embedding; None if its image cannot be read as it is now."""
+        picture = window, stamp(self._project.source, window.image_id)
+        if picture in self._unreadable:
+            return None
+        if picture not in self._names:
             try:
-                self._names[window] = kept.name(self._pixels(window))
+                self._names[picture] = kept.name(self._pixels(window))
             except SourceError as error:
                 _log.warning("%s", error)  # the server says so to who opens it
-                self._unreadable.add(window)
+                self._unreadable.add(picture)
                 return None
             if len(self._names) > _MOST_NAMES:
                 self._names.popitem(last=False)
-        return self._names[window]
+        return self._names[picture]
 
     def _embed(self, kept: KeptEmbeddings, window: Region) -> None:
         if self._encoder is None:
