@@ -63,8 +63,8 @@ class Kill:
 KILLS = {
     "init": Kill(".project-unfinished-*/slides/tissue", 0.0),
     "ask, cold": Kill("project", 15.0),
-    "tell": Kill("project", 2.0),
-    "train": Kill("project", 20.0),
+    "tell": Kill("project", 1.5),
+    "train": Kill("project", 10.0),
     "ask": Kill("project", 30.0),
     "predict": Kill("out/.unfinished/00000/band_*.npz", 0.0),
 }

@@ -272,14 +272,15 @@ def test_without_a_cluster_the_work_stays_here() -> None:
         assert found is None
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Elsewhere]:
+    with workplace("local:2") as found:
+        assert found is not None
+        yield found
+
+
 @pytest.mark.slow  # every worker imports torch
 class TestOtherProcesses:
-    @pytest.fixture(scope="class")
-    def cluster(self) -> Iterator[Elsewhere]:
-        with workplace("local:2") as found:
-            assert found is not None
-            yield found
-
     def test_processes_and_a_cluster_ask_and_judge_alike(
         self, trained: Project, cluster: Elsewhere
     ) -> None:

@@ -1,6 +1,7 @@
 """A grid of trials: paired, resumable after kill -9, failures as rows."""
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -18,8 +19,11 @@ from askmask.experiments.run.grid import Trial, trials
 from askmask.experiments.run.results import ResultRow
 from askmask.experiments.run.runner import (
     FAILURE_NAME,
+    PROGRESS_NAME,
+    Job,
     collect,
     gallery_of_run,
+    reached,
     read_progress,
     simulate,
 )
@@ -167,6 +171,32 @@ def test_resumed_finished_run_does_nothing_new(
 def test_collecting_where_no_run_is_says_so(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="found no config.yaml"):
         collect(tmp_path)
+
+
+def test_trial_that_waits_for_the_first_round_of_its_seed_gets_further_with_it(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    config = disc_config(grid={"seeds": [0, 1]})
+    maker, waiting, other = (
+        Job(trial, tmp_path / trial.name, tmp_path / "cache", config, gallery=False)
+        for trial in (*trials(config)[:2], trials(config)[4])
+    )
+    steps = [
+        {"round": 0, "phase": "train", "done": 3},
+        {"round": 0, "phase": "train", "done": 4},
+        {"round": 0, "phase": "evaluate", "done": 1},
+        {"round": 1, "phase": "ask", "done": 0},
+        {"phase": "finished"},
+    ]
+    maker.root.mkdir()
+    marks = [reached(waiting)]
+    for step in steps:
+        (maker.root / PROGRESS_NAME).write_text(json.dumps(step), encoding="utf-8")
+        marks.append(reached(waiting))
+
+    assert marks[:5] == sorted(set(marks[:5]))
+    assert marks[5] == marks[4]  # what the other one does then is its own
+    assert reached(other) == marks[0]  # a trial of another seed
 
 
 def test_progress_of_a_trial_that_has_not_started_is_empty(tmp_path: Path) -> None:

@@ -18,12 +18,16 @@ from askmask.data.slides.slide_set import read_slide_set
 from askmask.data.source import Source
 from askmask.errors import ConfigError
 from askmask.loop.ask import propose
+from askmask.loop.elsewhere.scoring import PoolElsewhere
+from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.loop import Loop
 from askmask.loop.predictions import predict_known
 from askmask.loop.project import Project
+from askmask.progress import silent
 from askmask.query.regions import Candidate, places_of
 from askmask.query.regions.selection import best_of_groups
 from askmask.records import Answer, ClassMap, ImageInfo, Mask, Region
+from askmask.runtime.executors import Serial
 from slide_files import drawn, tissue_slide, write_ome, write_pages, write_svs
 
 Build = Callable[..., Config]
@@ -94,6 +98,21 @@ def test_every_asked_region_is_at_least_half_tissue(
         for item in items:
             askable = project.source.askable(item.region.image_id)  # type: ignore[attr-defined]
             assert askable[item.region.slices].mean() >= 0.5
+
+
+@pytest.mark.usefixtures("_small_fields")
+def test_jobs_ask_all_of_the_same_regions_of_slides(tmp_path: Path, disc_config: Build) -> None:
+    slide = write_pages(tmp_path / "one.tif", tissue_slide(500, 600, border=150), mpp=1.0)
+    query = {"region": {"size": [24, 24], "stride": 8, "budget_regions": 200}}
+    with slide_project(tmp_path, disc_config, [slide], query=query) as project:
+        model = trained(project).project.model()
+        pool = PoolElsewhere(project, 2, model, silent, elsewhere=Elsewhere(Serial()))
+        by_jobs = propose(project, 2, model=model, pool=pool)
+        here = propose(project, 2, model=model)
+        assert by_jobs.items == here.items
+        assert by_jobs.heat is not None
+        assert here.heat is not None
+        assert repr(by_jobs.heat.maps()) == repr(here.heat.maps())
 
 
 @pytest.mark.usefixtures("_small_fields")

@@ -13,9 +13,10 @@ from typing import Annotated
 
 import typer
 
-from askmask.cli.arguments import ProjectPath, console
+from askmask.cli.arguments import ClusterName, ProjectPath, SendImages, console
 from askmask.errors import ConfigError, ProjectError, unknown_name
 from askmask.loop.project import CONFIG_NAME, Project
+from askmask.runtime.cluster.first_step import check_cluster, is_named
 from askmask.serve.address import Address
 from askmask.store.tokens import Role
 
@@ -55,13 +56,18 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Do not train here: `askmask work` does.")
     ] = False,
+    cluster: ClusterName = None,
+    send_images: SendImages = False,
 ) -> None:
     """Serve the page where people label, and learn meanwhile.
 
     The address that it prints holds a key: without it, other people on this machine cannot log in.
     The environment variable ASKMASK_KEY sets the key; otherwise each start makes a new one. If you
     came to this machine by ssh, it also prints the command that brings the page to your own.
+
+    With --cluster, models score the pool there; they are trained on this machine.
     """
+    options = _worker_options(cluster, send_images=send_images, no_worker=no_worker)
     serve = server_of("serve")
     from askmask.serve.start.known import note_project
 
@@ -84,7 +90,21 @@ def serve(  # noqa: PLR0913, PLR0917 - typer makes an option of each
         announce=partial(announce, address),
         opens_browser=opens_browser,
         with_worker=not no_worker,
+        worker_options=options,
     )
+
+
+def _worker_options(cluster: str | None, *, send_images: bool, no_worker: bool) -> list[str]:
+    """Options of the worker that say where it scores; refused here if the worker would refuse."""
+    if no_worker and (cluster is not None or send_images):
+        raise ConfigError(
+            "expected either --no-worker or --cluster, got both: without a worker nothing is "
+            "scored. Leave --no-worker out, or give --cluster to `askmask work`."
+        )
+    if not is_named(cluster, send_images=send_images):
+        return []
+    check_cluster(cluster)
+    return ["--cluster", cluster, *(["--send-images"] if send_images else [])]
 
 
 def server_of(name: str) -> Callable[..., None]:
@@ -131,9 +151,14 @@ def announce(address: Address, url: str) -> None:
 
 def work(
     project: ProjectPath,
+    cluster: ClusterName = None,
+    send_images: SendImages = False,
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
 ) -> None:
-    """Train, judge and ask in the background while people label."""
+    """Train, judge and ask in the background while people label.
+
+    With --cluster, models score the pool there; they are trained and judged on this machine.
+    """
     from askmask.runtime.worker_lock import only_worker
 
     patience = _PATIENCE_SECONDS if until_eof else 0.0
@@ -147,11 +172,15 @@ def work(
         from askmask.loop.stream.first import ask_first
 
         ask_first(opened)  # there is something to do while torch is loaded
+        from askmask.loop.elsewhere.workplace import lasting_workplace
         from askmask.serve.worker import Worker  # loads torch, which is in vain without the right
 
-        if not until_eof:
-            console.print(f"At work on {project}; Ctrl-C ends it, and nothing is lost.")
-        Worker(opened).run(until=ended)
+        with lasting_workplace(cluster, send_images=send_images) as elsewhere:
+            if not until_eof:
+                if elsewhere is not None:
+                    elsewhere.reach()
+                console.print(f"At work on {project}; Ctrl-C ends it, and nothing is lost.")
+            Worker(opened, elsewhere=elsewhere).run(until=ended)
 
 
 def token(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from askmask.loop.ask import asking_by
+from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.project import START, Project
 from askmask.loop.stream.look import Look
 from askmask.loop.stream.portion import (
@@ -29,6 +30,8 @@ PER_PERSON: Final = 5
 """So many more regions are ahead for each further person: a page fetches four of them."""
 PORTION: Final = 5
 """So many more are asked at a time, so that not every answer asks a query of its own."""
+WAIT_SECONDS: Final = 0.3
+"""A worker with nothing else to do waits so long for an image from elsewhere, between commands."""
 FIRST_COLD: Final = 4
 FIRST_LOOK: Final = 8
 """After so many images a look asks for the first time; then whenever it has seen twice as many."""
@@ -69,10 +72,15 @@ class RegionsAhead:
         Open; stays the caller's.
     report : callable
         Called with a `Progress` after every image that was looked at.
+    elsewhere : Elsewhere, optional
+        Where models score images, by default here. Before the first model all is done here.
     """
 
-    def __init__(self, project: Project, report: Listener) -> None:
+    def __init__(
+        self, project: Project, report: Listener, elsewhere: Elsewhere | None = None
+    ) -> None:
         self._project = project
+        self._elsewhere = elsewhere
         self._store = project.store
         self._report = report
         self._asker: Asker | None = None
@@ -84,6 +92,7 @@ class RegionsAhead:
         self._undrawn: list[Region] = []
         self._drawn: dict[Region, DrawnPiece] = {}
         self._looked_seconds = 0.0
+        self._began_at = 0.0
         self._checked_at = -1
         self._counted_at = -1
         self._fresh = 0
@@ -92,6 +101,11 @@ class RegionsAhead:
         """Let another model or strategy ask from now on; nothing if it asks already."""
         if asker != self._asker:
             self._begin_look(asker)
+
+    def end(self) -> None:
+        """Let nothing more be scored elsewhere."""
+        if self._look is not None:
+            self._look.end()
 
     def start_over(self) -> None:
         """Forget what was seen: the next look begins, also if nothing was left to ask."""
@@ -135,9 +149,25 @@ class RegionsAhead:
         return self._begin_portion(portion)
 
     def look_on(self) -> bool:
-        """Look at one more image though nobody waits for it; return whether there was one."""
+        """Look at one more image though nobody waits for it; return whether there is one.
+
+        One that is scored elsewhere is waited for, but not for longer than `WAIT_SECONDS`.
+        """
         look = self._look
-        return look is not None and not look.is_done and self._advance(look)
+        if look is None or look.is_done:
+            return False
+        if not look.is_ready(WAIT_SECONDS):
+            self._report(look.progress)
+            return True
+        return self._advance(look)
+
+    def take_in(self) -> None:
+        """Take in what was scored elsewhere meanwhile, as other work goes on here."""
+        look, began = self._look, time.monotonic()
+        if look is None or not look.is_elsewhere:
+            return
+        while not look.is_done and look.is_ready() and time.monotonic() - began < WAIT_SECONDS:
+            look.advance()
 
     def is_exhausted(self) -> bool:
         """Whether every pixel of the pool is labelled, or asked and open."""
@@ -153,19 +183,28 @@ class RegionsAhead:
         newest = self._store.newest_query()
         number = 1 if newest is None else newest.round + 1
         seen = () if self._look is None else self._look.seen
-        self._look = Look(project, project.model(asker.round), number, seen)
+        self.end()
+        place = None if asker.round == START else self._elsewhere
+        self._look = Look(project, project.model(asker.round), number, seen, elsewhere=place)
         self._asker = asker
         self._begin_portion(None)
         self._next_at = FIRST_COLD if asker.round == START else FIRST_LOOK
         self._ranked_at, self._dry_at = 0, None
-        self._looked_seconds = 0.0
+        self._looked_seconds, self._began_at = 0.0, time.monotonic()
 
     def has_looked_for(self, seconds: float) -> bool:
         """Whether the present look took so long, or is done: another model may take over."""
         look = self._look
-        return look is None or look.is_done or self._looked_seconds >= seconds
+        if look is None or look.is_done:
+            return True
+        if look.is_elsewhere:  # it goes on all the time
+            return time.monotonic() - self._began_at >= seconds
+        return self._looked_seconds >= seconds
 
     def _advance(self, look: Look) -> bool:
+        """Look at the next image, unless it is scored elsewhere and has not come."""
+        if not look.is_ready():
+            return False
         began = time.monotonic()
         progress = look.advance()
         self._looked_seconds += time.monotonic() - began

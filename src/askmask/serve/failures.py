@@ -5,12 +5,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from askmask.errors import AskmaskError, DiskError, OutOfMemory, StoreBusy, StoreFull
+from askmask.errors import (
+    AskmaskError,
+    ClusterError,
+    DiskError,
+    OutOfMemory,
+    StoreBusy,
+    StoreFull,
+)
 from askmask.runtime.memory import STARVED, memory_problem
 
 MEMORY_SECONDS: Final = 60.0
 """How long what found too little memory is not tried again; twice as long each further time."""
 LONGEST_SECONDS: Final = 3600.0
+CLUSTER_SECONDS: Final = 60.0
+"""How long what a cluster did not do is not tried again: nobody's answer brings it back."""
 
 _CURE: Final = "End other programs, or prepare the images at a smaller --scale."
 
@@ -18,7 +27,8 @@ _CURE: Final = "End other programs, or prepare the images at a smaller --scale."
 class Failures:
     """Failures by phase, such as "train"; each stands until an answer comes that may change it.
 
-    What found too little memory is not helped by an answer alone: it waits for some time, too.
+    What found too little memory is not helped by an answer alone: it waits for some time, too. What
+    failed on a cluster only waits for some time.
 
     Parameters
     ----------
@@ -30,6 +40,7 @@ class Failures:
         self._newest_answer = newest_answer
         self._found: dict[str, tuple[int, str]] = {}  # newest answer then, and the message
         self._not_before: dict[str, float] = {}
+        self._is_timed: dict[str, bool] = {}  # whether the time alone counts
         self._pause_seconds = MEMORY_SECONDS
 
     def has(self, phase: str) -> bool:
@@ -37,6 +48,8 @@ class Failures:
         if phase not in self._found:
             return False
         is_early = time.monotonic() < self._not_before.get(phase, 0.0)
+        if self._is_timed[phase]:
+            return is_early
         return is_early or self._found[phase][0] == self._newest_answer()
 
     def message(self) -> str | None:
@@ -63,6 +76,9 @@ class Failures:
                 self._not_before[phase] = time.monotonic() + self.next_pause()
             elif not isinstance(error, AskmaskError):
                 raise
+            self._is_timed[phase] = isinstance(error, ClusterError)
+            if self._is_timed[phase]:
+                self._not_before[phase] = time.monotonic() + CLUSTER_SECONDS
             self._found.pop(phase, None)
             self._found[phase] = newest, str(problem or error)
             if problem is None or problem is error:

@@ -26,6 +26,7 @@ from askmask.errors import (
 )
 from askmask.loop.ask import asking_by
 from askmask.loop.calibrate import recalibrate_round
+from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
@@ -80,9 +81,17 @@ class Worker:
         Open; stays the caller's.
     on_progress : callable
         Called with a `Progress` after every step and image, before anything else happens.
+    elsewhere : Elsewhere, optional
+        Where a model scores the pool; everything else is done here, and by default that, too.
     """
 
-    def __init__(self, project: Project, *, on_progress: Listener = silent) -> None:
+    def __init__(
+        self,
+        project: Project,
+        *,
+        on_progress: Listener = silent,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._project = project
         self._store = project.store
         self._on_progress = on_progress
@@ -92,7 +101,7 @@ class Worker:
         self._work: Work | None = None
         self._looked_at = 0.0
         self._resumes_at = 0.0
-        self._ahead = RegionsAhead(project, self._between_images)
+        self._ahead = RegionsAhead(project, self._between_images, elsewhere)
         self._embedder = Embedder(project)
         self._failures = Failures(project.store.newest_answer)
         self._train_now = False
@@ -112,6 +121,7 @@ class Worker:
                     until.wait(LOOK_SECONDS)
             finally:
                 self._leave_work()
+                self._ahead.end()
 
     def _patient_turn(self) -> bool:
         try:
@@ -227,6 +237,7 @@ class Worker:
             return self._ahead.top_up(draws=False)
         with self._failures.noting("ask"):
             self._ahead.begin(Asker.after(self._project.newest_training(), self._strategy()))
+            self._ahead.take_in()
             return self._ahead.serve()
 
     def _look_on(self) -> bool:

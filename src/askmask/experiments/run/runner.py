@@ -39,6 +39,8 @@ PROGRESS_NAME = "progress.json"
 FAILURE_NAME = "failure.json"
 PHASES = ("ask", "train", "evaluate")
 """What a trial does in a round, in this order."""
+_SHARED = (0, len(PHASES), 0)
+"""How far all trials of a seed are once one of them has made their first round."""
 _PATIENCE_SECONDS = 120.0  # longer than any network disk takes to notice that a machine has died
 
 
@@ -96,7 +98,7 @@ def simulate(
     _claim(out, config, resume=resume)
     jobs = _jobs(planned, config if cluster is None else for_all_machines(config), out.resolve())
     table = _Table(out, config, planned)
-    with trial_executor(config, out, cluster, _reached) as executor, table:
+    with trial_executor(config, out, cluster, reached) as executor, table:
         for outcome in executor.map(run_trial, jobs):
             job = jobs[outcome.index]
             if outcome.error is not None:
@@ -172,8 +174,8 @@ def _rows_of(out: Path, trial: Trial, config: Config) -> list[ResultRow]:
     failure = root / FAILURE_NAME
     if failure.is_file():
         reason = json.loads(failure.read_text(encoding="utf-8"))["reason"]
-        reached = max((row.round for row in rows), default=0)
-        rows.append(failure_row(trial, config, reached, reason))
+        newest = max((row.round for row in rows), default=0)
+        rows.append(failure_row(trial, config, newest, reason))
     return rows
 
 
@@ -214,9 +216,21 @@ class _Table:
         self._write()
 
 
-def _reached(job: Job) -> tuple[int, int, int]:
-    """How far a trial is: its round, the phase of it, and what is done of that."""
-    report = read_progress_of(job.root)
+def reached(job: Job) -> tuple[int, int, int]:
+    """How far a trial is: its round, the phase of it, and what is done of that.
+
+    Trials of one seed share their first round, and one of them makes it: it counts for all.
+    """
+    own = _reached_in(job.root)
+    if own[0] > 0:
+        return own
+    sharing = [t for t in trials(job.config) if t.seed == job.trial.seed]
+    places = [_reached_in(job.root.parent / trial.name) for trial in sharing]
+    return max([own, *(p if p[0] == 0 else _SHARED for p in places if p[0] >= 0)])
+
+
+def _reached_in(root: Path) -> tuple[int, int, int]:
+    report = read_progress_of(root)
     if "round" not in report:  # nothing yet, or all
         return (int(bool(report)) * sys.maxsize - 1, 0, 0)
     round, done = (int(str(report[key])) for key in ("round", "done"))

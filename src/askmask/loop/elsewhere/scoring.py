@@ -1,19 +1,20 @@
-"""Score images of the pool for a query; what comes back of each is small."""
+"""Score images of the pool for a query or a look; what comes back of each is small."""
 
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float32, Float64, Int
 
+from askmask.data.larger_images import askable_pixels
 from askmask.data.slides.heat import HeatParts
 from askmask.data.source import Pixels
 from askmask.loop.ask import PoolScores
 from askmask.loop.elsewhere.bench import Bench, SentSource, open_bench
-from askmask.loop.elsewhere.shards import in_shards, named
+from askmask.loop.elsewhere.shards import in_order, in_shards, named
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.project import Project
 from askmask.loop.round_model import RoundModel
@@ -25,13 +26,24 @@ from askmask.query.strategies import ScoredImage, strategy_turn
 
 @dataclass(frozen=True, slots=True)
 class ToScore:
-    """An image to be scored: what may be asked of it, packed, and its pixels if they are sent."""
+    """An image to be scored: what may be asked of it, packed, and its pixels if they are sent.
+
+    `with_features` says whether the features that the strategy asks for come back, too.
+    """
 
     image_id: str
     round: int
     shape: tuple[int, int]
     packed: bytes
     pixels: Pixels | None = None
+    with_features: bool = True
+
+    @classmethod
+    def of(cls, image_id: str, round: int, available: Bool[np.ndarray, "H W"]) -> "ToScore":
+        """An image of which some pixels may be asked."""
+        height, width = available.shape
+        packed = zlib.compress(np.packbits(available).tobytes(), 1)
+        return cls(image_id, round, (height, width), packed)
 
     @property
     def available(self) -> Bool[np.ndarray, "H W"]:
@@ -66,19 +78,20 @@ class Scored:
     heat: HeatParts
 
 
-def score_one(bench: Bench, piece: ToScore) -> Scored:
-    """Score an image with the model of a bench."""
+def score_one(bench: Bench, piece: ToScore) -> Scored | None:
+    """Score an image with the model of a bench; None if it has no place to ask."""
     project = open_bench(bench)
     if piece.pixels is not None:
         assert isinstance(project.source, SentSource), "pixels are sent with facts"
         project.source.pixels = {piece.image_id: piece.pixels}
     pool = PoolScores(project, piece.round, project.model(bench.round), silent)
     found = pool.score(piece.image_id, piece.available)
-    assert found is not None, "images without anything to ask or see are not sent"
+    if found is None:
+        return None
     image = found[0]
     return Scored(
         image.utilities,
-        _embedded(project, piece.round, image),
+        _embedded(project, piece.round, image) if piece.with_features else [],
         pool.tally.binned(piece.image_id),
         pool.extremes,
         pool.heat.parts(),
@@ -137,31 +150,68 @@ class PoolElsewhere(PoolScores):
             ):
                 if item.problem is not None:
                     raise named(item.problem, wanted[item.place].image_id, "nothing is asked")
-                assert item.result is not None, "a result or a problem"
                 done += 1
-                yield self._taken(wanted[item.place], item.result)
+                if item.result is not None:
+                    yield self.taken(wanted[item.place], item.result)
                 self._report(Progress(self._round, "ask", done + skipped, len(ids)))
+
+    def stream(
+        self,
+        image_ids: Sequence[str],
+        available: Callable[[str], Bool[np.ndarray, "H W"]],
+        is_wanted: Callable[[], bool],
+    ) -> Generator[tuple[ToScore, Scored | None], None, None]:
+        """Images in the given order, without features, as jobs end; `taken` counts them in.
+
+        Parameters
+        ----------
+        image_ids : sequence of str
+            Which.
+        available : callable
+            Pixels of an image that may be asked; called when its job is sent.
+        is_wanted : callable
+            See `in_shards`.
+        """
+        named_only = [ToScore(image_id, self._round, (0, 0), b"") for image_id in image_ids]
+        sent: dict[str, ToScore] = {}
+
+        def filled(piece: ToScore) -> ToScore:
+            known = ToScore.of(piece.image_id, self._round, available(piece.image_id))
+            sent[piece.image_id] = replace(known, with_features=False)
+            return self._filled(sent[piece.image_id])
+
+        with self._elsewhere.at_work(self._model) as (executor, bench):
+            for item in in_order(
+                in_shards(
+                    *(executor, score_one, bench, named_only, filled),
+                    parts=self._elsewhere.parts,
+                    is_wanted=is_wanted,
+                )
+            ):
+                image_id = image_ids[item.place]
+                if item.problem is not None:
+                    raise named(item.problem, image_id, "nothing is asked")
+                yield sent.pop(image_id), item.result
 
     def _piece(self, image_id: str) -> ToScore | None:
         available = ~self._project.store.asked(image_id)
         if not available.any() and not self._strategy.sees_labelled:
             return None
-        height, width = available.shape
-        packed = zlib.compress(np.packbits(available).tobytes(), 1)
-        return ToScore(image_id, self._round, (height, width), packed)
+        return ToScore.of(image_id, self._round, available)
 
     def _filled(self, piece: ToScore) -> ToScore:
         if not self._elsewhere.send_images:
             return piece
-        pixels = self._project.source.read_image(piece.image_id)
-        return ToScore(piece.image_id, piece.round, piece.shape, piece.packed, pixels)
+        return replace(piece, pixels=self._project.source.read_image(piece.image_id))
 
-    def _taken(self, piece: ToScore, found: Scored) -> ScoredImage:
+    def taken(self, piece: ToScore, found: Scored) -> ScoredImage:
+        """Count an image in that was scored elsewhere."""
         if found.binned is not None:
             self.tally.take(piece.image_id, found.binned)
         self.widen(found.extremes)
         self.heat.take(found.heat)
-        places = places_of(piece.image_id, piece.available, self._turn.rule)
+        askable = askable_pixels(self._project.source, piece.image_id)
+        places = places_of(piece.image_id, piece.available, self._turn.rule, askable)
         embed = partial(self._look_up, piece.image_id, found.embedded)
         return ScoredImage(places, found.utilities, embed)
 

@@ -40,7 +40,7 @@ class Done(Generic[Result]):
     place : int
         Of the piece, in the sequence that was handed in.
     result : object or None
-        What was made of it.
+        What was made of it; None also if nothing was to be made.
     problem : AskmaskError or None
         Why there is no result.
     """
@@ -75,6 +75,7 @@ def in_shards(
     fill: Callable[[Piece], Piece] = lambda piece: piece,
     *,
     parts: int | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> Iterator[Done[Result]]:
     """Do some work on every piece, in the order in which it is done.
 
@@ -96,13 +97,16 @@ def in_shards(
     parts : int, optional
         Jobs of equal size in all, for an executor that starts a process for each; by default as
         many as give jobs of `SECONDS`.
+    is_wanted : callable
+        Asked before a job is sent; once it says no, those that run are waited for, and no more are
+        sent.
     """
     cutter = _Cutter(len(pieces), parts)
-    while cutter.has_work:
+    while cutter.has_work and is_wanted():
         groups: dict[int, range] = {}
 
         def shards(groups: dict[int, range] = groups) -> Iterator[Shard[Piece, Result]]:
-            while cutter.has_work:
+            while cutter.has_work and is_wanted():
                 groups[len(groups)] = group = cutter.cut()
                 yield Shard(work, bench, tuple(fill(pieces[place]) for place in group))
 

@@ -1,7 +1,7 @@
 """Where the loop's work on images is done, if not in this process."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from askmask.data.larger_images import PartSource
 from askmask.errors import ConfigError
 from askmask.loop.elsewhere.bench import Bench, close_bench, kit_of
 from askmask.loop.round_model import RoundModel
-from askmask.runtime.cluster.first_step import open_cluster
+from askmask.runtime.cluster.first_step import LastingCluster, is_named, open_cluster
 from askmask.runtime.contents import file_content_digest
 from askmask.runtime.executors import Executor
 
@@ -27,13 +27,29 @@ def workplace(cluster: str | None, *, send_images: bool = False) -> Iterator["El
     ClusterError
         If it cannot be reached.
     """
-    if cluster is None:
-        if send_images:
-            raise ConfigError("expected --cluster with --send-images: say where they are sent.")
+    if is_named(cluster, send_images=send_images):
+        with open_cluster(cluster) as connection:
+            yield Elsewhere(connection, send_images)
+    else:
         yield None
-        return
-    with open_cluster(cluster) as connection:
-        yield Elsewhere(connection, send_images)
+
+
+@contextmanager
+def lasting_workplace(
+    cluster: str | None, *, send_images: bool = False
+) -> Iterator["Elsewhere | None"]:
+    """Place that ``--cluster`` names, reached at the first need and anew after it was lost.
+
+    Raises
+    ------
+    ConfigError
+        As `workplace`.
+    """
+    if is_named(cluster, send_images=send_images):
+        with closing(LastingCluster(cluster)) as lasting:
+            yield Elsewhere(lasting, send_images)
+    else:
+        yield None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +58,7 @@ class Elsewhere:
 
     Attributes
     ----------
-    machines : Connection or Executor
+    machines : Connection, LastingCluster or Executor
         A cluster, or an executor of this machine.
     send_images : bool
         Whether images travel with the jobs; else every worker opens the source at the path that
@@ -54,10 +70,21 @@ class Elsewhere:
         that starts one for each job. None for jobs of `shards.SECONDS`.
     """
 
-    machines: Any  # Connection | Executor: to name the first would load dask
+    machines: Any  # Connection | LastingCluster | Executor: to name the first would load dask
     send_images: bool = False
     threads: int | None = None
     parts: int | None = None
+
+    def reach(self) -> None:
+        """Reach a lasting cluster now, so that who named it hears at once if that fails.
+
+        Raises
+        ------
+        ClusterError
+            If it cannot be reached.
+        """
+        if isinstance(self.machines, LastingCluster):
+            self.machines.connection()
 
     @contextmanager
     def at_work(
@@ -98,4 +125,6 @@ class Elsewhere:
             device=config.device,
         )
         threads = self.threads if self.threads is not None else config.threads
-        yield Dask(self.machines, needs=needs, threads=threads, ahead=1), kit.bench
+        is_lasting = isinstance(self.machines, LastingCluster)
+        machines = self.machines.connection() if is_lasting else self.machines
+        yield Dask(machines, needs=needs, threads=threads, ahead=1), kit.bench

@@ -10,15 +10,18 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Bool, Float32, Float64, Int
 
 from askmask.config import Config, ImageConfig, RegionConfig, with_overrides
 from askmask.data.slides.heat import HeatMaps
 from askmask.errors import AskmaskError
 from askmask.loop.ask import PoolScores, groups_of
+from askmask.loop.elsewhere.scoring import PoolElsewhere
+from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.project import START, Project
 from askmask.loop.round_model import RoundModel, kept_features
 from askmask.loop.stream.order import drawn_order
+from askmask.loop.stream.scored_images import ImagesElsewhere, ImagesHere, ScoredImages
 from askmask.loop.stream.seen_places import SeenPlaces
 from askmask.progress import Progress, silent
 from askmask.query.regions import Rule
@@ -52,17 +55,21 @@ class Look:
         Key of all draws: the round of the first query that this look asks.
     seen_before : collection of str
         Images that the look before came to.
+    elsewhere : Elsewhere, optional
+        Where images are scored, several at a time; by default here, one in each `advance`.
 
     Attributes
     ----------
     project : Project
         As given, asking any number of regions without overlap.
     model : RoundModel
-        As given.
+        The same.
     round : int
         As given.
     seen : list of str
         Images looked at so far.
+    is_elsewhere : bool
+        Whether images are scored elsewhere.
     """
 
     def __init__(
@@ -71,9 +78,12 @@ class Look:
         model: RoundModel,
         round: int,
         seen_before: Collection[str] = (),
+        *,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.project = project.with_config(_by_number(project.config))
-        self.model = model
+        self.model = self.project.model(model.round)  # jobs elsewhere have its settings
+        self.is_elsewhere = elsewhere is not None
         self.round = round
         self.seen: list[str] = []
         self.first_answer = project.store.newest_answer()
@@ -84,14 +94,23 @@ class Look:
                 f"expected a strategy that needs no model, got {self._strategy.name!r}, while "
                 "nothing is trained yet."
             )
-        self._pool = PoolScores(self.project, round, model, silent)
         self._order = drawn_order(project, round, seen_before)
         if model.round == START:
             self._order = self._order[:COLD_IMAGES]
+        self._pool, self._images_from = self._scored(elsewhere)
         self._images: list[_Seen] = []
         self._maps: dict[str, tuple[float, npt.NDArray[np.float16]]] = {}
         self._map_bytes = 0
-        self._reader = _FeatureReader(project, model)
+        self._reader = _FeatureReader(project, self.model)
+
+    def _scored(self, elsewhere: Elsewhere | None) -> tuple[PoolScores, ScoredImages]:
+        """What scores the pool, and the images as they come from it."""
+        asks = (self.project, self.round, self.model, silent)
+        if elsewhere is None:
+            pool = PoolScores(*asks)
+            return pool, ImagesHere(pool, self._available)
+        away = PoolElsewhere(*asks, elsewhere=elsewhere)
+        return away, ImagesElsewhere(away, self._order, self._available)
 
     @property
     def total(self) -> int:
@@ -108,6 +127,19 @@ class Look:
         """Lowest and highest score of a pixel so far; None without score maps."""
         return self._pool.extremes
 
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        return Progress(self.round, "ask", len(self.seen), self.total)
+
+    def is_ready(self, seconds: float = 0.0) -> bool:
+        """Whether `advance` can begin at once; waits so long for an image from elsewhere."""
+        return self._images_from.is_ready(seconds)
+
+    def end(self) -> None:
+        """Let nothing more be scored elsewhere; what was seen can still be asked about."""
+        self._images_from.end()
+
     def advance(self) -> Progress:
         """Look at the next image.
 
@@ -115,21 +147,25 @@ class Look:
         ------
         SourceError
             If it cannot be read or scored; it stays the next one.
+        ClusterError
+            If the cluster that scores it is lost; it stays the next one.
         """
         image_id = self._order[len(self.seen)]
-        available = ~self.project.store.asked(image_id, fresh_too=False)
-        found = self._pool.score(image_id, available)
+        found = self._images_from.take(image_id)
         if found is not None:
             scored, maps = found
             self._images.append(
                 _Seen(SeenPlaces(scored.places, self._turn.rule), scored.utilities, {})
             )
-            if len(maps):
+            if maps is not None and len(maps):
                 self._keep(image_id, float(scored.utilities[0].max()), maps[0])
-            elif self._strategy.asks_a_number:
+            elif maps is not None and self._strategy.asks_a_number:
                 self._reader.prepare(image_id)
         self.seen.append(image_id)
-        return Progress(self.round, "ask", len(self.seen), self.total)
+        return self.progress
+
+    def _available(self, image_id: str) -> Bool[np.ndarray, "H W"]:
+        return ~self.project.store.asked(image_id, fresh_too=False)
 
     def choose(self, count: int, taken: Sequence[Region] = ()) -> tuple[QueryItem, ...]:
         """Return the best places so far, at most `count`, best first.

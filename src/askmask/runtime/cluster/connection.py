@@ -46,6 +46,21 @@ _NO_DASHBOARD: Final = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 """Dask's server of pages has nothing to serve, but opens a port: not the same one for everybody."""
 
 
+class _Client(Client):
+    """A client that ends where it cannot connect.
+
+    Dask leaves it for the garbage collector, which comes when the loop may have ended, and then
+    prints an error of its own.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: as Dask takes them
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            self.close()
+            raise
+
+
 class Connection:
     """An open way to a cluster.
 
@@ -107,13 +122,13 @@ def connect(text: str) -> Iterator[Connection]:
 
 def _started(cluster: Any, workers: int, patience_seconds: float) -> Connection:
     """Way to workers that were started here."""  # Any: dask-jobqueue has no types
-    client = Client(cluster, timeout=_STARTED_SECONDS, set_as_default=False)
+    client = _Client(cluster, timeout=_STARTED_SECONDS, set_as_default=False)
     return Connection(client, patience_seconds, restore=partial(cluster.scale, workers))
 
 
 def _client(address: str, loop: IOLoop) -> Client:
     try:
-        return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, loop=loop)
+        return _Client(address, timeout=_CONNECT_SECONDS, set_as_default=False, loop=loop)
     except (OSError, TimeoutError, TypeError, ValueError) as error:  # TypeError: no key for TLS
         raise ClusterError(
             f"expected a Dask scheduler at {address}, but: {error}. Start one there with "

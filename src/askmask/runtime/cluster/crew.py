@@ -5,7 +5,7 @@ import logging
 import time
 from asyncio import run_coroutine_threadsafe
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from askmask.runtime.cluster.on_worker import Introduction, own_versions
 
 _logger = logging.getLogger(__name__)
 _RESTORE_SECONDS: Final = 5.0
-_ANSWER_SECONDS: Final = 1.0  # how often a worker that was asked is looked for
 _UNKNOWN: Final = "it does not know askmask, or not this one"
 
 
@@ -31,7 +30,7 @@ class Needs:
     must_see : dict of str to str
         Files by path, with the digest of their content.
     contents : tuple of bytes
-        What every worker is sent once, before its first job; jobs find it by `on_worker.kept`.
+        What every worker is sent once, before its first job; jobs find it by `contents.kept`.
     device : {"cpu", "auto", "cuda"}
         As a config has it: a worker with the resource ``GPU`` runs one job per GPU, unless
         ``"cpu"``; with ``"cuda"`` no other worker is given any.
@@ -45,21 +44,41 @@ class Needs:
 class Crew:
     """Workers that may be given work, as the scheduler knows them now.
 
+    A worker that arrives says who it is, is sent what it must keep, and loads what the jobs import,
+    all by itself, while others work. A death on that way counts against no job.
+
     Parameters
     ----------
     connection : Connection
         Open.
     needs : Needs
         What they must have.
+    function : bytes
+        Pickled; loaded by each worker before its first job, with all that it imports.
+    threads : int or None
+        Threads of arithmetic per job; None for as many as the worker has.
+    wake : callable
+        Called, in another thread, when it is worth while to `look`.
     """
 
-    def __init__(self, connection: Connection, needs: Needs) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        needs: Needs,
+        *,
+        function: bytes,
+        threads: int | None,
+        wake: Callable[[], None],
+    ) -> None:
         self._connection = connection
         self._client = connection.client
         self._needs = needs
+        self._function = function
+        self._threads = threads
+        self._wake = wake
         self._restored = time.monotonic()
         self._last_seen = time.monotonic()
-        self._seen: set[str] = set()
+        self._coming: dict[str, Future[Introduction | Exception]] = {}
         self._refused: dict[str, str] = {}
         self._has_said = False
         self.accepted: dict[str, Introduction] = {}
@@ -73,20 +92,23 @@ class Crew:
             If the scheduler is gone, every worker is refused, or none came in time.
         """
         present = set(self.ask_scheduler())
-        self._seen &= present
         if time.monotonic() - self._restored > _RESTORE_SECONDS:
             self._restored = time.monotonic()
             self._connection.restore()
-        for gone in (*(set(self.accepted) - present), *(set(self._refused) - present)):
-            self.accepted.pop(gone, None)
-            self._refused.pop(gone, None)
-        arrived = sorted(present - self._seen)
-        if arrived:
-            self._meet(arrived)
+        for known in (self.accepted, self._refused):
+            for gone in set(known) - present:
+                del known[gone]
+        self._meet(present)
         if self.accepted:
             self._last_seen = time.monotonic()
         else:
             self._complain()
+
+    def leave(self) -> None:
+        """Wait for nobody any more."""
+        for coming in self._coming.values():
+            coming.cancel()
+        self._coming.clear()
 
     def ask_scheduler(self) -> Sequence[str]:
         """Addresses of the workers that the scheduler knows."""
@@ -95,54 +117,58 @@ class Crew:
         with _answered_by(self._client):
             return list(self._client.nthreads())
 
-    def _meet(self, arrived: list[str]) -> None:
-        told = self._answers(arrived, on_worker.introduce, dict(self._needs.must_see))
-        welcome = [address for address in arrived if self._is_welcome(address, told.get(address))]
-        if welcome and self._needs.contents:
-            sent = self._answers(welcome, on_worker.keep, list(self._needs.contents))
-            welcome = [address for address in welcome if isinstance(sent.get(address), list)]
-        self._seen |= {*welcome, *self._refused}  # others died meanwhile, or are asked again
-        self.accepted |= {address: told[address] for address in welcome}
-
-    def _answers(
-        self, addresses: list[str], function: Callable[..., Any], *args: object
-    ) -> dict[str, Any]:
-        """What a function returns or raises on each worker; nothing of one that goes meanwhile.
-
-        Dask tries for the whole time limit of a connection to reach a worker that was killed, so
-        each is asked by itself, for as long as the scheduler knows it.
-        """
-
-        async def ask(address: str) -> Any:  # Any: as below
-            return await self._client.run(function, *args, workers=[address], on_error="return")
-
+    def _meet(self, present: set[str]) -> None:
+        """Ask those who are new, and take in those who are ready."""
         loop: Any = self._client.loop  # Any: its type hides the loop of asyncio
-        waiting = {
-            address: run_coroutine_threadsafe(ask(address), loop.asyncio_loop)
-            for address in addresses
-        }
-        answers: dict[str, Any] = {}  # Any: whatever the function returns
-        while waiting:
-            done, _ = wait(waiting.values(), timeout=_ANSWER_SECONDS, return_when=FIRST_COMPLETED)
-            present = set(self.ask_scheduler())
-            for address, asked in list(waiting.items()):
-                if asked in done:
-                    with _answered_by(self._client):
-                        answers |= waiting.pop(address).result()
-                elif address not in present:
-                    waiting.pop(address).cancel()
-        return answers
+        for address in sorted(present - {*self.accepted, *self._refused, *self._coming}):
+            coming = run_coroutine_threadsafe(self._greet(address), loop.asyncio_loop)
+            coming.add_done_callback(self._tell)
+            self._coming[address] = coming
+        for address, coming in list(self._coming.items()):
+            if address not in present:  # Dask tries to reach it for as long as it may
+                self._coming.pop(address).cancel()
+            elif coming.done():
+                del self._coming[address]
+                with _answered_by(self._client):
+                    told = coming.result()
+                self._take_in(address, told)
 
-    def _is_welcome(self, address: str, told: Introduction | Exception | None) -> bool:
-        if told is None or isinstance(told, OSError):  # it has gone since
-            return False
+    def _tell(self, coming: "Future[Introduction | Exception]") -> None:
+        """Wake whoever waits; not for one that has gone, which would be asked without end."""
+        if coming.cancelled() or coming.exception() is not None:
+            return
+        if not isinstance(coming.result(), OSError):
+            self._wake()
+
+    async def _greet(self, address: str) -> Introduction | Exception:
+        """Ask a worker who it is, and make it ready; return what it said, or what went wrong."""
+        told: Introduction | Exception = await self._ask(
+            address, on_worker.introduce, dict(self._needs.must_see)
+        )
+        if not isinstance(told, Introduction) or self._problem(told) is not None:
+            return told
+        kept = await self._ask(address, on_worker.keep, list(self._needs.contents))
+        if isinstance(kept, Exception):
+            return kept
+        ready = await self._ask(address, on_worker.get_ready, self._function, self._threads)
+        return ready if isinstance(ready, Exception) else told
+
+    async def _ask(self, address: str, function: Callable[..., Any], *args: object) -> Any:
+        """What a function returns or raises on a worker."""  # Any: whatever it returns
+        answers = await self._client.run(function, *args, workers=[address], on_error="return")
+        return answers.get(address, OSError("it has gone"))
+
+    def _take_in(self, address: str, told: Introduction | Exception) -> None:
+        """Accept a worker, or refuse it with the reason."""
+        if isinstance(told, OSError):  # it has gone since, or is asked again
+            return
         problem = self._problem(told)
-        if problem is None:
-            return True
+        if problem is None and isinstance(told, Introduction):
+            self.accepted[address] = told
+            return
         name = f"worker {told.name!r} on {told.host}" if isinstance(told, Introduction) else ""
         self._refused[address] = f"{name or 'worker'} at {address}: {problem}"
         _logger.warning("No work is given to %s.", self._refused[address])
-        return False
 
     def _problem(self, told: Introduction | Exception) -> str | None:
         """Why a worker is refused; None if it is not."""
@@ -163,12 +189,12 @@ class Crew:
     def _complain(self) -> None:
         """Nobody may be given work: wait, or end with all reasons."""
         refused = "\n".join(f"  {line}." for line in self._refused.values())
-        if self._refused and len(self._refused) == len(self._seen):
+        if self._refused and not self._coming:
             raise ClusterError(
                 f"expected workers like this machine, got none that may be given work:\n{refused}"
             )
         waited = time.monotonic() - self._last_seen
-        if waited > self._connection.patience_seconds:
+        if waited > self._connection.patience_seconds and not self._coming:
             raise ClusterError(
                 f"expected a worker at {address_of(self._client)} within "
                 f"{self._connection.patience_seconds:.0f} s, found none. Start some: "
@@ -198,7 +224,7 @@ def lost(client: Client) -> ClusterError:
     return ClusterError(
         f"expected the scheduler at {address_of(client)} to answer, but the connection to it is "
         "lost. What was finished is kept: start the cluster again, and repeat the command "
-        "(`simulate` with --resume)."
+        "(`simulate` with --resume). A worker of `serve` tries again by itself."
     )
 
 

@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 _LOOK_SECONDS: Final = 1.0  # how often it is looked who has come and gone
+_NEVER: Final = -1e9
 _FETCH_SECONDS: Final = 5.0  # a result whose worker died meanwhile is given up this late
 
 Reached = Callable[[Any], Any]  # Any: items, and how far each is, as the caller compares them
@@ -76,9 +77,18 @@ class Dask:
         Exception
             What pickling raises if the function or an item cannot be sent.
         """
+        ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        crew = Crew(
+            self._connection,
+            self._needs,
+            function=pickle.dumps(function),
+            threads=self._threads,
+            wake=lambda: ended.put(None),
+        )
         turn = _Turn(
             connection=self._connection,
-            crew=Crew(self._connection, self._needs),
+            crew=crew,
+            ended=ended,
             threads=self._threads,
             may_use_gpu=self._needs.device != "cpu",
             room=1 + self._ahead,
@@ -91,6 +101,7 @@ class Dask:
             yield from turn.outcomes(waiting)
         finally:
             turn.give_up()
+            crew.leave()
 
 
 @dataclass(slots=True, eq=False)
@@ -117,10 +128,10 @@ class _Turn:
     may_use_gpu: bool
     room: int
     reached: Reached | None
+    ended: "queue.SimpleQueue[Any]"  # Any: Dask's keys; None if the crew has changed
     again: deque[_Job] = field(default_factory=deque)
     running: dict[Any, _Job] = field(default_factory=dict)  # Any: Dask's keys
-    ended: "queue.SimpleQueue[Any]" = field(default_factory=queue.SimpleQueue)
-    looked: float = -1e9
+    looked: float = _NEVER
     name: str = field(default_factory=lambda: f"askmask-{uuid.uuid4().hex}")
     sent: int = 0
 
@@ -199,8 +210,10 @@ class _Turn:
             key = self.ended.get(timeout=_LOOK_SECONDS)
         except queue.Empty:
             return None
+        if key is None:
+            self.looked = _NEVER
         job = self.running.get(key)
-        if job is None or job.future is None:  # was sent again meanwhile
+        if job is None or job.future is None:  # nobody's, or it was sent again meanwhile
             return None
         if job.future.status == "cancelled":
             raise lost(self.connection.client)

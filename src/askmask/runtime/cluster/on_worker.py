@@ -1,8 +1,10 @@
 """What runs in a worker of a cluster: who it is, what it holds, and its one job at a time.
 
-Nothing here imports torch, so that a worker says who it is at once.
+Nothing here imports torch, so that a worker says who it is at once; `get_ready` does, by what it
+loads.
 """
 
+import contextlib
 import os
 import pickle
 import platform
@@ -83,6 +85,30 @@ def keep(
     """Keep contents in this worker's own folder for the jobs to come; return their digests."""
     folder = Path(dask_worker.local_directory) / "askmask"
     return [keep_content(content, folder) for content in contents]
+
+
+def get_ready(
+    function: bytes, threads: int | None, dask_worker: Worker
+) -> None:  # pragma: no cover - runs in the worker
+    """Load a function, with all that it imports, before the first job.
+
+    Parameters
+    ----------
+    function : bytes
+        Pickled. What cannot be loaded is told by the job.
+    threads : int or None
+        As for `perform`: libraries ask how many when they are loaded.
+    dask_worker : Worker
+        Filled in by Dask.
+    """
+    if not _one_job.acquire(blocking=False):
+        return  # it works for somebody, so it has loaded all it needs
+    try:
+        limit_threads(threads or dask_worker.state.nthreads)
+        with contextlib.suppress(Exception):
+            pickle.loads(function)  # noqa: S301 - from the driver, as the code is
+    finally:
+        _one_job.release()
 
 
 def perform(

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -77,11 +77,19 @@ class WorkerKeeper:
     is_silent : callable, optional
         Whether the worker gave no sign of life for too long, such as one that was stopped by a
         signal; it is killed then, since it may be killed anywhere.
+    options : sequence of str
+        Further options of `askmask work`.
     """
 
-    def __init__(self, root: Path, is_silent: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        is_silent: Callable[[], bool] = lambda: False,
+        options: Sequence[str] = (),
+    ) -> None:
         self._is_silent = is_silent
-        self._command = [sys.executable, "-m", "askmask", "work", str(root), "--until-eof"]
+        work = [sys.executable, "-m", "askmask", "work", str(root), "--until-eof"]
+        self._command = [*work, *options]
         self._wanted = threading.Event()
         self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -159,6 +167,7 @@ def serve(
     announce: Callable[[str], None] = lambda _: None,
     opens_browser: bool = False,
     with_worker: bool = True,
+    worker_options: Sequence[str] = (),
 ) -> None:
     """Serve a project until interrupted.
 
@@ -178,6 +187,8 @@ def serve(
         Whether to open the page.
     with_worker : bool
         Whether to keep a worker running.
+    worker_options : sequence of str
+        Further options of its command, `askmask work`.
 
     Raises
     ------
@@ -194,7 +205,8 @@ def serve(
             )
         known_key = None if needs_token else key or secrets.token_urlsafe(16)
         control = project.store.control
-        keeper = WorkerKeeper(root, control.is_worker_silent) if with_worker else None
+        options = (control.is_worker_silent, worker_options)
+        keeper = WorkerKeeper(root, *options) if with_worker else None
         app = create_app(
             project,
             host=address.host,
