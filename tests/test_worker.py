@@ -17,6 +17,7 @@ from askmask.loop.project import Project
 from askmask.progress import Progress
 from askmask.runtime.worker_lock import only_worker
 from askmask.serve.ahead import RegionsAhead
+from askmask.serve.teller import tell_start
 from askmask.serve.worker import Worker
 from askmask.store.mailbox import CommandName
 from askmask.store.work_records import ItemState
@@ -42,6 +43,19 @@ def test_without_a_label_regions_are_asked_without_a_model(cold: Project) -> Non
     assert {(i.acquisition, i.model) for i in items} == {("random", None)}
     assert all(i.piece is not None and not i.piece.has_prediction for i in items)
     assert state(cold) == "idle"
+
+
+def test_worker_that_is_being_loaded_is_told_as_starting_then_as_idle(cold: Project) -> None:
+    tell_start(cold.store)
+    told = [state(cold)]
+    worker = Worker(cold)
+    while worker.turn():
+        pass
+
+    assert [*told, state(cold)] == ["starting", "idle"]
+    worker = cold.store.control.worker()
+    assert worker is not None
+    assert worker.is_alive
 
 
 def test_start_set_is_trained_on_and_its_model_asks_in_place_of_the_cold_start(

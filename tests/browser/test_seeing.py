@@ -247,6 +247,27 @@ def test_region_is_mended_and_answered_on_a_small_screen(come: Come, size: Viewp
     assert (answer(person, region)[18:22, 12:38] == 2).all()
 
 
+def test_picture_on_a_phone_is_large_and_stays_where_it_is_when_nothing_is_left_to_fill(
+    come: Come,
+) -> None:
+    person = come("Grace", has_touch=True)
+    person.page.set_viewport_size(PHONE)
+    person.come()
+    person.wait_for_region()
+    rest = person.page.locator("#fill-rest")
+    person.press("0", "e")
+    person.set_size(96)
+    person.click(person.region, 32, 32)
+    expect(rest).to_be_visible()
+    before = person.page.locator("#canvas").bounding_box()
+    person.press("g")
+    expect(rest).to_be_hidden()
+
+    assert person.page.locator("#canvas").bounding_box() == before
+    assert before is not None
+    assert before["height"] > PHONE["height"] / 3
+
+
 def test_hand_that_rests_beside_a_pen_moves_the_picture_and_draws_nothing(come: Come) -> None:
     person = come("Pen", has_touch=True).come()
     person.wait_for_region()

@@ -45,7 +45,7 @@ UNREADABLE = """
 
 NAMELESS = """
 () => [...document.querySelectorAll("button, a, input, select, [role=option], [role=application]")]
-  .filter((element) => element.checkVisibility())
+  .filter((element) => element.checkVisibility({ visibilityProperty: true }))
   .filter((element) => !(element.ariaLabel || element.innerText?.trim() || element.labels?.length))
   .map((element) => element.outerHTML.slice(0, 100))
 """
@@ -56,7 +56,7 @@ CUT_OFF = """
   const found = root.scrollWidth > root.clientWidth ? ["the page is wider than the window"] : [];
   const wide = "button, a, label, h1, h2, h3, dt, dd, th, td, .panel, .notice, .banner, dialog";
   for (const element of document.querySelectorAll(wide)) {
-    if (!element.checkVisibility()) continue;
+    if (!element.checkVisibility({ visibilityProperty: true })) continue;
     if (element.closest(".visually-hidden, .skip, .table-box")) continue;
     const box = element.getBoundingClientRect();
     const isIn = box.left >= -1 && box.right <= root.clientWidth + 1;
@@ -88,7 +88,7 @@ FOCUSED = """
 
 UNREACHED = f"""
 (reached) => [...document.querySelectorAll("{CONTROLS}")]
-  .filter((element) => element.checkVisibility() && !element.disabled)
+  .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.disabled)
   .filter((element) => !reached.includes(element.dataset.number))
   .map((element) => element.outerHTML.slice(0, 100))
 """
@@ -116,13 +116,17 @@ def answer_some(person: Annotator) -> None:
 
 @pytest.fixture
 def busy(ada: Annotator, served: Served) -> Annotator:
-    """Ada in a project with something to show in every view: answers, a conflict, three rounds."""
-    key = ada.wait_for_region()
-    answer_some(ada)
-    post_answer(ada, key)  # as if from another machine, before it knew of hers
+    fill(ada, served)
+    return ada
+
+
+def fill(person: Annotator, served: Served) -> None:
+    """Give every view something to show: answers, a conflict, three rounds."""
+    key = person.wait_for_region()
+    answer_some(person)
+    post_answer(person, key)  # as if from another machine, before it knew of hers
     tell_round(served.folder, 1, dice=0.62, ece=0.12)
     tell_round(served.folder, 2, dice=0.71, ece=0.08)
-    return ada
 
 
 def post_answer(person: Annotator, key: str) -> None:
@@ -160,20 +164,40 @@ def show_view(person: Annotator, view: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_view_is_readable_named_and_not_cut_off(busy: Annotator, theme: str) -> None:
-    page = busy.page
-    busy.use_theme(theme)
-    busy.press("o")
+    look_at_every_view(busy, theme)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_is_as_good_on_a_screen_with_two_pixels_for_one(
+    come: Come, served: Served, theme: str
+) -> None:
+    person = come("Ada", device_scale_factor=2).come()
+    fill(person, served)
+    look_at_every_view(person, theme, suffix="@2x")
+    person.go("label")
+    wide, shown = person.page.evaluate(
+        "() => [document.getElementById('picture')].map((c) => [c.width, c.clientWidth])[0]"
+    )
+    assert wide == 2 * shown
+
+
+def look_at_every_view(person: Annotator, theme: str, suffix: str = "") -> None:
+    """Take pictures of each view at each size, and assert that it is well shown."""
+    page = person.page
+    person.use_theme(theme)
+    person.press("o")
     page.wait_for_selector("#canvas[data-scores=yes]")
     for size in SIZES:
         page.set_viewport_size(size)
         for view in ("label", "review", "status"):
-            show_view(busy, view)
+            show_view(person, view)
             page.locator(f"#view-{view}").evaluate("(view) => view.scrollTo(0, 0)")
-            busy.screenshot(f"{view}-{theme}-{size['width']}")
-            assert_well_shown(busy)
+            person.screenshot(f"{view}-{theme}-{size['width']}{suffix}")
+            assert_well_shown(person)
             if view == "status":
                 page.locator("#rounds").scroll_into_view_if_needed()
-                busy.screenshot(f"status-below-{theme}-{size['width']}")
+                person.screenshot(f"status-below-{theme}-{size['width']}{suffix}")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

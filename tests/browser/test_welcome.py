@@ -53,6 +53,21 @@ def test_steps_can_be_skipped_for_good(come: Come) -> None:
     expect(page.locator("#welcome")).to_be_hidden()
 
 
+def test_escape_skips_the_steps_and_the_keyboard_goes_through_them(come: Come) -> None:
+    person = come("Grace")
+    page = person.page
+    page.goto(f"{person.address}#key={KEY}")
+    page.fill("#login-field", "Newcomer")
+    person.press("Enter")
+    welcome = page.locator("#welcome")
+    welcome.get_by_role("button", name="Next").focus()
+    person.press("Enter", "Enter")
+    expect(welcome).to_contain_text("Step 3 of 4")
+    person.press("Escape")
+    expect(welcome).to_be_hidden()
+    expect(page.locator("#canvas")).to_be_focused()
+
+
 def test_reason_is_said_in_words_with_its_term_behind(ada: Annotator) -> None:
     why = ada.page.locator("#region-info .why")
     told = r"the model is unsure here: \d+ % of its pixels are close calls"

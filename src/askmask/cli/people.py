@@ -170,7 +170,9 @@ def work(
         only_worker(project, patience_seconds=patience),
     ):
         from askmask.loop.stream.first import ask_first
+        from askmask.serve.teller import tell_start
 
+        tell_start(opened.store)
         ask_first(opened)  # there is something to do while torch is loaded
         from askmask.loop.elsewhere.workplace import lasting_workplace
         from askmask.serve.worker import Worker  # loads torch, which is in vain without the right

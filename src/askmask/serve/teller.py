@@ -27,6 +27,16 @@ _STATES: Final = {
 _log = logging.getLogger(__name__)
 
 
+def tell_start(store: Store) -> None:
+    """Tell that a worker is there, before it loads what takes seconds to load."""
+    with suppress(StoreError):
+        store.control.show(_starting())
+
+
+def _starting() -> WorkerState:
+    return WorkerState("starting", 0, 0, 0, "", os.getpid(), utc_now())
+
+
 class Teller:
     """Keeps the state of a worker and writes it into the store, not too often.
 
@@ -41,7 +51,7 @@ class Teller:
     def __init__(self, store: Store, most_often: float) -> None:
         self._store = store
         self._most_often = most_often
-        self._state = WorkerState("idle", 0, 0, 0, "", os.getpid(), utc_now())
+        self._state = _starting()
         self._told_at = 0.0
 
     def progress(self, progress: Progress) -> None:

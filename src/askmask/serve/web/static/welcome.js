@@ -17,6 +17,7 @@ export class Welcome {
     this.step = 0;
     /** @type {Element | null} */
     this.marked = null;
+    this.hear = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && this.end();
   }
 
   /** Begin, unless this person has seen it in this browser. */
@@ -24,12 +25,15 @@ export class Welcome {
     if (this.preferences.read(this.name, "") === "seen") return;
     this.draw();
     byId("welcome").hidden = false;
+    document.addEventListener("keydown", this.hear);
   }
 
-  draw() {
+  /** Show the step; who came by the keyboard keeps the focus on the way on. */
+  draw(isByKey = false) {
     const { title, text, at } = STEPS[this.step];
     const isLast = this.step === STEPS.length - 1;
     this.mark(document.querySelector(at));
+    byId("welcome").classList.toggle("high", at === ".tools" || at === ".actions");
     show(
       byId("welcome"),
       h("p", { class: "muted small-text" }, `Step ${this.step + 1} of ${STEPS.length}`),
@@ -38,9 +42,10 @@ export class Welcome {
       h("div", { class: "row" },
         isLast ? null : h("button", { type: "button", class: "quiet", onclick: () => this.end() }, "Skip"),
         h("span", { class: "spring" }),
-        h("button", { type: "button", class: "primary", onclick: () => this.next() }, isLast ? "Begin" : "Next"),
+        h("button", { type: "button", class: "primary", onclick: (event) => this.next(event.detail === 0) }, isLast ? "Begin" : "Next"),
       ),
     );
+    if (isByKey) /** @type {HTMLElement} */ (byId("welcome").querySelector(".primary")).focus();
   }
 
   mark(element) {
@@ -49,18 +54,19 @@ export class Welcome {
     element?.classList.add("marked");
   }
 
-  next() {
+  next(isByKey) {
     if (this.step === STEPS.length - 1) {
       this.end();
       return;
     }
     this.step++;
-    this.draw();
+    this.draw(isByKey);
   }
 
   end() {
     this.mark(null);
     byId("welcome").hidden = true;
+    document.removeEventListener("keydown", this.hear);
     this.preferences.write(this.name, "seen");
     byId("canvas").focus({ preventScroll: true });
   }

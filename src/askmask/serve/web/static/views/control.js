@@ -7,6 +7,7 @@ import { trainingText } from "../reasons.js";
 
 const STATES = {
   off: "The worker is off",
+  starting: "Starting",
   idle: "Waiting for answers",
   training: "Training",
   evaluating: "Measuring on the validation images",

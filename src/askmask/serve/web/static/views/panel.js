@@ -102,7 +102,7 @@ export class Panel {
     const counts = this.classes.update();
     const rest = counts?.[UNLABELLED] ?? 0;
     const name = this.app.project.classes[value]?.name ?? "";
-    byId("fill-rest").hidden = rest === 0;
+    byId("fill-rest").classList.toggle("unseen", rest === 0); // it keeps its place: else the picture would move
     show(byId("fill-rest"), `Rest (${percent(rest / (raster?.data.length ?? 1))}): ${name} `, h("kbd", { "data-key": "fillRest" }, this.fillKey));
     byId("fill-rest").title = `Make every pixel without a label ${name}`;
   }

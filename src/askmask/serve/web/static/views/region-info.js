@@ -41,11 +41,8 @@ export class RegionInfo {
   }
 
   parts(item) {
-    const { rounds } = this.app.items;
-    const round = rounds.find((row) => row.round === item.round);
     const parts = [
-      h("strong", {}, `Region ${item.rank + 1}${round ? ` of ${round.asked}` : ""}`),
-      h("span", {}, `round ${item.round}`),
+      h("strong", {}, `Region ${place(item)}`), // as in the strip and under Review
       h("span", {}, `image ${item.image_id}`),
       h("span", { class: "why", title: `${term(item)}: the score it was asked for. O shows where.` }, reason(item)),
     ];
