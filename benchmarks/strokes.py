@@ -1,32 +1,46 @@
 """How many strokes a region costs: brush, patches, and strokes that are spread over the region.
 
-    python benchmarks/strokes.py DATASET [DATASET ...] [--regions 40] [--side 128] [--out table.csv]
+    python benchmarks/strokes.py DATASET [DATASET ...] [--frozen] [--noise 0.5] [--out table.csv]
 
 A scripted person labels regions of prepared data sets until 95 % of the pixels are right, and looks
-for the largest wrong place before every stroke. The hand misses by a few pixels (`--noise`, normal,
-the same for a whole stroke), and lifts after 40 pixels of way: a longer way counts as more strokes.
-With brush and patches the person first fills the region with its commonest class (one stroke), then
-goes over the wrong place: with the widest brush that fits, or over the patches that lie mostly in
-it. With the smart brush every class that covers 2 % of the region gets one short line, then the
-largest wrong place does, as long as a line brings 1 % of the pixels; then what there is is kept and
-the brush does the rest. A person does not plan so well with any of them.
+for the largest wrong place before every stroke. The hand misses by a part of a pixel (`--noise`,
+normal, the same for a whole stroke: half a pixel is some three on the screen, as the page shows a
+region of 128), and lifts after 40 pixels of way: a longer way counts as more strokes. With brush
+and patches the person first fills the region with its commonest class (one stroke), then goes over
+the wrong place: with the widest brush that fits, or over the patches that lie mostly in it; the
+page's brush has 12 pixels until somebody changes it, so that is measured, too. With the smart brush
+every class that covers 2 % of the region gets one short line, then the largest wrong place does, as
+long as a line brings 1 % of the pixels; then what there is is kept and the brush does the rest. A
+person does not plan so well with any of them.
+
+`--frozen` adds a smart brush whose patches know the frozen features of the default network, too:
+the maps of its encoder at strides 4 and 8, as a worker keeps them on disk, each as its first eight
+principal components within the region.
 """
 
 import argparse
 import csv
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import ndimage
+from torch.nn import functional
 
 from askmask.assist.patches import cut_patches
 from askmask.assist.spread import spread
+from askmask.config import ModelConfig
 from askmask.data.prepared import PreparedSource
+from askmask.models.build import build_model
 from askmask.records import UNLABELLED
+from askmask.sampling.feature_store import FeatureStore
+from askmask.sampling.predictors import MonteCarloDropout
 
 ENOUGH = 0.95
 MOST_STROKES = 200
@@ -34,21 +48,38 @@ LEAST_SHARE = 0.02
 LEAST_GAIN = 0.01
 LINE = 40
 THICKNESS = 1.5
-TOOLS = ("brush", "patches", "smart")
+NARROW = "brush of 12 px"
+TOOLS = ("brush", NARROW, "patches", "smart")
+FROZEN = "smart, frozen features"
+STRIDES = (4, 8)
+COMPONENTS = 8
+FIRST_CHANNELS = 24  # of the map at stride 4
 
 Mask = npt.NDArray[np.bool_]
+Maps = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int16]
 Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A region: its pixels, its labels, and features (H, W, D) where they are wanted."""
+
+    pixels: npt.NDArray[np.uint8]
+    truth: Labels
+    features: Maps | None
 
 
 class Person:
     """Somebody who knows the truth and has an unsteady hand."""
 
-    def __init__(self, pixels: npt.NDArray[np.uint8], truth: Labels, seed: int, noise: float):
-        self.pixels, self.truth, self.noise = pixels, truth, noise
-        self.known = truth != UNLABELLED
+    def __init__(self, place: Place, seed: int, noise: float):
+        self.pixels, self.truth, self.noise = place.pixels, place.truth, noise
+        self.features = place.features
+        self.known = self.truth != UNLABELLED
         self.random = np.random.default_rng(seed)
-        self.labels = np.full_like(truth, UNLABELLED)
+        self.labels = np.full_like(self.truth, UNLABELLED)
+        self.widest = float("inf")  # radius of a brush
         self.strokes = 0
         self.length = 0.0
         self.seconds: list[float] = []
@@ -60,13 +91,22 @@ class Person:
 
     def use(self, tool: str) -> None:
         """Label until enough is right."""
-        begin: dict[str, Callable[[], None]] = {"smart": self.begin_smart}
-        act = {"brush": self.brush, "patches": self.paint_patches, "smart": self.smart}[tool]
-        begin.get(tool, self.begin_filled)()
+        is_smart = tool in {"smart", FROZEN}
+        if tool == NARROW:
+            self.widest = 6.0
+        if tool != FROZEN:
+            self.features = None
+        act: Callable[[Mask, int], None] = self.smart
+        if is_smart:
+            self.begin_smart()
+        else:
+            act = self.paint_patches if tool == "patches" else self.brush
+            self.begin_filled()
+        self.share_begun = self.share
         while self.share < ENOUGH and self.strokes < MOST_STROKES:
             before = self.share
             act(*self.worst())
-            if tool == "smart" and self.share < before + LEAST_GAIN:
+            if is_smart and self.share < before + LEAST_GAIN:
                 act = self.brush
 
     def worst(self) -> tuple[Mask, int]:
@@ -88,7 +128,8 @@ class Person:
     def begin_smart(self) -> None:
         """One line in each class."""
         began = time.perf_counter()
-        self.patches = cut_patches(self.pixels)
+        more = None if self.features is None else components(self.features)
+        self.patches = cut_patches(self.pixels, more)
         self.prepared = time.perf_counter() - began
         self.drawn = np.full_like(self.truth, UNLABELLED)
         shares = np.bincount(self.truth[self.known]) / self.known.sum()
@@ -109,7 +150,7 @@ class Person:
     def brush(self, place: Mask, value: int) -> None:
         """Go over a place with the widest brush that fits."""
         depth = ndimage.distance_transform_edt(np.pad(place, 1))[1:-1, 1:-1]
-        radius = max(0.7, 0.7 * float(depth.max()))
+        radius = max(0.7, min(self.widest, 0.7 * float(depth.max())))
         path = depth >= min(radius, float(depth.max()))
         painted = ndimage.distance_transform_edt(~path) < radius
         self.labels[moved(painted, self.miss())] = value
@@ -172,16 +213,53 @@ def moved(mask: Mask, by: tuple[int, int]) -> Mask:
     return np.asarray(ndimage.shift(mask.astype(np.uint8), by, order=0), bool)
 
 
+class Frozen:
+    """Features of the default network that no training changes, as a worker keeps them."""
+
+    def __init__(self, folder: Path) -> None:
+        network = build_model(ModelConfig(), 2, 0).eval()
+        self._predictor = MonteCarloDropout(network, 1, features=FeatureStore(folder, 10**11))
+
+    def of(self, image: npt.NDArray[np.uint8], row: int, col: int, side: int) -> Maps:
+        """Maps of a part of an image, interpolated to its pixels: (side, side, D)."""
+        parts = []
+        for stride, maps in zip(STRIDES, self._predictor.features(image), strict=False):
+            assert maps.shape[2] == -(-image.shape[0] // 32) * 32 // stride, maps.shape
+            sides = (
+                (torch.arange(first, first + side) + 0.5) / (stride * length) * 2 - 1
+                for first, length in ((row, maps.shape[2]), (col, maps.shape[3]))
+            )
+            down, across = torch.meshgrid(*sides, indexing="ij")
+            grid = torch.stack([across, down], -1)[None]
+            part = functional.grid_sample(
+                maps.float(), grid, padding_mode="border", align_corners=False
+            )
+            parts.append(part[0].permute(1, 2, 0).numpy())
+        return np.concatenate(parts, axis=2)
+
+
+def components(maps: Maps) -> Maps:
+    """Return the first principal components of each stride's maps: (H, W, 2 x COMPONENTS)."""
+    found = []
+    for part in np.split(maps, [FIRST_CHANNELS], axis=2):
+        flat = part.reshape(-1, part.shape[2])
+        flat = (flat - flat.mean(0)) / np.maximum(flat.std(0), 1e-6)
+        _, axes = np.linalg.eigh((flat.T @ flat).astype(float))
+        found.append(flat @ axes[:, ::-1][:, :COMPONENTS])
+    joined = np.concatenate(found, axis=1)
+    return joined.reshape(*maps.shape[:2], -1).astype(np.float32)
+
+
 def regions(
-    source: PreparedSource, count: int, side: int
-) -> list[tuple[npt.NDArray[np.uint8], Labels]]:
+    source: PreparedSource, options: argparse.Namespace, frozen: Frozen | None
+) -> list[Place]:
     """Regions of the data set in which at least two classes have 5 % each."""
-    random = np.random.default_rng(0)
+    random, side = np.random.default_rng(0), options.side
     images = [
         info for info in source.images() if info.has_mask and min(info.height, info.width) >= side
     ]
-    found = []
-    for _ in range(50 * count):
+    found: list[Place] = []
+    for _ in range(50 * options.regions):
         info = images[random.integers(len(images))]
         row, col = (int(random.integers(n - side + 1)) for n in (info.height, info.width))
         mask = source.read_mask(info.image_id)
@@ -189,22 +267,26 @@ def regions(
         known = truth[truth != UNLABELLED]
         if known.size < truth.size / 2 or (np.bincount(known) >= 0.05 * known.size).sum() < 2:
             continue
-        pixels = source.read_image(info.image_id)[row : row + side, col : col + side]
-        found.append((np.ascontiguousarray(pixels), truth))
-        if len(found) == count:
+        image = source.read_image(info.image_id)
+        features = None if frozen is None else frozen.of(image, row, col, side)
+        pixels = np.ascontiguousarray(image[row : row + side, col : col + side])
+        found.append(Place(pixels, truth, features))
+        if len(found) == options.regions:
             break
     return found
 
 
 def measure(path: Path, options: argparse.Namespace) -> list[Row]:
     """One row for each tool."""
-    found = regions(PreparedSource(path), options.regions, options.side)
+    with tempfile.TemporaryDirectory(prefix="askmask-bench-") as folder:
+        frozen = Frozen(Path(folder)) if options.frozen else None
+        found = regions(PreparedSource(path), options, frozen)
     rows = []
-    for tool in TOOLS:
-        people = [Person(*region, seed, options.noise) for seed, region in enumerate(found)]
+    for tool in (*TOOLS, *([FROZEN] if options.frozen else [])):
+        people = [Person(place, seed, options.noise) for seed, place in enumerate(found)]
         for person in people:
             person.use(tool)
-        rows.append({"data": path.name, "side": options.side, "tool": tool, **summary(people)})
+        rows.append({"data": path.name, "noise": options.noise, "tool": tool, **summary(people)})
         print(" ".join(f"{name}={value}" for name, value in rows[-1].items()), flush=True)
     return rows
 
@@ -213,12 +295,15 @@ def summary(people: list[Person]) -> Row:
     """What the people of one tool needed."""
     seconds = sorted(s for person in people for s in person.seconds)
     late = 1000 * seconds[int(0.95 * (len(seconds) - 1))] if seconds else float("nan")
+    cut = [1000 * person.prepared for person in people if person.seconds]
     return {
         "regions": len(people),
         "reached": sum(person.share >= ENOUGH for person in people),
         "strokes_median": statistics.median(person.strokes for person in people),
         "strokes_mean": round(statistics.mean(person.strokes for person in people), 1),
+        "share_begun_mean": round(statistics.mean(person.share_begun for person in people), 3),
         "length_mean": round(statistics.mean(person.length for person in people)),
+        "cut_ms_median": round(statistics.median(cut), 1) if cut else float("nan"),
         "spread_ms_p95": round(late, 1),
     }
 
@@ -229,7 +314,8 @@ def main() -> None:
     parser.add_argument("datasets", type=Path, nargs="+")
     parser.add_argument("--regions", type=int, default=40)
     parser.add_argument("--side", type=int, default=128)
-    parser.add_argument("--noise", type=float, default=1.5)
+    parser.add_argument("--noise", type=float, default=0.5, help="Pixels a stroke is off.")
+    parser.add_argument("--frozen", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     rows = [row for path in options.datasets for row in measure(path, options)]
