@@ -88,7 +88,7 @@ FOCUSED = """
 
 UNREACHED = f"""
 (reached) => [...document.querySelectorAll("{CONTROLS}")]
-  .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.disabled)
+  .filter((element) => element.checkVisibility({{ visibilityProperty: true }}) && !element.disabled)
   .filter((element) => !reached.includes(element.dataset.number))
   .map((element) => element.outerHTML.slice(0, 100))
 """
