@@ -29,15 +29,23 @@ RUINOUS = {"training.learning_rate": 30.0, "training.gradient_clip": 1.0}
 GENTLE = {"training.learning_rate": 1e-9, "training.ema_decay": 0.0}
 
 
-@pytest.fixture
-def project(tmp_path: Path, disc_config: Build) -> Iterator[Project]:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, disc_config: Build) -> Path:
     """Project for people with a trained model of round 0, and an answered query of round 1."""
+    root = tmp_path_factory.mktemp("trained") / "p"
     training = {**PEOPLE, "steps": 30, "learning_rate": 0.02, "checkpoint_every": 2}
-    with Project.create(tmp_path / "p", disc_config(training=training)) as project:
+    with Project.create(root, disc_config(training=training)) as project:
         loop, oracle = Loop(project), MaskOracle(project.source)
         loop.tell_start(oracle)
         loop.train()
         loop.tell(oracle.answer(item.region, 1) for item in loop.ask().items)
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Iterator[Project]:
+    """A copy of it, for one test."""
+    with Project.open(shutil.copytree(trained, tmp_path / "p")) as project:
         yield project
 
 
@@ -101,7 +109,7 @@ def test_a_round_trained_again_goes_on_from_its_own_model(project: Project) -> N
         pytest.param("save_model", marks=pytest.mark.slow),
         "standing",
         pytest.param("_link", marks=pytest.mark.slow),
-        "add_training",
+        pytest.param("add_training", marks=pytest.mark.slow),  # quick: of a training by time, below
     ],
 )
 def test_round_killed_anywhere_ends_like_one_that_was_not(

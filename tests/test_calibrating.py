@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,11 +31,9 @@ NAMES = {"seed": 0, "round": 0, "image_id": "a"}
 
 
 @pytest.fixture
-def project(tmp_path: Path, disc_config: Build):
-    with Project.create(tmp_path / "p", disc_config(data={"validation": 3})) as opened:
-        loop = Loop(opened)
-        loop.tell_start(MaskOracle(opened.source))
-        loop.train()
+def project(tmp_path: Path, trained_discs: Callable[..., Path]):
+    trained = trained_discs(data={"validation": 3})
+    with Project.open(shutil.copytree(trained, tmp_path / "p")) as opened:
         yield opened
 
 

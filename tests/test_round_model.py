@@ -1,5 +1,6 @@
 """The model of a round: which is the newest, what it predicts, and that it is read once."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,13 +25,10 @@ Reads = Callable[[], list[str]]
 
 
 @pytest.fixture
-def trained(tmp_path: Path, disc_config: Build) -> Iterator[Project]:
+def trained(tmp_path: Path, trained_discs: Callable[..., Path]) -> Iterator[Project]:
     """Project with a model of round 0."""
-    config = disc_config(query={"acquisition": "mutual_information"})
-    with Project.create(tmp_path / "p", config) as project:
-        loop = Loop(project)
-        loop.tell_start(MaskOracle(project.source))
-        loop.train()
+    made = trained_discs(query={"acquisition": "mutual_information"})
+    with Project.open(shutil.copytree(made, tmp_path / "p")) as project:
         yield project
 
 
@@ -118,6 +116,7 @@ def test_prediction_of_an_array_is_what_the_judge_says(trained: Project) -> None
 
 def test_model_is_the_same_object_while_its_files_are(trained: Project) -> None:
     before = trained.model(0)
+    assert before.recalibration is None
 
     assert trained.model(0) is before
     after = before.recalibrate(fit_recalibration(before, "temperature"))
