@@ -1,6 +1,6 @@
 """Do once with an installed askmask what each of its extras is for; `.ci/wheel` runs this.
 
-``python extras.py NAME``; for the extra ``web``, also the port of a page that is being served.
+``python extras.py NAME``; for the extra ``web``, also the port and the process that serves a page.
 """
 
 import sys
@@ -96,10 +96,11 @@ class TestDrawn(SourceContract):
 """
 
 
-def web(port: str) -> None:
+def web(port: str, process: str) -> None:
     """Wait until a page answers, then for the first model of the example that it serves."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (health := said(f"http://127.0.0.1:{port}/api/v1/health")):
+        assert is_alive(process), "the server ended"
         assert time.monotonic() < deadline, "the page does not answer"
         time.sleep(0.2)
     assert '"ok"' in health
@@ -107,6 +108,12 @@ def web(port: str) -> None:
     while not list(Path("example/models").glob("*.safetensors")):
         assert time.monotonic() < deadline, "the example has no model"
         time.sleep(0.2)
+
+
+def is_alive(process: str) -> bool:
+    """Whether a process runs; one that has ended is a zombie until its parent asks for it."""
+    status = Path(f"/proc/{process}/status")
+    return status.exists() and "State:\tZ" not in status.read_text(encoding="utf-8")
 
 
 def said(url: str) -> str:

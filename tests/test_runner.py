@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from askmask.config import Config, dump_config
+from askmask.data.prepared import DatasetWriter
 from askmask.errors import ConfigError, ProjectError, UnknownName
 from askmask.experiments.run.grid import Trial, trials
 from askmask.experiments.run.results import ResultRow
@@ -27,11 +28,13 @@ from askmask.experiments.run.runner import (
     read_progress,
     simulate,
 )
+from askmask.loop import train
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.query.score_histograms import POOL
-from askmask.records import Unit
+from askmask.records import ClassMap, ImageInfo, Unit
+from discs import SIDE, draw_discs
 
 Build = Callable[..., Config]
 TIMES = {"training_seconds", "scoring_seconds", "evaluation_seconds"}
@@ -139,6 +142,41 @@ def test_failed_trial_is_a_row_and_the_others_go_on(tmp_path: Path, disc_config:
     assert [row.reason.split(" at ")[0] for row in failed[::2]] == ["the loss became nan"] * 2
     assert all("within 1 attempt(s)" in row.reason for row in failed[1::2])
     assert (tmp_path / "run" / "trials" / failed[0].trial / FAILURE_NAME).is_file()
+
+
+def test_image_without_a_mask_to_answer_from_is_refused_before_anything_runs(
+    tmp_path: Path, disc_config: Build
+) -> None:
+    with DatasetWriter(tmp_path / "data", ClassMap(("background", "disc")), "discs") as writer:
+        for number in range(5):
+            image, mask = draw_discs(number)
+            info = ImageInfo(f"image_{number}", SIDE, SIDE, has_mask=number != 3)
+            writer.add(info, image, mask if info.has_mask else None)
+    data = {"path": str(tmp_path / "data"), "start": 1, "validation": 1, "test": []}
+
+    with pytest.raises(ConfigError, match=r"found none of 1: 'image_3'\. Add their masks"):
+        simulate(disc_config(data=data), tmp_path / "run")
+
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_without_enough_memory_is_no_row_once_it_was_repeated(
+    tmp_path: Path, disc_config: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_grid(disc_config, seeds=[0], rounds=0)
+
+    def refuse(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as starved:
+        starved.setattr(train, "_train_to", refuse)
+        rows = simulate(config, tmp_path / "run")
+    assert [row.reason[:41] for row in rows] == ["OutOfMemory: expected more memory for tra"]
+
+    rows = simulate(config, tmp_path / "run", resume=True)
+
+    assert not any(row.is_failure for row in rows)
+    assert without_times(tmp_path / "run" / "results.csv")
 
 
 def test_run_in_a_used_folder_needs_resume(

@@ -112,13 +112,19 @@ def test_worker_ends_with_its_server(root: Path) -> None:
         wait_for(lambda: not is_running(worker), 30)
 
 
-@pytest.mark.slow
-def test_server_ends_in_good_order_when_told(root: Path) -> None:
+@pytest.mark.parametrize(
+    "told", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_server_ends_well_and_after_its_worker_when_told(root: Path, told: signal.Signals) -> None:
     with serving(root) as server:
+        wait_for(server.worker, 60)
+        worker = server.worker()
         assert server.process is not None
-        server.process.send_signal(signal.SIGINT)
+        assert worker is not None
+        server.process.send_signal(told)
 
         assert server.process.wait(timeout=60) == 0
+        assert not is_running(worker)
 
 
 def test_network_without_a_token_is_refused(root: Path) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from chromium_here import CHROMIUM, NO_CHROMIUM
 from killed_commands import some
 from soak.commands import starve_commands
 from soak.files import attack_with_files
 from soak.floods import flood
 from soak.hardship import endure
 from soak.requests import attack_with_requests
-from soak.texts import CHROMIUM, read_stored_texts
+from soak.texts import read_stored_texts
 
 
 def test_hostile_requests_get_no_server_error_no_traceback_and_no_memory(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_commands_with_too_little_of_something(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; `apt-get install chromium` brings it")
+@pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 def test_no_stored_text_becomes_a_script_or_a_formula(tmp_path: Path) -> None:
     read_stored_texts(tmp_path)
 

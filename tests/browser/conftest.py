@@ -12,12 +12,8 @@ from annotator import PATIENCE_MS, Annotator, Come, Working, visitors
 from page_server import Served, change_settings, make_project
 from playwright.sync_api import Browser, expect, sync_playwright
 
-# The first draws the same pages for a third of the processor time: it has no window around them.
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-NO_BROWSER = (
-    "skipped tests/browser: no Chromium; `apt-get install chromium-headless-shell` brings it"
-)
+from chromium_here import CHROMIUM, NO_CHROMIUM
+
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -43,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Without a browser, say so in one line instead of once per test."""
     if CHROMIUM is None:
-        terminalreporter.write_line(NO_BROWSER)
+        terminalreporter.write_line(f"skipped tests/browser: {NO_CHROMIUM}")
 
 
 @pytest.fixture(scope="module")

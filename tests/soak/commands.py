@@ -147,7 +147,11 @@ class Scenes:
             label.save(root / "p" / "queries" / "round_001" / f"{item_stem(item)}_mask.png")
 
     def _grid(self, root: Path) -> None:
+        """Only images that have a mask, for a simulation to answer from."""
         shutil.copytree(self.get("images"), root)
+        for image in (root / "images").iterdir():
+            if not (root / "masks" / image.name).is_file():
+                image.unlink()
         self._run(root, _PREPARE)
         (root / "grid.yaml").write_text(_GRID, encoding="utf-8")
 

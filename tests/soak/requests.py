@@ -150,7 +150,7 @@ class Attacker:
     def attack(self, count: int) -> None:
         """Send so many requests."""
         for number in range(count):
-            if number % 200 == 0:
+            if number % 25 == 0:  # some requests end the session
                 self._log_in()
             is_raw = number % 20 == 0
             raw = self._chance.choice(HEADS) if is_raw else self._request()

@@ -3,7 +3,6 @@
 import csv
 import html
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -23,10 +22,10 @@ from askmask.loop.predict import predict_files
 from askmask.loop.project import Project
 from askmask.progress import silent
 from askmask.serve.previews import draw_pieces
+from chromium_here import CHROMIUM, NO_CHROMIUM
 from people import KEY
 from server_processes import serving, wait_for
 
-CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 _HIT: Final = "window.hit=(window.hit||0)+1"
 PERSON: Final = f'"><img src=x onerror={_HIT}>'
 CLASSES: Final = (f"<script>{_HIT}</script>", f"=1+1<img src=x onerror='{_HIT}'>")
@@ -163,7 +162,7 @@ def read_stored_texts(folder: Path) -> dict[str, object]:
         Views, reports and cells that were looked at.
     """
     if CHROMIUM is None:
-        return {"left out": "no Chromium here (Debian: apt-get install chromium)"}
+        return {"left out": NO_CHROMIUM}
     root = make_project(folder)
     files = write_everything(root, folder / "written")
     cells = sum(assert_no_formula(path) for path in files if path.suffix == ".csv")

@@ -169,6 +169,8 @@ def _check_exists(path: Path) -> None:
             f"expected a weights file at {str(path)!r}, found none. Set model.weights to the path "
             f"of a safetensors file, or to null for random weights."
         )
+    with path.open("rb"):  # what forbids that says so itself; safetensors has one error for all
+        pass
 
 
 def _unreadable(path: Path, error: Exception) -> WeightsError:

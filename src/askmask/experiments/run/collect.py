@@ -60,7 +60,8 @@ def collect_trial(project: Project, trial: Trial, config: Config) -> list[Result
         rows += [
             replace(so_far, status=FAILED, reason=record.reason or "", metric="")
             for record in store.trainings()
-            if (record.round, record.status) == (round, FAILED)
+            # One without a model was no attempt: its machine had too little memory for it.
+            if (record.round, record.status) == (round, FAILED) and record.model
         ]
         if round in finished:
             query = store.query(round)

@@ -18,7 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from askmask.config import Config, dump_config, load_written_config
-from askmask.errors import ProjectError
+from askmask.data.from_config import open_source
+from askmask.data.roles import assign_roles
+from askmask.errors import ConfigError, ProjectError
 from askmask.experiments.report.asked import draw_asked, pictures
 from askmask.experiments.report.report import GalleryItem
 from askmask.experiments.run.collect import collect_trial, failure_row
@@ -89,12 +91,16 @@ def simulate(
 
     Raises
     ------
+    ConfigError
+        If an image that may be asked about has no mask to answer from, or the data set does not
+        have the images that the settings ask for.
     ProjectError
         If `out` holds something and `resume` is false, or holds a run of other settings.
     ClusterError
         If the cluster cannot be reached or was lost; finished rounds are kept.
     """
     planned = trials(config)
+    _check_masks(config)
     _claim(out, config, resume=resume)
     jobs = _jobs(planned, config if cluster is None else for_all_machines(config), out.resolve())
     table = _Table(out, config, planned)
@@ -108,6 +114,20 @@ def simulate(
             on_trial(job.trial, outcome.error)
             table.take(job.trial)
     return table.rows()
+
+
+def _check_masks(config: Config) -> None:
+    """Refuse a grid whose trials would stop at the first question that no mask answers."""
+    images = open_source(config.data).images()
+    pool = set(assign_roles(images, config.data, config.seed).pool)
+    without = [info.image_id for info in images if info.image_id in pool and not info.has_mask]
+    if without:
+        named = ", ".join(map(repr, without[:5])) + (", ..." if len(without) > 5 else "")
+        raise ConfigError(
+            f"expected a mask of every image that may be asked about, to answer from, found none "
+            f"of {len(without)}: {named}. Add their masks, leave them out by data.leave_out, or "
+            "let people answer: `askmask init`, then `askmask serve`."
+        )
 
 
 def _jobs(planned: Sequence[Trial], config: Config, out: Path) -> list[Job]:
@@ -246,7 +266,7 @@ def read_progress_of(root: Path) -> dict[str, object]:
     """Last report of the trial in a folder, see `read_progress`."""
     try:
         progress: dict[str, object] = json.loads((root / PROGRESS_NAME).read_text("utf-8"))
-    except FileNotFoundError:
+    except OSError:  # not there yet, or no file may be opened for want of descriptors
         return {}
     return progress
 

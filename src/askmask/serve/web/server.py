@@ -5,6 +5,7 @@ import contextlib
 import logging
 import resource
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -56,9 +57,14 @@ class _Server(uvicorn.Server):
         for waiting in sockets or ():
             waiting.listen(WAITING_CONNECTIONS)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End the streams, then the server; called between two instructions of anything."""
-        super().handle_exit(sig, frame)
+    def handle_exit(self, sig: int, _: FrameType | None) -> None:
+        """End the streams, then the server; called between two instructions of anything.
+
+        uvicorn's own would raise the signal again at the end, and SIGTERM, which is how a server is
+        meant to be ended, would kill this process before the worker has been waited for.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT  # pressed twice
+        self.should_exit = True
         self._loop.call_soon_threadsafe(self._end_streams)
 
     def _end_streams(self) -> None:
@@ -279,7 +285,7 @@ def run_server(
         server = _Server(_settings(app))
         if opens_browser:
             _open_when_started(server, url)
-        # Ctrl-C is how a server ends: uvicorn raises it again when all is in order
+        # Ctrl-C is how a server ends, also in the moment before it listens to signals.
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(server.serve_app(end_streams, sockets))
 
