@@ -43,6 +43,8 @@ ON_GPU = (
         (RuntimeError(ON_GPU), "expected 2.0 GiB more memory for it, but 0.5 GiB were free. Less."),
         (MemoryError(), "expected more memory for it, but .* were free. Less."),
         (MemoryError("Unable to allocate 600. MiB for an array"), "expected 0.6 GiB more memory"),
+        (SystemError("error return without exception set"), "expected more memory for it"),
+        (ValueError("encoding error 1"), "expected more memory for it"),  # of a WebP picture
     ],
 )
 def test_too_little_memory_is_told_with_what_was_needed_and_free(

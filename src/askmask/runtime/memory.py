@@ -20,12 +20,15 @@ _SIGNS: Final = (
     "could not create a primitive",  # oneDNN, whose buffers found no room
     "can't start new thread",
     "returned NULL without setting an exception",  # Python, in the midst of an import
+    "error return without exception set",  # Python again
     "failed to map segment",  # the system's loader
     "cannot allocate memory",
 )
 STARVED: Final = (MemoryError, RuntimeError, SystemError, ImportError)
 """What Python, NumPy, torch and the loader of libraries raise, among other reasons for this one."""
 
+_OF_WEBP: Final = "encoding error 1"
+"""All that Pillow says of libwebp's VP8_ENC_ERROR_OUT_OF_MEMORY, in a ValueError."""
 _BYTES: Final = re.compile(r"tried to allocate (\d+) bytes")
 _UNITS: Final = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _AMOUNT: Final = r"([\d.]+) (KiB|MiB|GiB|TiB)"
@@ -40,6 +43,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         return isinstance(error, OutOfMemory)
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
+    if isinstance(error, ValueError):
+        return str(error) == _OF_WEBP
     is_sign = isinstance(error, STARVED) and any(sign in str(error) for sign in _SIGNS)
     return is_sign or isinstance(error, MemoryError)
 
