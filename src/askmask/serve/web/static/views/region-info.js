@@ -44,7 +44,7 @@ export class RegionInfo {
     const parts = [
       h("strong", {}, `Region ${place(item)}`), // as in the strip and under Review
       h("span", {}, `image ${item.image_id}`),
-      h("span", { class: "why", title: `${term(item)}: the score it was asked for. O shows where.` }, reason(item)),
+      h("span", { class: "why", title: item.piece?.scores ? `${term(item)}: the score it was asked for. O shows where.` : term(item) }, reason(item)),
     ];
     const sure = item.piece?.confidence;
     if (sure !== null && sure !== undefined) parts.push(h("span", { title: "Mean probability of the predicted class over the region. Recalibrated, it is the share of its pixels that should be right: see Calibration on the status page" }, `${percent(sure)} sure on average`));
@@ -76,7 +76,7 @@ export class RegionInfo {
     byId("legend").hidden = !isShown;
     if (!isShown) return;
     if (!item.piece?.scores) {
-      show(byId("legend"), "This region has no score map.");
+      show(byId("legend"), item.model === null ? "No model chose this region, so it has no map." : "This region has no score map.");
       return;
     }
     const bar = h("canvas", { width: 120, height: 1 });
