@@ -46,7 +46,7 @@ def test_comment_written_at_a_region_is_read_in_the_review(ada: Annotator) -> No
     ada.page.fill("#region-comments input", "Is this a gland? <b>")
     ada.page.keyboard.press("Enter")
     expect(ada.page.locator("#region-comments li")).to_contain_text("Ada Is this a gland? <b>")
-    expect(ada.page.locator("#comments-title")).to_have_text("1 comment(s)")
+    expect(ada.page.locator("#comments-title")).to_have_text("1 comment")
     ada.page.focus("#canvas")
     ada.press("u")
     ada.wait_for_region(other_than=key)
@@ -55,7 +55,7 @@ def test_comment_written_at_a_region_is_read_in_the_review(ada: Annotator) -> No
 
     ada.page.click("nav [data-view=review]")
     fold = ada.page.locator("#view-review tbody details").first
-    expect(fold.locator("summary")).to_have_text("1 comment(s)")
+    expect(fold.locator("summary")).to_have_text("1 comment")
     fold.locator("summary").click()
     fold.locator("input").fill("No.")
     ada.page.keyboard.press("Enter")

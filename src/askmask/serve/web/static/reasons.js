@@ -1,7 +1,7 @@
 /** Why a region was asked, in words; the field's term and its number stand behind them. */
 
 import { score, words } from "./dom.js";
-import { percent } from "./views/numbers.js";
+import { percent, several } from "./views/numbers.js";
 
 const UNSURE = "the model is unsure here";
 const REASONS = [
@@ -34,8 +34,6 @@ export function term({ acquisition, model, score: value }) {
 /** How many more answers a training waits for. */
 export function trainingText({ answers_since_training: given, train_after: needed }) {
   const left = needed - given;
-  if (left <= 0) return `${count(given, "new answer")} to learn from: the next training is due`;
-  return `${count(left, "more answer")} until the next training`;
+  if (left <= 0) return `${several(given, "new answer")} to learn from: the next training is due`;
+  return `${several(left, "more answer")} until the next training`;
 }
-
-const count = (number, name) => `${number} ${name}${number === 1 ? "" : "s"}`;

@@ -4,6 +4,7 @@ import { freshId, get, itemPath, post } from "../api.js";
 import { h, place, show } from "../dom.js";
 import { toast } from "../notices.js";
 import { maskPicture } from "./masks.js";
+import { several } from "./numbers.js";
 
 export class AgreePanel {
   constructor(app) {
@@ -37,7 +38,7 @@ export class AgreePanel {
       this.counted = places;
       this.button.disabled = count === 0;
       this.button.textContent = count === 0 ? "Agree" : `Agree to all ${count}`;
-      this.result.textContent = count === 0 ? "No open region is that sure." : `${count} open region(s) are that sure.`;
+      this.result.textContent = count === 0 ? "No open region is that sure." : `${several(count, "open region")} ${count === 1 ? "is" : "are"} that sure.`;
       const shown = await Promise.all(items.map((item) => get(itemPath(item))));
       if (turn === this.turn) show(this.pictures, shown.map((item) => this.figure(item)));
     } catch (error) {
@@ -57,7 +58,7 @@ export class AgreePanel {
     this.button.disabled = true;
     try {
       const { count } = await post("/agree", { ...this.body(false), items: this.counted });
-      toast(`${count} region(s) answered with the prediction.`);
+      toast(`${several(count, "region")} answered with the prediction.`);
       await this.app.items.refresh();
     } catch (error) {
       toast(error.message);

@@ -2,6 +2,7 @@
 
 import { get } from "../api.js";
 import { h, show } from "../dom.js";
+import { several } from "./numbers.js";
 
 export class AgreementPanel {
   constructor(app) {
@@ -24,7 +25,7 @@ export class AgreementPanel {
     const names = ["Who", "Regions", ...classes.map(({ name }) => name)];
     show(
       this.body,
-      h("p", { class: "muted" }, `Dice with everybody else's labels, in the ${told.regions} region(s) that two people or more have labelled: 1 is the same, 0 has nothing in common.`),
+      h("p", { class: "muted" }, `Dice with everybody else's labels, in the ${several(told.regions, "region")} that two people or more have labelled: 1 is the same, 0 has nothing in common.`),
       h("div", { class: "table-box" }, h("table", {}, h("thead", {}, h("tr", {}, names.map((name, i) => h("th", { scope: "col", class: i > 0 ? "number" : null }, name)))), h("tbody", {}, rows))),
     );
   }

@@ -3,6 +3,7 @@
 import { connection, isReached } from "../api.js";
 import { byId } from "../dom.js";
 import { banner } from "../notices.js";
+import { several } from "./numbers.js";
 
 export class Header {
   constructor(app) {
@@ -62,7 +63,7 @@ export class Header {
       ["Try again", () => this.app.outbox.retry()],
       ["Save to a file", () => saveFile(refused)],
     ];
-    const text = last ? `${refused.length} answer(s) were refused and are kept in this browser: ${last.message}` : null;
+    const text = last ? `${several(refused.length, "answer")} refused, and kept in this browser: ${last.message}` : null;
     banner("refused", text, { bad: true, buttons });
   }
 

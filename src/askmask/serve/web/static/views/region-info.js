@@ -3,7 +3,7 @@
 import { byId, controlOf, detailOf, duration, h, penOf, place, show, words } from "../dom.js";
 import { Comments } from "./comments.js";
 import { heat } from "../viewer/layers.js";
-import { percent } from "./numbers.js";
+import { percent, several } from "./numbers.js";
 import { reason, term } from "../reasons.js";
 
 export class RegionInfo {
@@ -21,7 +21,7 @@ export class RegionInfo {
     setInterval(() => this.tick(), 1000);
     work.addEventListener("notice", (event) => this.notice(detailOf(event)));
     this.comments = new Comments((count) => {
-      byId("comments-title").textContent = count > 0 ? `${count} comment(s)` : "Comment";
+      byId("comments-title").textContent = count > 0 ? several(count, "comment") : "Comment";
     });
     byId("region-comments").append(this.comments.element);
     work.addEventListener("close", () => this.notice(null));

@@ -9,6 +9,7 @@ import { AgreementPanel } from "./agreement.js";
 import { Comments } from "./comments.js";
 import { ConflictPanel } from "./conflicts.js";
 import { maskPicture } from "./masks.js";
+import { several } from "./numbers.js";
 
 const PAGE = 30;
 const ORDERS = [
@@ -133,9 +134,9 @@ export class ReviewView {
 
   /** A fold that fetches the comments when it is opened. */
   comments(answer) {
-    const title = h("summary", {}, answer.comments > 0 ? `${answer.comments} comment(s)` : "Comment");
+    const title = h("summary", {}, answer.comments > 0 ? several(answer.comments, "comment") : "Comment");
     const comments = new Comments((count) => {
-      title.textContent = count > 0 ? `${count} comment(s)` : "Comment";
+      title.textContent = count > 0 ? several(count, "comment") : "Comment";
     });
     const box = h("details", {}, title, comments.element);
     box.addEventListener("toggle", () => {
