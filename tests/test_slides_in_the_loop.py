@@ -18,6 +18,8 @@ from askmask.data.slides.slide_set import read_slide_set
 from askmask.data.source import Source
 from askmask.errors import ConfigError
 from askmask.loop.ask import propose
+from askmask.loop.begin.machine_speed import Speed
+from askmask.loop.begin.settings import fitting_settings
 from askmask.loop.elsewhere.scoring import PoolElsewhere
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.loop import Loop
@@ -188,6 +190,20 @@ def test_init_makes_a_project_of_slides_and_tells_their_tissue(tmp_path: Path) -
     config = load_written_config(tmp_path / "p" / "askmask.yaml")
     assert (config.data.mpp, config.data.start) == (2.0, "none")
     assert config.query.most_per_group == 14  # of 20, on three slides
+
+
+@pytest.mark.usefixtures("_small_fields")
+@pytest.mark.parametrize(("seconds", "told"), [(0.5, "about 10 s"), (60.0, "about 20 min")])
+def test_time_of_a_query_is_told_before_anything_is_asked(
+    tmp_path: Path, disc_config: Build, seconds: float, told: str
+) -> None:
+    slide = write_pages(tmp_path / "one.tif", drawn(4 * SIDE, 5 * SIDE), mpp=1.0, levels=1)
+    given = ["sampling.samples"]
+    with slide_project(tmp_path, disc_config, [slide], tissue="none") as project:
+        fitting = fitting_settings(
+            project.config, project.source, lambda *_: Speed(0.1, seconds), given=given
+        )
+    assert f"A query looks at all 20 fields: {told} on this machine" in " ".join(fitting.notes)
 
 
 def test_init_takes_annotations_as_masks_and_keeps_some_for_validation(tmp_path: Path) -> None:

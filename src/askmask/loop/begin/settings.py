@@ -122,7 +122,10 @@ def fitting_settings(
     config = fitting.applied_to(config)
     speed = measure(config, seen)
     of_machine = _not_given((_seconds(config, speed), _samples(config, seen, speed)), given)
-    return replace(fitting, settings=fitting.settings + of_machine)
+    fitting = replace(fitting, settings=fitting.settings + of_machine)
+    samples = fitting.applied_to(config).sampling.samples / config.sampling.samples
+    told = _time_of_slides(source, seen, speed.image_seconds * samples)
+    return replace(fitting, notes=(*fitting.notes, *told))
 
 
 def _not_given(settings: Iterable[Setting], given: Collection[str]) -> tuple[Setting, ...]:
@@ -266,6 +269,16 @@ def _samples(config: Config, seen: Survey, speed: Speed) -> Setting:
     samples = max(fitting, FEWEST_SAMPLES)
     why = f"{told}{whole:.0f} s with {usual} samples. Fewer are noisier, and quicker."
     return Setting(_SAMPLES, samples, why)
+
+
+def _time_of_slides(source: Source, seen: Survey, field_seconds: float) -> Iterable[str]:
+    if isinstance(source, PartSource):
+        seconds = max(seen.n_images * field_seconds, 1.0)
+        told = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+        yield (
+            f"A query looks at all {seen.n_images} fields: about {told} on this machine as it is "
+            "now. The page asks from the first fields, and goes on looking."
+        )
 
 
 def _notes(seen: Survey) -> Iterable[str]:
