@@ -14,12 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from askmask.cli.main import app
-from askmask.errors import ClusterError
+from askmask.errors import ClusterError, ConfigError
 from askmask.loop.ask import asking_by
 from askmask.loop.elsewhere.workplace import Elsewhere, lasting_workplace
 from askmask.loop.loop import Loop
 from askmask.loop.project import Project
 from askmask.loop.stream.look import Look
+from askmask.runtime.cluster import first_step
 from askmask.runtime.cluster.first_step import LastingCluster
 from askmask.runtime.executors import Outcome, Serial
 from askmask.serve import failures
@@ -161,6 +162,12 @@ def test_words_that_do_not_fit_are_refused_before_anything_is_served(
     result = CliRunner().invoke(app, words)
     assert result.exit_code != 0
     assert told in " ".join(str(result.exception or result.output).split())
+
+
+def test_missing_extra_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_step, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"pip install 'askmask\[cluster\]'"):
+        first_step.check_cluster("local:2")
 
 
 @pytest.mark.slow  # every worker imports torch
