@@ -4,10 +4,11 @@
 
 PROJECT is one of `benchmarks/slides.py --keep FOLDER` (``FOLDER/project``) with a query; it is
 copied, and the slide is read where it is. A real Chromium comes to the page as often as asked, each
-time to a server that has just started: seconds from the address to a region whose picture is whole.
-Then it asks for tiles one after the other, each a tile of tissue at a random place and level:
-milliseconds from the request to the decoded picture, so that the server, the way and the browser
-count. The slide's own tiles were never read before. Needs Debian's chromium and playwright.
+time to a server that has just started: seconds from the address to a region whose picture is
+whole, with all that is seen around it. Then it asks for tiles one after the other, each a tile of
+tissue at a random place and level: milliseconds from the request to the decoded picture, so that
+the server, the way and the browser count. The slide's own tiles were never read before. Needs
+Debian's chromium and playwright.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from askmask.data.slides.slide_source import SlideSource
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / part) for part in ("", "browser")]
 
-from annotator import DRAWN, Annotator  # noqa: E402
+from annotator import Annotator  # noqa: E402
 from page_server import Served  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
@@ -39,7 +40,13 @@ async (path) => {
   return performance.now() - started;
 }
 """
-WHOLE = "() => document.getElementById('canvas').dataset.around === '0'"
+WHOLE = """
+() => {
+  const { missing, around } = document.getElementById("canvas").dataset;
+  return missing === "0" && around === "0";
+}
+"""
+"""The picture of the region and what lies around it; small pictures of others may come later."""
 
 
 def copied(project: Path, folder: Path) -> Path:
@@ -81,7 +88,6 @@ def visit(project: Path, browser: Any, tiles: list[str]) -> tuple[float, list[fl
         started = time.monotonic()
         person.come()
         person.wait_for_region()
-        page.wait_for_function(DRAWN)
         page.wait_for_function(WHOLE)
         seconds = time.monotonic() - started
         waits = [page.evaluate(DECODED, address) for address in tiles]

@@ -42,6 +42,7 @@ export class Tiles extends EventTarget {
 
   begin(url) {
     const picture = new Image();
+    picture.fetchPriority = url.includes("/images/") ? "high" : "auto"; // before the slide around it
     const entry = { picture, ready: false };
     entry.promise = new Promise((resolve, reject) => {
       picture.onload = () => {

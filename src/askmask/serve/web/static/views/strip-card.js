@@ -14,7 +14,7 @@ export class StripCard {
     this.key = key;
     /** @type {import("../types.js").Item | null} */
     this.item = null;
-    this.picture = h("img", { alt: "", width: SIDE, height: SIDE, decoding: "async" });
+    this.picture = h("img", { alt: "", width: SIDE, height: SIDE, decoding: "async", fetchpriority: "low" });
     this.map = h("canvas", { class: "reason", width: SIDE, height: SIDE, "aria-hidden": "true" });
     this.caption = h("span", {});
     this.state = h("span", {});
