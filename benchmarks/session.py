@@ -359,7 +359,8 @@ def show(options: argparse.Namespace) -> None:
         name, _, out = given.partition("=")
         with (Path(out) / "scores.csv").open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
-                numbers = {k: float(line[k]) for k in ("minute", "mean_dice", "object_f1")}
+                told = ("minute", "mean_dice", "object_f1")
+                numbers = {name_of: round(float(line[name_of]), 4) for name_of in told}
                 rows.append(Score(name, line["arm"], answers=int(line["answers"]), **numbers))
     write(options.table, rows)
     figure = Figure(figsize=(9, 3.6), layout="constrained")

@@ -109,10 +109,15 @@ def answer_from_the_mask(person: Annotator, seed: int, key: str) -> None:
 
 
 def take_pictures(person: Annotator) -> None:
-    """Pictures of the tutorial."""
+    """Pictures of the tutorial, at a region that a model has chosen."""
+    person.go("label")
+    key = person.wait_for_region()
+    while person.api(f"/items/{key}")["model"] is None:  # one of the first, still in hand
+        person.press("n")
+        key = person.wait_for_region(other_than=key)
+    person.page.wait_for_selector("#canvas[data-scores=yes]")
     person.screenshot("annotate_label")
     person.press("o")
-    person.page.wait_for_selector("#canvas[data-scores=yes]")
     person.screenshot("annotate_uncertainty")
     person.press("o")
 
@@ -139,10 +144,8 @@ def test_three_rounds_at_the_page_improve_the_model(
     person.page.set_default_timeout(PATIENCE_SECONDS * 1000)
     key = person.wait_for_region()
     with Project.open(folder) as project:
-        for number in range(ROUNDS * PER_ROUND):
+        for _ in range(ROUNDS * PER_ROUND):
             answer_from_the_mask(person, seed, key)
-            if number == PER_ROUND and seed == 0:
-                take_pictures(person)
             key = person.accept()
         person.wait_until_saved()
         answers = [a for a in project.store.answers() if a.round > 0]
@@ -159,6 +162,8 @@ def test_three_rounds_at_the_page_improve_the_model(
     person.page.click("[data-command=train]")  # from the last answers too, fewer than wait for it
     points = wait_for(person, has_learned)["curve"]["points"]
     assert len(points) > 1  # while answers came, and after the last of them
+    if seed == 0:
+        take_pictures(person)
     person.go("review")
     expect(person.page.locator("#view-review tbody tr")).to_have_count(ROUNDS * PER_ROUND)
     if seed == 0:
