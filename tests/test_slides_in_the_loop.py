@@ -103,14 +103,21 @@ def test_every_asked_region_is_at_least_half_tissue(
 
 
 @pytest.mark.usefixtures("_small_fields")
-def test_jobs_ask_all_of_the_same_regions_of_slides(tmp_path: Path, disc_config: Build) -> None:
+@pytest.mark.parametrize(
+    "acquisition", ["random", pytest.param("predictive_entropy", marks=pytest.mark.slow)]
+)
+def test_jobs_ask_all_of_the_same_regions_of_slides(
+    acquisition: str, tmp_path: Path, disc_config: Build
+) -> None:
     slide = write_pages(tmp_path / "one.tif", tissue_slide(500, 600, border=150), mpp=1.0)
-    query = {"region": {"size": [24, 24], "stride": 8, "budget_regions": 200}}
+    region = {"region": {"size": [24, 24], "stride": 8, "budget_regions": 200}}
+    query = {"acquisition": acquisition, **region}
     with slide_project(tmp_path, disc_config, [slide], query=query) as project:
         model = trained(project).project.model()
         pool = PoolElsewhere(project, 2, model, silent, elsewhere=Elsewhere(Serial()))
         by_jobs = propose(project, 2, model=model, pool=pool)
         here = propose(project, 2, model=model)
+        assert 20 < len(here.items) < 200  # all there is
         assert by_jobs.items == here.items
         assert by_jobs.heat is not None
         assert here.heat is not None
