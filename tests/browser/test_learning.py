@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from annotator import Annotator, Working, decode_runs
+from annotator import POLL_MS, Annotator, Working, decode_runs
 from playwright.sync_api import expect
 
 from askmask.config import parse_config
@@ -47,6 +47,11 @@ OBSERVE = """
     }
   }).observe({ type: "event", durationThreshold: 16, buffered: false });
 }
+"""
+STRIP_IS_DRAWN = """
+() => [...document.querySelectorAll(".card img")]
+  .filter((image) => image.getBoundingClientRect().left < innerWidth)
+  .every((image) => image.complete && image.naturalWidth > 0)
 """
 OBSERVED = "() => [performance.interactionCount - window.before, [...window.interactions.values()]]"
 
@@ -116,6 +121,7 @@ def take_pictures(person: Annotator) -> None:
         person.press("n")
         key = person.wait_for_region(other_than=key)
     person.page.wait_for_selector("#canvas[data-scores=yes]")
+    person.page.wait_for_function(STRIP_IS_DRAWN, polling=POLL_MS)
     person.screenshot("annotate_label")
     person.press("o")
     person.screenshot("annotate_uncertainty")
@@ -131,6 +137,13 @@ def wait_for(person: Annotator, condition: Callable[[dict], bool]) -> dict:
     return status
 
 
+def has_caught_up(status: dict) -> bool:
+    """Whether the worker has nothing to do but to wait for answers."""
+    queue = status["queue"]
+    is_due = queue["answers_since_training"] >= queue["train_after"]
+    return status["worker"]["state"] == "idle" and not is_due
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_three_rounds_at_the_page_improve_the_model(
@@ -144,9 +157,12 @@ def test_three_rounds_at_the_page_improve_the_model(
     person.page.set_default_timeout(PATIENCE_SECONDS * 1000)
     key = person.wait_for_region()
     with Project.open(folder) as project:
-        for _ in range(ROUNDS * PER_ROUND):
+        for number in range(1, ROUNDS * PER_ROUND + 1):
             answer_from_the_mask(person, seed, key)
             key = person.accept()
+            if number % PER_ROUND == 0:
+                person.wait_until_saved()
+                wait_for(person, has_caught_up)  # else a busy machine asks at random all the time
         person.wait_until_saved()
         answers = [a for a in project.store.answers() if a.round > 0]
         for answer in answers:
