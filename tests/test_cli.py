@@ -98,6 +98,7 @@ def test_telling_before_asking_or_painting_says_what_to_do(project: Path) -> Non
         call("tell", project)
 
 
+@pytest.mark.slow  # the README's blocks simulate in the fast suite
 def test_simulate_prints_a_summary_and_leaves_table_and_report(
     tmp_path: Path, disc_config: Build
 ) -> None:

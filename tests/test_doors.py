@@ -149,6 +149,7 @@ def test_commands_need_no_arguments_for_parts_of_another_package(
     assert list((tmp_path / "out").rglob("one*.png"))
 
 
+@pytest.mark.slow
 def test_grid_reaches_parts_of_another_package_in_its_workers_and_outlives_one_of_them(
     tmp_path: Path, config: Config
 ) -> None:

@@ -171,7 +171,7 @@ def test_vector_scaling_stays_finite_where_classes_separate() -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_vector_scaling_fits_no_worse_than_a_temperature(seed: int) -> None:
     sample = scaled(calibrated(300, n_classes=3, n_samples=2, seed=seed), 3)
     temperature, vector = fit_temperature([sample]), fit_vector([sample])

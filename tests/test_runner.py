@@ -126,6 +126,7 @@ def test_models_of_earlier_rounds_are_deleted_unless_kept(
     assert every == ["round_000.safetensors", "round_001.safetensors"]
 
 
+@pytest.mark.slow
 def test_workers_change_no_result(tmp_path: Path, disc_config: Build, two_seeds: Path) -> None:
     simulate(small_grid(disc_config, seeds=[0, 1], rounds=1, workers=2), tmp_path / "two")
     one, two = (without_times(run / "results.csv") for run in (two_seeds, tmp_path / "two"))

@@ -91,6 +91,7 @@ def crowd(root: Path, seconds: float, **habits: float | bool) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_eight_people_at_once_lose_and_double_nothing(root: Path) -> None:
     assert crowd(root, 3, think_seconds=0.05) > 12
 

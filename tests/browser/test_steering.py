@@ -90,6 +90,7 @@ def test_training_is_started_paused_resumed_stopped_and_followed_by_keys_alone(
     assert_worker(ada, "Stopped")
 
 
+@pytest.mark.slow
 def test_asking_again_by_another_strategy_withdraws_and_asks(
     working: Working, project: Path
 ) -> None:

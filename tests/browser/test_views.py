@@ -162,7 +162,7 @@ def show_view(person: Annotator, view: str) -> None:
         expect(person.page.locator("#calibration .second")).not_to_have_count(0)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_view_is_readable_named_and_not_cut_off(busy: Annotator, theme: str) -> None:
     look_at_every_view(busy, theme)
 
@@ -200,7 +200,7 @@ def look_at_every_view(person: Annotator, theme: str, suffix: str = "") -> None:
                 person.screenshot(f"status-below-{theme}-{size['width']}{suffix}")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_help_login_and_waiting_are_readable_named_and_not_cut_off(
     ada: Annotator, served: Served, theme: str
 ) -> None:
