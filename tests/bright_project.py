@@ -9,6 +9,7 @@ from askmask.data.prepared import DatasetWriter, PreparedSource
 from askmask.data.source import MemorySource, Source
 from askmask.loop.project import Project
 from askmask.records import ClassMap, ImageInfo, Query, QueryItem, Region, Unit
+from askmask.serve.embedder import Embedder
 from onnx_pair import write_pair
 
 HEIGHT, WIDTH = 64, 128
@@ -53,6 +54,15 @@ def bright_project(
     items = [QueryItem(n, region_of(n), 1.0, 48 * 96) for n in range(count)]
     project.store.add_query(Query(1, "random", Unit.REGION, tuple(items), None, 1.0))
     return project
+
+
+def embed_all(project: Project) -> int:
+    """Embed until nothing is missing; return how many there were."""
+    embedder = Embedder(project)
+    count = 0
+    while embedder.serve_hands() or embedder.look_ahead():
+        count += 1
+    return count
 
 
 def region_of(number: int) -> Region:

@@ -23,10 +23,7 @@ def changed(content: Json, place: Path_, value: Json) -> Json:
     """A copy with another value at a place."""
     if not place:
         return value
-    fresh = copy.deepcopy(content)
-    part = fresh
-    for step in place[:-1]:
-        part = part[step]
+    fresh, part = _copied(content, place)
     part[place[-1]] = value
     return fresh
 
@@ -35,9 +32,15 @@ def without(content: Json, place: Path_) -> Json:
     """A copy that lacks a place."""
     if not place:
         return None
+    fresh, part = _copied(content, place)
+    del part[place[-1]]
+    return fresh
+
+
+def _copied(content: Json, place: Path_) -> tuple[Json, Json]:
+    """A copy, and that part of it which holds a place."""
     fresh = copy.deepcopy(content)
     part = fresh
     for step in place[:-1]:
         part = part[step]
-    del part[place[-1]]
-    return fresh
+    return fresh, part

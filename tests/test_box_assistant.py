@@ -19,13 +19,13 @@ from askmask.config import AssistConfig, load_config, parse_config
 from askmask.errors import ConfigError, ShapeError
 from askmask.loop.project import Project
 from askmask.records import ImageInfo, Region
-from askmask.serve.embedder import Embedder
 from bright_project import (
     HEIGHT,
     WIDTH,
     bright_in_region,
     bright_pixels,
     bright_project,
+    embed_all,
     region_of,
 )
 from onnx_pair import REACH, decoder_content, encoder_content, settings_of, write_pair
@@ -256,15 +256,6 @@ def test_prompt_that_does_not_fit_the_picture_is_refused(prompt: Prompt, match: 
 def project(tmp_path: Path) -> Iterator[Project]:
     with bright_project(tmp_path) as project:
         yield project
-
-
-def embed_all(project: Project) -> int:
-    """Embed until nothing is missing; return how many there were."""
-    embedder = Embedder(project)
-    count = 0
-    while embedder.serve_hands() or embedder.look_ahead():
-        count += 1
-    return count
 
 
 def test_nothing_is_proposed_before_the_picture_is_embedded(project: Project) -> None:

@@ -18,7 +18,7 @@ from askmask.config import AssistConfig
 from askmask.loop.project import Project
 from askmask.serve import embedder as embedder_module
 from askmask.serve.embedder import FACT, Embedder
-from bright_project import bright_files, bright_pixels, bright_project
+from bright_project import bright_files, bright_pixels, bright_project, embed_all
 from onnx_pair import write_pair
 
 
@@ -26,15 +26,6 @@ from onnx_pair import write_pair
 def project(tmp_path: Path) -> Iterator[Project]:
     with bright_project(tmp_path) as project:
         yield project
-
-
-def embed_all(project: Project) -> int:
-    """Embed until nothing is missing; return how many there were."""
-    embedder = Embedder(project)
-    count = 0
-    while embedder.serve_hands() or embedder.look_ahead():
-        count += 1
-    return count
 
 
 def test_region_in_hand_is_embedded_first(project: Project) -> None:

@@ -83,17 +83,25 @@ def test_a_query_is_the_same_of_a_picture_and_of_a_slide_read_in_tiles(
         np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.usefixtures("_small_fields")
-@pytest.mark.parametrize(
+BY_TWO = pytest.mark.parametrize(
     "acquisition", ["random", pytest.param("predictive_entropy", marks=pytest.mark.slow)]
 )
+
+
+def project_with_glass(tmp_path: Path, build: Build, acquisition: str) -> Project:
+    """Project of one slide, with glass around its tissue, that asks all there is."""
+    slide = write_pages(tmp_path / "one.tif", tissue_slide(500, 600, border=150), mpp=1.0)
+    region = {"size": [24, 24], "stride": 8, "budget_regions": 200}
+    query = {"acquisition": acquisition, "region": region}
+    return slide_project(tmp_path, build, [slide], query=query)
+
+
+@pytest.mark.usefixtures("_small_fields")
+@BY_TWO
 def test_every_asked_region_is_at_least_half_tissue(
     acquisition: str, tmp_path: Path, disc_config: Build
 ) -> None:
-    slide = write_pages(tmp_path / "one.tif", tissue_slide(500, 600, border=150), mpp=1.0)
-    region = {"region": {"size": [24, 24], "stride": 8, "budget_regions": 200}}
-    query = {"acquisition": acquisition, **region}
-    with slide_project(tmp_path, disc_config, [slide], query=query) as project:
+    with project_with_glass(tmp_path, disc_config, acquisition) as project:
         trained(project)
         items = propose(project, 2).items
         assert 20 < len(items) < 200  # all there is
@@ -103,16 +111,11 @@ def test_every_asked_region_is_at_least_half_tissue(
 
 
 @pytest.mark.usefixtures("_small_fields")
-@pytest.mark.parametrize(
-    "acquisition", ["random", pytest.param("predictive_entropy", marks=pytest.mark.slow)]
-)
+@BY_TWO
 def test_jobs_ask_all_of_the_same_regions_of_slides(
     acquisition: str, tmp_path: Path, disc_config: Build
 ) -> None:
-    slide = write_pages(tmp_path / "one.tif", tissue_slide(500, 600, border=150), mpp=1.0)
-    region = {"region": {"size": [24, 24], "stride": 8, "budget_regions": 200}}
-    query = {"acquisition": acquisition, **region}
-    with slide_project(tmp_path, disc_config, [slide], query=query) as project:
+    with project_with_glass(tmp_path, disc_config, acquisition) as project:
         model = trained(project).project.model()
         pool = PoolElsewhere(project, 2, model, silent, elsewhere=Elsewhere(Serial()))
         by_jobs = propose(project, 2, model=model, pool=pool)

@@ -17,6 +17,15 @@ def ada(come: Come) -> Annotator:
     return person
 
 
+def newcomer(come: Come) -> Annotator:
+    """Somebody who has just logged in for the first time."""
+    person = come("Grace")
+    person.page.goto(f"{person.address}#key={KEY}")
+    person.page.fill("#login-field", "Newcomer")
+    person.press("Enter")
+    return person
+
+
 def test_four_steps_are_shown_once_and_keys_go_on_working(come: Come) -> None:
     person = come("Grace")
     page = person.page
@@ -43,22 +52,16 @@ def test_four_steps_are_shown_once_and_keys_go_on_working(come: Come) -> None:
 
 
 def test_steps_can_be_skipped_for_good(come: Come) -> None:
-    person = come("Grace")
+    person = newcomer(come)
     page = person.page
-    page.goto(f"{person.address}#key={KEY}")
-    page.fill("#login-field", "Newcomer")
-    person.press("Enter")
     page.locator("#welcome").get_by_role("button", name="Skip").click()
     person.reload()
     expect(page.locator("#welcome")).to_be_hidden()
 
 
 def test_escape_skips_the_steps_and_the_keyboard_goes_through_them(come: Come) -> None:
-    person = come("Grace")
+    person = newcomer(come)
     page = person.page
-    page.goto(f"{person.address}#key={KEY}")
-    page.fill("#login-field", "Newcomer")
-    person.press("Enter")
     welcome = page.locator("#welcome")
     welcome.get_by_role("button", name="Next").focus()
     person.press("Enter", "Enter")
