@@ -1,5 +1,5 @@
 # make demo   set up, run the benchmark on drawn tissue, leave demo/report.html
-# make test   set up, run the tests
+# make test   set up, run the tests; test-long a few slow ones that CI runs too, test-all all
 # make docs   set up, build the documentation as a site: docs/_build/html/index.html
 # make soak   set up, attack askmask for hours: docs/reliability.md (SOAK="floods --seed 7" for parts)
 # make bench  set up, run the benchmarks at small sizes
@@ -13,7 +13,7 @@ CONSTRAINTS ?= -c constraints-cpu.txt
 
 SOAK ?=
 
-.PHONY: demo test test-all soak docs bench check check-page check-wheel clean
+.PHONY: demo test test-long test-all soak docs bench check check-page check-wheel clean
 
 QUERY := demo/run/trials/predictive_entropy-region-seed0/gallery
 # A file of tests stays in one process, since its tests share servers and trained projects.
@@ -36,6 +36,9 @@ demo: .venv/.installed
 
 test: .venv/.installed
 	$(PYTEST) -m "not slow and not gpu and not network"
+
+test-long: .venv/.installed
+	$(PYTEST) -m long
 
 test-all: .venv/.installed
 	$(PYTEST) --hypothesis-profile thorough -m "not gpu and not network"

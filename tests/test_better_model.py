@@ -103,14 +103,10 @@ def test_a_round_trained_again_goes_on_from_its_own_model(project: Project) -> N
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param("save_model", marks=pytest.mark.slow),
-        "standing",
-        pytest.param("_link", marks=pytest.mark.slow),
-        pytest.param("add_training", marks=pytest.mark.slow),  # quick: of a training by time, below
-    ],
+    ["save_model", pytest.param("standing", marks=pytest.mark.long), "_link", "add_training"],
 )
 def test_round_killed_anywhere_ends_like_one_that_was_not(
     project: Project, tmp_path: Path, name: str

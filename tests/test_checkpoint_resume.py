@@ -78,6 +78,8 @@ def test_killed_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert_same_bits(resumed, uninterrupted)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_killed_training_by_time_does_the_steps_it_planned_before_it_was_killed(
     tmp_path: Path,
 ) -> None:

@@ -128,7 +128,8 @@ def starved(verb: str, root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_training_that_does_not_fit_ends_in_one_sentence_and_may_be_repeated(
     tmp_path: Path, disc_config: Build, times: int
 ) -> None:

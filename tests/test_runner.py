@@ -242,15 +242,16 @@ def test_progress_of_a_trial_that_has_not_started_is_empty(tmp_path: Path) -> No
     assert read_progress(tmp_path, Trial("random", Unit.REGION, 0)) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("round", "phase"),
     [
-        (1, "ask"),
-        pytest.param(0, "train", marks=pytest.mark.slow),
-        pytest.param(2, "evaluate", marks=pytest.mark.slow),
-        pytest.param(0, "evaluate", marks=pytest.mark.slow),
-        pytest.param(1, "train", marks=pytest.mark.slow),
-        pytest.param(2, "train", marks=pytest.mark.slow),
+        pytest.param(1, "ask", marks=pytest.mark.long),
+        (0, "train"),
+        (2, "evaluate"),
+        (0, "evaluate"),
+        (1, "train"),
+        (2, "train"),
     ],
 )
 def test_killed_run_resumed_equals_an_uninterrupted_one(

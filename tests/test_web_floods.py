@@ -69,6 +69,8 @@ def test_bodies_that_never_come_keep_nobody_out(server: Server) -> None:
             connection.close()
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_chunks_without_end_are_refused(server: Server) -> None:
     head = (
         b"POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\n"

@@ -56,6 +56,8 @@ def assert_it_goes_on(person: Annotator) -> None:
     person.page.wait_for_function(MOVED, polling=POLL_MS)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_training_is_started_paused_resumed_stopped_and_followed_by_keys_alone(
     working: Working, project: Path
 ) -> None:
