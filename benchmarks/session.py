@@ -9,7 +9,8 @@ worker, and lets a scripted person answer over the HTTP API: a region every `--t
 hidden masks whose edges waver as if drawn by hand (`--jitter` pixels). It notes every wait. `judge`
 scores each model that came into use on images that nobody was asked about, and beside it a random
 forest on classical filters (`forest.py`) that learns from the same answers at the given minutes.
-`show` adds sessions to one table and one figure. Only `run` needs the machine for itself.
+`show` adds sessions to one table and one figure, with a column for each data set, which is what
+a NAME begins with ("GlaS, stream"). Only `run` needs the machine for itself.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -50,6 +52,7 @@ from server_processes import serving
 LOOK_SECONDS: Final = 0.05
 WAVES: Final = 6.0
 """How far along an edge a hand wavers the same way, in pixels."""
+METRICS: Final = {"mean_dice": "Dice", "object_f1": "object F1"}
 BATCHES: Final = 2
 LATE_SECONDS: Final = 1.0
 
@@ -363,20 +366,30 @@ def show(options: argparse.Namespace) -> None:
                 numbers = {name_of: round(float(line[name_of]), 4) for name_of in told}
                 rows.append(Score(name, line["arm"], answers=int(line["answers"]), **numbers))
     write(options.table, rows)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2)
-    for place, (metric, title) in enumerate((("mean_dice", "Dice"), ("object_f1", "object F1"))):
-        for arm in dict.fromkeys((row.session, row.arm) for row in rows):
-            own = [row for row in rows if (row.session, row.arm) == arm]
-            style = "--" if arm[1] == "random forest" else "-"
-            axes[place].plot(
-                [row.minute for row in own], [getattr(row, metric) for row in own], style,
-                marker="o", markersize=3, label=f"{arm[0]}: {arm[1]}",
-            )  # fmt: skip
-        axes[place].set(xlabel="minutes of the person, waiting included", ylabel=title)
-        axes[place].set_xlim(left=0)
-    axes[0].legend(fontsize=7)
+    data = list(dict.fromkeys(row.session.partition(", ")[0] for row in rows))
+    figure = Figure(figsize=(3.2 * len(data), 5.4), layout="constrained")
+    axes = figure.subplots(2, len(data), squeeze=False, sharex="col", sharey="row")
+    for row_of_axes, (metric, title) in zip(axes, METRICS.items(), strict=True):
+        for place, name in zip(row_of_axes, data, strict=True):
+            draw(place, [row for row in rows if row.session.startswith(name)], metric)
+            place.set_xlim(left=0)
+        row_of_axes[0].set_ylabel(title)
+    for place, name in zip(axes[0], data, strict=True):
+        place.set_title(name)
+        place.legend(fontsize=7)
+    figure.supxlabel("minutes of the person, waiting included", fontsize=9)
     figure.savefig(options.figure)
+
+
+def draw(axes: Axes, rows: list[Score], metric: str) -> None:
+    """Draw one metric of the sessions with one data set; forests are dashed."""
+    for session, arm in dict.fromkeys((row.session, row.arm) for row in rows):
+        own = [row for row in rows if (row.session, row.arm) == (session, arm)]
+        axes.plot(
+            [row.minute for row in own], [getattr(row, metric) for row in own],
+            "--" if arm == "random forest" else "-", marker="o", markersize=3,
+            label=f"{session.partition(', ')[2]}: {arm}",
+        )  # fmt: skip
 
 
 def main() -> None:
