@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askmask.assist.kept_patches import MOST_KEPT, KeptPatches
+from askmask.assist.kept_by_region import MOST_KEPT, KeptByRegion
 from askmask.assist.patches import Patches, cut_patches
 from askmask.assist.spread import PRIOR, spread
 from askmask.errors import ShapeError
@@ -173,7 +173,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 
 
 def test_patches_are_cut_once_and_the_oldest_go_first() -> None:
-    kept, reads = KeptPatches(), []
+    kept, reads = KeptByRegion(cut_patches), []
 
     def read() -> np.ndarray:
         reads.append(1)

@@ -381,6 +381,31 @@ def test_strokes_are_spread_over_the_region(ada: TestClient) -> None:
     assert set(values) == {0, 1}
 
 
+def test_stroke_corrects_the_labels_in_hand_and_leaves_the_rest(ada: TestClient) -> None:
+    labels, strokes = np.zeros((SIDE, SIDE), int), np.full((SIDE, SIDE), 255)
+    labels[4:12, 4:12] = 1
+    strokes[6:10, 6:10] = 0  # one stroke of one class
+
+    runs = {"runs": runs_of(strokes), "labels": runs_of(labels)}
+    reply = ada.post(f"{API}/items/1/0/spread", json=runs)
+
+    assert reply.status_code == 200
+    assert reply.json()["runs"] == [0, SIDE * SIDE]
+
+
+def test_strokes_are_spread_where_no_pixel_in_hand_has_a_label(ada: TestClient) -> None:
+    strokes = np.full((SIDE, SIDE), 255)
+    strokes[2, 2:6], strokes[20, 2:6] = 0, 1
+    body = {"runs": runs_of(strokes), "labels": [255, SIDE * SIDE]}
+
+    with_labels, without = (
+        ada.post(f"{API}/items/1/0/spread", json=sent).json()
+        for sent in (body, {"runs": body["runs"]})
+    )
+
+    assert with_labels == without
+
+
 def test_region_without_a_stroke_is_only_prepared(ada: TestClient) -> None:
     reply = ada.post(f"{API}/items/1/0/spread", json={"runs": [255, SIDE * SIDE]})
 
@@ -390,4 +415,6 @@ def test_region_without_a_stroke_is_only_prepared(ada: TestClient) -> None:
 @pytest.mark.parametrize("runs", [[], [0, 3], [9, SIDE * SIDE], "all"])
 def test_strokes_that_are_none_are_refused(ada: TestClient, runs: object) -> None:
     assert ada.post(f"{API}/items/1/0/spread", json={"runs": runs}).status_code == 422
+    body = {"runs": [255, SIDE * SIDE], "labels": runs}
+    assert ada.post(f"{API}/items/1/0/spread", json=body).status_code == 422
     assert ada.post(f"{API}/items/1/99/spread", json={"runs": [0, 1]}).status_code == 404

@@ -18,8 +18,11 @@ PATIENCE_SECONDS: Final = 600
 """How long the first training and query may take on a busy machine."""
 
 
-def make_site(folder: Path, *, images: int = 6, side: int = 96) -> Path:
-    """Make a project with known masks to train on and many small regions to ask about."""
+def make_site(folder: Path, *, images: int = 6, side: int = 96, start: int | str = 1) -> Path:
+    """Make a project with known masks to train on and many small regions to ask about.
+
+    `start` is how many images have labels at first, or ``"none"``: then a cold start asks.
+    """
     out = folder / "dataset"
     with DatasetWriter(out, ClassMap(("background", "disc")), "drawn discs") as writer:
         for number in range(images):
@@ -28,7 +31,7 @@ def make_site(folder: Path, *, images: int = 6, side: int = 96) -> Path:
     tree: dict[str, object] = {
         "threads": 1,
         "device": "cpu",
-        "data": {"path": str(out), "start": 1, "validation": 1},
+        "data": {"path": str(out), "start": start, "validation": 1},
         "model": {"name": "unet", "options": {"base_channels": 8, "depth": 2}},
         "training": {"steps": 12, "batch_size": 2, "crop": 48, "checkpoint_every": 4},
         "sampling": {"samples": 3, "kept_features_mb": 0},

@@ -66,12 +66,7 @@ def cut_patches(pixels: npt.NDArray[np.uint8], more: Array | None = None) -> Pat
     ShapeError
         If the region is too large, or `more` does not fit.
     """
-    height, width = pixels.shape[:2]
-    if height * width > LARGEST_PIXELS or min(height, width) < 2:
-        raise ShapeError(
-            f"expected a region of 2 x 2 to {LARGEST_PIXELS:,} pixels, got {(height, width)}. "
-            "Ask smaller regions: query.region.size."
-        )
+    height, width = check_size(pixels)
     if more is not None and more.shape[:2] != (height, width):
         raise ShapeError(
             f"expected features of shape ({height}, {width}, D), got {more.shape}. Give those of "
@@ -80,7 +75,7 @@ def cut_patches(pixels: npt.NDArray[np.uint8], more: Array | None = None) -> Pat
     colour = _opponent(pixels)
     edges = _edges(colour)
     ids = _grown(
-        _blurred(colour, 0.7),
+        smooth_colour(pixels),
         max(SMALLEST_SPACING, int((height * width / MOST_PATCHES) ** 0.5)),
     )
     maps = _maps(colour, edges)
@@ -89,6 +84,22 @@ def cut_patches(pixels: npt.NDArray[np.uint8], more: Array | None = None) -> Pat
     features = _spread_to_one(_means(ids, maps))
     pairs, contrast = _borders(ids, edges, features)
     return Patches(ids, features, pairs, contrast)
+
+
+def check_size(pixels: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """Height and width of a region, which must be neither too small nor too large."""
+    height, width = pixels.shape[:2]
+    if height * width > LARGEST_PIXELS or min(height, width) < 2:
+        raise ShapeError(
+            f"expected a region of 2 x 2 to {LARGEST_PIXELS:,} pixels, got {(height, width)}. "
+            "Ask smaller regions: query.region.size."
+        )
+    return height, width
+
+
+def smooth_colour(pixels: npt.NDArray[np.uint8]) -> Array:
+    """Lightness and two opponent colours without the finest noise; (H, W, 3), about 0 to 1."""
+    return _blurred(_opponent(pixels), 0.7)
 
 
 def _opponent(pixels: npt.NDArray[np.uint8]) -> Array:

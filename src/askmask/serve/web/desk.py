@@ -11,7 +11,9 @@ import numpy as np
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
-from askmask.assist.kept_patches import KeptPatches
+from askmask.assist.correct import Edges, find_edges
+from askmask.assist.kept_by_region import KeptByRegion
+from askmask.assist.patches import Patches, cut_patches
 from askmask.assist.prompted.assistant import Assistant, open_assistant
 from askmask.data.image_parts import Pyramid
 from askmask.data.rasters import decode_mask
@@ -68,8 +70,10 @@ class Desk:
         Below which path of the host browsers send it.
     drawing : CapacityLimiter
         Threads that draw tiles; more tiles wait in line.
-    patches : KeptPatches
-        Regions cut into patches, for strokes that are spread.
+    patches : KeptByRegion of Patches
+        Regions cut into patches, for strokes that are spread where nothing is in hand.
+    edges : KeptByRegion of Edges
+        Edges of regions, for strokes that correct what is in hand.
     assistant : Assistant or None
         Proposes masks from a box and clicks; None if the project's settings name none.
     """
@@ -83,7 +87,8 @@ class Desk:
     cookie: str = "askmask"
     cookie_path: str = "/"
     numbers: dict[str, int] = field(default_factory=dict)
-    patches: KeptPatches = field(default_factory=KeptPatches)
+    patches: KeptByRegion[Patches] = field(default_factory=lambda: KeptByRegion(cut_patches))
+    edges: KeptByRegion[Edges] = field(default_factory=lambda: KeptByRegion(find_edges))
     assistant: Assistant | None = None
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(TILE_THREADS))
 

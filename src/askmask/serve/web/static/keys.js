@@ -16,7 +16,7 @@ export const KEYS = [
   { group: "Draw", show: ["P"], match: ["p"], action: "polygon", text: "polygon: click corners or drag; double click closes" },
   { group: "Draw", show: ["F"], match: ["f"], action: "fill", text: "fill a connected area" },
   { group: "Draw", show: ["S"], match: ["s"], action: "superpixel", text: "superpixels: patches that follow edges" },
-  { group: "Draw", show: [";"], match: [";"], action: "smart", text: "smart brush: short strokes of two classes are spread; Enter keeps, Esc drops" },
+  { group: "Draw", show: [";"], match: [";"], action: "smart", text: "smart brush: a short stroke gives its class to what belongs to it; Enter keeps, Esc drops" },
   { group: "Draw", show: ["F2"], match: ["f2"], action: "box", text: "box: drag around one object for a proposal, click where it is wrong; Enter keeps, Esc drops" },
   { group: "Draw", show: ["L"], match: ["l"], action: "lasso", text: "lasso: drag around what you want" },
   { group: "Draw", show: ["W"], match: ["w"], action: "line", text: "straight line as wide as the brush" },

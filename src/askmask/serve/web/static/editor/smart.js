@@ -1,13 +1,16 @@
 /**
- * Strokes that are spread over the region: what was drawn so far, and how the region was before.
+ * Strokes that correct the region: what was drawn so far, and how the region was before.
  *
- * The strokes themselves are no labels; the labels that come of them are, and replace those in hand
- * until more strokes come. Forgetting the strokes accepts them.
+ * The strokes themselves are no labels; the labels that come of them are, and take the place of
+ * those in hand until more strokes come. Forgetting the strokes accepts them. Where nothing is
+ * labelled yet, the strokes are spread over the whole region, which takes two classes.
  */
 
 import { paintSegment, Raster, UNLABELLED } from "./raster.js";
 
 export const SMART_RADIUS = 1.5; // of a stroke, in pixels of the image: it marks, it does not paint
+
+const MOST_LINES = 8; // that count together; each costs the server some milliseconds
 
 /** @typedef {{value: number, points: import("../types.js").At[]}} Line */
 
@@ -25,12 +28,18 @@ export class SmartStrokes {
     return this.lines.length > 0;
   }
 
-  /** How many classes have a stroke; two are needed to tell them apart. */
-  get classCount() {
-    return new Set(this.lines.map(({ value }) => value)).size;
+  /** Whether there was nothing to correct before the strokes. */
+  get isFromNothing() {
+    return this.before === null || this.before.every((value) => value === UNLABELLED);
+  }
+
+  /** Whether labels come of the strokes: from nothing, two classes are needed to tell them apart. */
+  get isEnough() {
+    return !this.isFromNothing || new Set(this.lines.map(({ value }) => value)).size > 1;
   }
 
   begin(raster, at, value) {
+    if (this.lines.length >= MOST_LINES) this.clear();
     this.before ??= raster.data.slice();
     this.line = { value, points: [at] };
   }

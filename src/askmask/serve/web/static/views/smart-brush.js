@@ -1,4 +1,4 @@
-/** Short strokes of two or more classes, spread over the region by the server. */
+/** Short strokes, from which the server corrects the labels in hand, or labels a region that has none. */
 
 import { itemPath, post } from "../api.js";
 import { byId } from "../dom.js";
@@ -26,14 +26,14 @@ export class SmartBrush {
     const path = itemPath(work.item);
     if (this.prepared === path) return;
     this.prepared = path;
-    this.ask([UNLABELLED, editor.raster.data.length]).catch((error) => {
+    this.ask([UNLABELLED, editor.raster.data.length], encodeRuns(editor.raster.data)).catch((error) => {
       this.prepared = null;
       if (!error.isTemporary) toast(error.message);
     });
   }
 
-  ask(runs) {
-    return post(`${itemPath(this.work.item)}/spread`, { runs });
+  ask(runs, labels) {
+    return post(`${itemPath(this.work.item)}/spread`, { runs: Array.from(runs), labels: Array.from(labels) });
   }
 
   async run() {
@@ -41,16 +41,17 @@ export class SmartBrush {
     const turn = ++this.turn;
     const { item } = work;
     byId("canvas").dataset.strokes = String(editor.smart.lines.length);
-    if (editor.smart.classCount < 2) {
-      say("Now a short stroke in another class.");
+    if (!editor.smart.isEnough) {
+      say("Nothing is labelled yet: now a short stroke in another class.");
       return;
     }
     try {
-      const { runs } = await this.ask(Array.from(encodeRuns(editor.smart.drawn(editor.raster).data)));
+      const [strokes, before] = [editor.smart.drawn(editor.raster).data, editor.smart.before];
+      const { runs } = await this.ask(encodeRuns(strokes), encodeRuns(before));
       const isWanted = turn === this.turn && work.item?.round === item.round && work.item.rank === item.rank && editor.smart.isBegun;
       if (isWanted) editor.propose(decodeRuns(runs, editor.raster.data.length));
     } catch (error) {
-      if (turn === this.turn) toast(`The strokes could not be spread (${error.message}) Take the brush, or draw on to try again.`);
+      if (turn === this.turn) toast(`Nothing came of the strokes (${error.message}) Take the brush, or draw on to try again.`);
     }
   }
 }
