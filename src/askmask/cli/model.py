@@ -45,6 +45,7 @@ from askmask.records import MetricRow
 
 if TYPE_CHECKING:  # they load torch
     from askmask.experiments.run.samples_study import SamplesRow
+    from askmask.loop.elsewhere.workplace import Elsewhere
     from askmask.loop.slides.predicted import PredictedSlides
 
 METHODS = ("temperature", "vector", "histogram", "isotonic", "none")
@@ -178,15 +179,16 @@ def predict(  # noqa: PLR0913, PLR0917 - one per fact about files and machines
 ) -> None:
     """Write masks, confidence maps and a table for any images or slides, by the newest model."""
     clock = Clock()
-    said: dict[str, object] = {"scale": scale, "channels": channels, "value_range": value_range}
-    said |= {"cluster": cluster, "send_images": send_images or None}
+    from askmask.loop.elsewhere.workplace import workplace
+
     if is_slide_project(project):
+        said = {"scale": scale, "channels": channels, "value_range": value_range}
         refuse_options("plain images", said)
         options = slide_options(mpp, part, tissue)
-        _predict_slides(project, images, out, options, clock, as_json=as_json)
+        with workplace(cluster, send_images=send_images) as elsewhere:
+            _predict_slides(project, images, out, options, clock, elsewhere, as_json=as_json)
         return
     refuse_options("slides", {"mpp": mpp, "part": part, "tissue": tissue})
-    from askmask.loop.elsewhere.workplace import workplace
     from askmask.loop.predict import predict_files
 
     check_free(out)
@@ -226,7 +228,14 @@ def predict(  # noqa: PLR0913, PLR0917 - one per fact about files and machines
 
 
 def _predict_slides(
-    project: Path, slides: Path, out: Path, options: PredictOptions, clock: Clock, *, as_json: bool
+    project: Path,
+    slides: Path,
+    out: Path,
+    options: PredictOptions,
+    clock: Clock,
+    elsewhere: "Elsewhere | None",
+    *,
+    as_json: bool,
 ) -> None:
     from askmask.loop.slides.predict_slides import predict_slides
 
@@ -235,7 +244,14 @@ def _predict_slides(
         model = opened.model()
         clock.lap("loading")
         heard = clock.listening(show)
-        found = predict_slides(model, find_slides([slides]), out, options=options, report=heard)
+        found = predict_slides(
+            model,
+            find_slides([slides]),
+            out,
+            options=options,
+            report=heard,
+            elsewhere=elsewhere,
+        )
         names = opened.source.classes.names
     if as_json:
         lines = [asdict(line) for line in found.slides]

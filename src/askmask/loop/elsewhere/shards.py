@@ -75,6 +75,7 @@ def in_shards(
     fill: Callable[[Piece], Piece] = lambda piece: piece,
     *,
     parts: int | None = None,
+    ahead: int | None = None,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Iterator[Done[Result]]:
     """Do some work on every piece, in the order in which it is done.
@@ -97,16 +98,19 @@ def in_shards(
     parts : int, optional
         Jobs of equal size in all, for an executor that starts a process for each; by default as
         many as give jobs of `SECONDS`.
+    ahead : int, optional
+        A piece is sent only if it lies less than this many places behind the first one that has no
+        outcome, so that whoever needs them in order holds no more. By default it is not limited.
     is_wanted : callable
         Asked before a job is sent; once it says no, those that run are waited for, and no more are
         sent.
     """
-    cutter = _Cutter(len(pieces), parts)
+    cutter = _Cutter(len(pieces), parts, ahead)
     while cutter.has_work and is_wanted():
         groups: dict[int, range] = {}
 
         def shards(groups: dict[int, range] = groups) -> Iterator[Shard[Piece, Result]]:
-            while cutter.has_work and is_wanted():
+            while cutter.may_cut and is_wanted():
                 groups[len(groups)] = group = cutter.cut()
                 yield Shard(work, bench, tuple(fill(pieces[place]) for place in group))
 
@@ -117,12 +121,14 @@ def in_shards(
             if outcome.value is not None:
                 seconds, results = outcome.value
                 cutter.note(seconds, len(group))
+                cutter.settle(group)
                 yield from map(_done, group, results)
             elif len(group) > 1 and outcome.details is None:
                 again += [range(place, place + 1) for place in group]
             else:
                 _logger.info("a job failed: %s", outcome.details)
                 problem = ClusterError(f"{outcome.error or 'no result'}.")
+                cutter.settle(group)
                 yield from (Done(place, problem=problem) for place in group)
         cutter.put_back(again)
 
@@ -154,10 +160,13 @@ def _done(place: int, result: Any) -> Done[Any]:  # Any: a result, or an error
 class _Cutter:
     """Cuts pieces into shards, as long as those before turned out to take."""
 
-    def __init__(self, total: int, parts: int | None) -> None:
+    def __init__(self, total: int, parts: int | None, ahead: int | None) -> None:
         self._next = 0
         self._total = total
         self._parts = parts
+        self._ahead = total if ahead is None else ahead
+        self._due = 0  # the first piece without an outcome
+        self._early: set[int] = set()
         self._back: deque[range] = deque()
         self._seconds_each: float | None = None
 
@@ -165,6 +174,18 @@ class _Cutter:
     def has_work(self) -> bool:
         """Whether there are pieces that are in no shard."""
         return bool(self._back) or self._next < self._total
+
+    @property
+    def may_cut(self) -> bool:
+        """Whether there is a next shard that does not lie too far ahead."""
+        return bool(self._back) or self._next < min(self._total, self._due + self._ahead)
+
+    def settle(self, group: range) -> None:
+        """Take in that pieces have an outcome."""
+        self._early.update(group)
+        while self._due in self._early:
+            self._early.remove(self._due)
+            self._due += 1
 
     def cut(self) -> range:
         """Places of the next shard."""

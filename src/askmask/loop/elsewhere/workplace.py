@@ -88,7 +88,12 @@ class Elsewhere:
 
     @contextmanager
     def at_work(
-        self, model: RoundModel, must_see: tuple[Path, ...] = (), *, with_facts: bool = False
+        self,
+        model: RoundModel,
+        must_see: tuple[Path, ...] = (),
+        *,
+        with_facts: bool = False,
+        why_not_sent: str = "",
     ) -> Iterator[tuple[Executor, Bench]]:
         """Executor whose jobs have the model's files, and the bench that names them.
 
@@ -100,6 +105,8 @@ class Elsewhere:
             Files that workers must see as this machine does.
         with_facts : bool
             Whether jobs need no source, although no image is sent.
+        why_not_sent : str
+            Sentence, without its period, that says why what must be seen is not sent.
         """
         if isinstance(self.machines, Executor):
             try:
@@ -112,8 +119,9 @@ class Elsewhere:
 
         if self.send_images and isinstance(model.project.source, PartSource):
             raise ConfigError(
-                "expected slides on a disk that all workers see, got --send-images: slides are not "
-                "sent. Leave it out."
+                "expected slides on a disk that all workers see, got --send-images. Slides are not "
+                "sent, since a slide has gigabytes and a job reads some megabytes of them. Leave "
+                "it out."
             )
         kit = kit_of(model, with_facts=self.send_images or with_facts)
         config = kit.bench.config
@@ -123,6 +131,7 @@ class Elsewhere:
             must_see={str(path): file_content_digest(path) or "" for path in must_see},
             contents=kit.contents,
             device=config.device,
+            why_not_sent=why_not_sent,
         )
         threads = self.threads if self.threads is not None else config.threads
         is_lasting = isinstance(self.machines, LastingCluster)

@@ -81,18 +81,70 @@ def blended_rows(
     carry : array, optional
         That of the row before `first`.
     """
-    rows = cut_side(size[0], TILE)
-    for number, (start, height) in enumerate(rows):
-        if number < first:
-            continue
-        is_faded = number > 0, number < len(rows) - 1
-        top = start - RAMP * is_faded[0]
-        band = Box(top, 0, start + height + RAMP * is_faded[1] - top, size[1])
-        if not is_faded[0]:
+    for number, side in enumerate(_cut(size[0])[first:], start=first):
+        band = Box(side.start, 0, side.end - side.start, size[1])
+        if number == 0:
             carry = np.zeros((n_values + 1, 0, size[1]), np.float32)
         assert carry is not None, "every row but the first is added to one"
-        layers, carry = _row_of_tiles(band, is_faded, carry, predict, finish)
-        yield Rows(number, top, layers, carry)
+        layers, carry = _row_of_tiles(band, side.is_faded, carry, predict, finish)
+        yield Rows(number, side.start, layers, carry)
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlace:
+    """Where a tile lies.
+
+    Attributes
+    ----------
+    box : Box
+        With its overlap.
+    settled : Box
+        The part that no other tile reaches, from the box's own corner.
+    """
+
+    box: Box
+    settled: Box
+
+
+def tile_places(size: Size, *, first: int = 0) -> list[TilePlace]:
+    """Every tile in the order in which `blended_rows` predicts them, from a row of tiles on."""
+    return [
+        TilePlace(
+            Box(down.start, across.start, down.end - down.start, across.end - across.start),
+            Box(down.before, across.before, down.settled, across.settled),
+        )
+        for down in _cut(size[0])[first:]
+        for across in _cut(size[1])
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side of a tile with its overlap, and whether it fades at its start and at its end."""
+
+    start: int
+    end: int
+    is_faded: tuple[bool, bool]
+
+    @property
+    def before(self) -> int:
+        """Pixels that the tile before reaches."""
+        return 2 * RAMP * self.is_faded[0]
+
+    @property
+    def settled(self) -> int:
+        """Pixels that no other tile reaches."""
+        return self.end - self.start - self.before - 2 * RAMP * self.is_faded[1]
+
+
+def _cut(length: int) -> list[_Side]:
+    """Tiles along a side, each reaching into the next one."""
+    parts = cut_side(length, TILE)
+    found = []
+    for number, (start, side) in enumerate(parts):
+        is_faded = number > 0, number < len(parts) - 1
+        found.append(_Side(start - RAMP * is_faded[0], start + side + RAMP * is_faded[1], is_faded))
+    return found
 
 
 def _row_of_tiles(
@@ -103,15 +155,13 @@ def _row_of_tiles(
     finish: Finish,
 ) -> tuple[Layers, Values]:
     """What is kept of a row of tiles, and the sums that the next row is added to."""
-    cols = cut_side(band.width, TILE)
     down = _fading(band.height, is_faded)[:, None]
     finished = band.height - 2 * RAMP * is_faded[1]
     below = np.zeros((above.shape[0], band.height - finished, band.width), np.float32)
     before = np.zeros((above.shape[0], band.height, 0), np.float32)
     parts = []
-    for number, (start, width) in enumerate(cols):
-        faded = number > 0, number < len(cols) - 1
-        left, right = start - RAMP * faded[0], start + width + RAMP * faded[1]
+    for across in _cut(band.width):
+        left, right, faded = across.start, across.end, across.is_faded
         sums = np.zeros((above.shape[0], band.height, right - left), np.float32)
         found = predict(Box(band.row, left, band.height, right - left))
         if found is not None:

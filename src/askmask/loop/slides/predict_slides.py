@@ -1,11 +1,13 @@
 """Whole slides predicted: a pyramid of labels, one of confidence, and a table of objects for each.
 
 Held at one time: a tile's network, and what is kept of one row of tiles. What is finished of a
-slide waits on disk, so that a killed run goes on where it was.
+slide waits on disk, so that a killed run goes on where it was. Tiles may be predicted elsewhere:
+they are put together, and everything is written, here.
 """
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,9 +24,11 @@ from askmask.data.slides.slide_set import SlideEntry, cut_side
 from askmask.data.slides.slide_source import SlideSource
 from askmask.data.slides.tiled_image import Box
 from askmask.data.slides.tissue_mask import find_tissue, tissue_at
-from askmask.errors import ProjectError, SourceError
+from askmask.errors import ClusterError, ProjectError, SourceError
+from askmask.loop.elsewhere.bench import Bench
+from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.round_model import RoundModel
-from askmask.loop.slides.blended import RAMP, TILE, Values, blended_rows
+from askmask.loop.slides.blended import RAMP, TILE, Values, blended_rows, tile_places
 from askmask.loop.slides.finished_bands import NOT_SEEN, Band, BandRows, FinishedBands
 from askmask.loop.slides.predict_options import ALL, PredictOptions
 from askmask.loop.slides.predicted import (
@@ -34,8 +38,11 @@ from askmask.loop.slides.predicted import (
     PredictedSlides,
     write_slides,
 )
+from askmask.loop.slides.tile_jobs import SlideFile, TileJob, jobs_of, tiles_by_jobs
+from askmask.loop.slides.tiles import Output, predicted_tile
 from askmask.metrics.streamed_objects import FoundObject, StreamedObjects
 from askmask.progress import Listener, Progress, silent
+from askmask.runtime.executors import Executor
 from askmask.whole_files import write_atomically
 
 _UNFINISHED: Final = ".unfinished"
@@ -51,6 +58,7 @@ def predict_slides(
     *,
     options: PredictOptions = ALL,
     report: Listener = silent,
+    elsewhere: Elsewhere | None = None,
 ) -> PredictedSlides:
     """Predict slides by a round's model, at its project's resolution.
 
@@ -70,6 +78,9 @@ def predict_slides(
         What is to be said of the slides.
     report : callable
         Told how far it has come, in rows of tiles.
+    elsewhere : Elsewhere, optional
+        Where tiles are predicted, by default in this process. The files are the same. Whoever works
+        there must see the slides under the paths that they have here.
 
     Raises
     ------
@@ -77,21 +88,28 @@ def predict_slides(
         If the project is not one of slides, or the round has no model.
     SourceError
         If `out` holds something else.
+    ConfigError
+        If slides are to be sent.
+    ClusterError
+        If nobody elsewhere may be given work, or the cluster is lost; what is finished is kept.
     """
-    engine = _Engine(model, options)
-    facts = engine.facts(slides)
+    engine = _Engine(model, slides, options)
     unfinished = out / _UNFINISHED
-    _begin(out, facts)
     done = PredictedSlides()
-    for number, path in enumerate(slides):
-        try:
-            line = engine.predict(path, out, unfinished / f"{number:05d}", report)
-        except SourceError as error:
-            done.problems.append(f"{path.name}: {error}")
-            continue
-        done.slides.append(line)
+    with jobs_of(model, slides, elsewhere) as engine.jobs:
+        _begin(out, engine.facts)
+        for number, path in enumerate(slides):
+            try:
+                line = engine.predict(path, out, unfinished / f"{number:05d}", report)
+            except SourceError as error:
+                done.problems.append(f"{path.name}: {error}")
+                continue
+            except ClusterError:
+                _clear_if_empty(out)
+                raise
+            done.slides.append(line)
     write_slides(out / "slides.csv", engine.classes, done.slides)
-    write_atomically(out / "predictions.json", json.dumps(facts, indent=1) + "\n")
+    write_atomically(out / "predictions.json", json.dumps(engine.facts, indent=1) + "\n")
     for number in range(len(slides)):
         FinishedBands(unfinished / f"{number:05d}").delete()
     (unfinished / "of.json").unlink()
@@ -121,10 +139,18 @@ def _begin(out: Path, facts: dict[str, object]) -> None:
     write_atomically(mark, text)
 
 
-class _Engine:
-    """A loaded model and how it is applied to a slide."""
+def _clear_if_empty(out: Path) -> None:
+    """Remove what was made before anything was predicted."""
+    if not any(out.glob(f"{_UNFINISHED}/*/*")) and {p.name for p in out.iterdir()} == {_UNFINISHED}:
+        shutil.rmtree(out)
 
-    def __init__(self, model: RoundModel, options: PredictOptions) -> None:
+
+class _Engine:
+    """A loaded model and how it is applied to a slide, here or, with `jobs`, elsewhere."""
+
+    jobs: tuple[Executor, Bench] | None = None
+
+    def __init__(self, model: RoundModel, slides: Sequence[Path], options: PredictOptions) -> None:
         source = model.project.source
         if not isinstance(source, SlideSource):
             raise ProjectError(
@@ -137,7 +163,6 @@ class _Engine:
         self._mpp = source.mpp
         self.classes = source.classes.names
         evaluation = model.project.config.evaluation
-        self._threshold = evaluation.boundary_threshold
         self._min_pixels = evaluation.min_object_pixels
         self._first_class = int(evaluation.has_background)
         smallest = np.zeros((_SMALLEST, _SMALLEST, 3), np.uint8)
@@ -148,8 +173,11 @@ class _Engine:
             and evaluation.objects
             and len(self.classes) == 1 + evaluation.has_background
         )
+        threshold = evaluation.boundary_threshold if self._has_contour else None
+        self._output = Output(len(self.classes), threshold)
+        self.facts = self._facts(slides)
 
-    def facts(self, slides: Sequence[Path]) -> dict[str, object]:
+    def _facts(self, slides: Sequence[Path]) -> dict[str, object]:
         """What the folder of predictions must tell for itself."""
         stored = self._model.recalibration
         return {
@@ -184,14 +212,15 @@ class _Engine:
             image = stack.enter_context(closing(open_tiled(path)))
             own = image.mpp if image.mpp is not None else self._options.own_mpp
             view = stack.enter_context(closing(at_mpp(image, self._mpp, own)))
+            assert own is not None, "a slide without is refused above"
             part = self._part(view)
             tissue = None
             if self._options.tissue:
-                assert own is not None, "a slide without is refused above"
                 known = self._known(path)
                 tissue = find_tissue(image, own) if known is None else self._source.tissue(known)
             finished = FinishedBands(folder)
-            self._predict_bands(_Slide(name, view, part, tissue), finished, report)
+            file = SlideFile(path.absolute(), path.stat().st_size, own, self._mpp)
+            self._predict_bands(_Slide(name, file, view, part, tissue), finished, report)
             corner = part.row * view.factor, part.col * view.factor
         size = part.height, part.width
         millimetres = part.row * self._mpp / 1000, part.col * self._mpp / 1000
@@ -206,6 +235,7 @@ class _Engine:
                 BandRows(finished, choose),
                 mpp=self._mpp,
                 corner_mm=millimetres,
+                identity=json.dumps([kind, name, self.facts]),
             )
         objects = self._objects(finished)
         (out / "objects").mkdir(exist_ok=True)
@@ -250,53 +280,43 @@ class _Engine:
         report(Progress(self._model.round, "predict", finished.count, total))
         if finished.count == total:
             return
-        rows = blended_rows(
-            size,
-            len(self.classes) + self._has_contour,
-            lambda box: self._values(slide, box),
-            self._layers,
-            first=finished.count,
-            carry=finished.carry(),
-        )
-        for row in rows:
-            band = Band(row.layers[0], row.layers[1], row.layers[2:])
-            finished.add(band, row.carry)
-            report(Progress(self._model.round, "predict", finished.count, total))
+        with closing(self._values(slide, finished.count)) as values:
+            rows = blended_rows(
+                size,
+                self._output.n_values,
+                lambda _: next(values),
+                self._output.finish,
+                first=finished.count,
+                carry=finished.carry(),
+            )
+            for row in rows:
+                band = Band(row.layers[0], row.layers[1], row.layers[2:])
+                finished.add(band, row.carry)
+                report(Progress(self._model.round, "predict", finished.count, total))
 
-    def _values(self, slide: "_Slide", box: Box) -> Values | None:
-        """Probabilities in a tile, (C, h, w), and of a contour, if the network predicts it."""
-        tile = Box(slide.part.row + box.row, slide.part.col + box.col, box.height, box.width)
-        if not slide.has_tissue(tile, self._mpp):
-            return None
+    def _values(self, slide: "_Slide", first: int) -> Generator[Values | None, None, None]:
+        """Values of every tile from a row of tiles on; None where there is no tissue."""
         beyond = MARGIN - RAMP
-        top, left = max(tile.row - beyond, 0), max(tile.col - beyond, 0)
-        bottom = min(tile.bottom + beyond, slide.view.size[0])
-        right = min(tile.right + beyond, slide.view.size[1])
-        pixels = slide.view.read(0, Box(top, left, bottom - top, right - left))
-        found = self._model.sums(
-            self._model.judge,
-            pixels,
-            name=f"{slide.name}@{tile.row},{tile.col}",
-            boundary=self._has_contour,
-        )
-        inner = (
-            slice(tile.row - top, tile.row - top + tile.height),
-            slice(tile.col - left, tile.col - left + tile.width),
-        )
-        parts = [found.sums.mean_probs[:, *inner].float().cpu().numpy()]
-        if found.boundary_probs is not None:
-            parts.append(found.boundary_probs[inner].float().cpu().numpy()[None])
-        return np.concatenate(parts)
+        jobs: list[TileJob | None] = []
+        for place in tile_places((slide.part.height, slide.part.width), first=first):
+            row, col = slide.part.row + place.box.row, slide.part.col + place.box.col
+            tile = Box(row, col, place.box.height, place.box.width)
+            job = TileJob(slide.file, slide.name, tile, beyond, place.settled, self._output)
+            jobs.append(job if slide.has_tissue(tile, self._mpp) else None)
+        found = self._found(slide, [job for job in jobs if job is not None])
+        for one in jobs:
+            yield None if one is None else next(found)
+        next(found, None)  # lets what is elsewhere end
 
-    def _layers(self, values: Values, is_seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-        """Labels, confidence and, if the network predicts it, the contour: (2 or 3, h, w)."""
-        probs = values[: len(self.classes)]
-        labels = np.where(is_seen, probs.argmax(0), NOT_SEEN)
-        confidence = np.rint(probs.max(0) * CONFIDENCE_SCALE)  # 0 where nobody looked
-        layers = [labels, confidence]
-        if self._has_contour:
-            layers.append(values[-1] >= self._threshold)
-        return np.stack([layer.astype(np.uint8) for layer in layers])
+    def _found(self, slide: "_Slide", wanted: Sequence[TileJob]) -> Iterator[Values]:
+        """Values of tiles, from here or from elsewhere."""
+        if self.jobs is not None:
+            yield from tiles_by_jobs(self.jobs, wanted)
+            return
+        for job in wanted:
+            yield predicted_tile(
+                self._model, slide.view, job.tile, job.beyond, name=job.name, output=job.output
+            )
 
     def _objects(self, finished: FinishedBands) -> list[FoundObject]:
         """Objects of every class but the background."""
@@ -326,6 +346,7 @@ class _Slide:
     """A slide that is open, and the part of it that is predicted."""
 
     name: str
+    file: SlideFile
     view: Resampled
     part: Box
     tissue: npt.NDArray[np.bool_] | None

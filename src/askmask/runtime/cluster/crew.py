@@ -15,6 +15,7 @@ from askmask.errors import ClusterError
 from askmask.runtime.cluster import on_worker
 from askmask.runtime.cluster.connection import Connection
 from askmask.runtime.cluster.on_worker import Introduction, own_versions
+from askmask.runtime.contents import digest
 
 _logger = logging.getLogger(__name__)
 _RESTORE_SECONDS: Final = 5.0
@@ -34,11 +35,14 @@ class Needs:
     device : {"cpu", "auto", "cuda"}
         As a config has it: a worker with the resource ``GPU`` runs one job per GPU, unless
         ``"cpu"``; with ``"cuda"`` no other worker is given any.
+    why_not_sent : str
+        Sentence, without its period, for those who wonder why files must be seen.
     """
 
     must_see: Mapping[str, str] = field(default_factory=dict)
     contents: Sequence[bytes] = ()
     device: str = "cpu"
+    why_not_sent: str = ""
 
 
 class Crew:
@@ -147,7 +151,12 @@ class Crew:
         )
         if not isinstance(told, Introduction) or self._problem(told) is not None:
             return told
-        kept = await self._ask(address, on_worker.keep, list(self._needs.contents))
+        digests = [digest(content) for content in self._needs.contents]
+        lacking = await self._ask(address, on_worker.lacking, digests)
+        if isinstance(lacking, Exception):
+            return lacking
+        contents = [one for one in self._needs.contents if digest(one) in lacking]
+        kept = await self._ask(address, on_worker.keep, contents)
         if isinstance(kept, Exception):
             return kept
         ready = await self._ask(address, on_worker.get_ready, self._function, self._threads)
@@ -178,9 +187,10 @@ class Crew:
             theirs = " and ".join(f"{name} {version}" for name, version in told.versions.items())
             return f"it has {theirs}. Install {_own_words()} there and start it again"
         if told.unseen:
+            why = self._needs.why_not_sent
             return (
-                f"it does not see {', '.join(map(repr, told.unseen))} as this machine does. Put "
-                "that on a disk that all machines see under one path"
+                f"it does not see {', '.join(map(repr, told.unseen))} as this machine does. "
+                f"{why and why + '. '}Put that on a disk that all machines see under one path"
             )
         if self._needs.device == "cuda" and told.gpus < 1:
             return "it offers no GPU. Start it with --resources GPU=1, one worker for each GPU"

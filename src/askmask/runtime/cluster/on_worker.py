@@ -19,7 +19,7 @@ from typing import Any, Final
 from distributed import Worker, get_worker
 
 from askmask import __version__
-from askmask.runtime.contents import file_content_digest, keep_content
+from askmask.runtime.contents import file_content_digest, keep_content, kept
 from askmask.runtime.executors import answer_one, limit_threads
 
 _LOOK_SECONDS: Final = 0.2  # a job that nobody wants any more is ended this late
@@ -77,6 +77,11 @@ def introduce(
             path for path, digest in must_see.items() if file_content_digest(path) != digest
         ),
     )
+
+
+def lacking(digests: Sequence[str]) -> list[str]:  # pragma: no cover - runs in the worker
+    """Which of these contents this worker was never sent."""
+    return [name for name in digests if kept(name) is None]
 
 
 def keep(
