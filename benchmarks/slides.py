@@ -7,12 +7,13 @@ Writes a pyramid of drawn tissue on glass (0.25 micrometres per pixel, levels of
 process of its own: a query, ten answers, a training, a query by the model, and the prediction of a
 part of 20,000 x 20,000 pixels. Each command is first killed (signal 9) on its way, after so much
 work of its own that a busy machine kills it at the same place, and then repeated; the peak memory
-of every process is printed. At the end the prediction is made once more without a kill, and must be
-the same.
+of every process is printed. At the end the prediction is made once more without a kill, and once by
+two workers of a cluster of this machine; all files must be the same.
 """
 
 import argparse
 import contextlib
+import filecmp
 import io
 import json
 import multiprocessing
@@ -228,24 +229,18 @@ def measure(
     return rows
 
 
-def check_same(root: Path, slide: Path, part: str) -> Command:
-    """Predict again without a kill; ends the program unless the files are the same."""
-    row = run(
-        root, "predict, at once",
-        *("predict", root / "project", slide, root / "again", "--part", part),
-    )  # fmt: skip
-    for kind in ("labels", "confidence"):
-        found = []
-        for folder in ("out", "again"):
-            (path,) = (root / folder / kind).iterdir()
-            with tifffile.TiffFile(path) as file:
-                found.append(file.series[0].asarray())
-        if not np.array_equal(*found):
-            sys.exit(f"expected the same {kind} after a kill, got others.")
-    tables = [(root / folder / "slides.csv").read_bytes() for folder in ("out", "again")]
-    if tables[0] != tables[1]:
-        sys.exit("expected the same table after a kill, got another.")
-    return row
+def check_same(root: Path, slide: Path, part: str) -> list[Command]:
+    """Predict again, here and on a cluster; ends the program unless the files are the same."""
+    rows = []
+    for name, words in (("at once", []), ("on local:2", ["--cluster", "local:2"])):
+        out = root / name.replace(" ", "-")
+        predict = ("predict", root / "project", slide, out, "--part", part)
+        rows.append(run(root, f"predict, {name}", *predict, *words))
+        for path in (path for path in (root / "out").rglob("*") if path.is_file()):
+            other = out / path.relative_to(root / "out")
+            if not filecmp.cmp(path, other, shallow=False):
+                sys.exit(f"expected {other.name} as it was written first, got another.")
+    return rows
 
 
 def main() -> None:
@@ -277,8 +272,7 @@ def main() -> None:
             print(f"wrote {megabytes:.0f} MB in {time.perf_counter() - started:.0f} s", flush=True)
         kills = {} if options.no_kills else KILLS
         rows = measure(root, path, part, kills, options.first)
-        if not options.no_kills:
-            rows.append(check_same(root, path, part))
+        rows += check_same(root, path, part)
     finally:
         if options.keep is None:
             shutil.rmtree(root)

@@ -15,6 +15,7 @@ from askmask import __version__
 from askmask.cli.main import app, main
 from askmask.config import Config, dump_config
 from askmask.errors import AskmaskError
+from askmask.loop.begin import outlook
 from discs import draw_discs
 
 Build = Callable[..., Config]
@@ -180,10 +181,14 @@ def test_folder_with_few_masks_becomes_a_project_that_asks_about_the_others(
     assert {item["region"]["image_id"] for item in asked["items"]} <= {"slide_4", "slide_5"}
 
 
-def test_doctor_tells_versions_and_speed() -> None:
+def test_doctor_tells_versions_and_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlook, "IMAGE_SIDE", 64)  # real ones take seconds
+    monkeypatch.setattr(outlook, "LARGEST_SIDE", 64)
     facts = json.loads(call("doctor", "--json"))
     assert facts["versions"]["askmask"] == __version__
     assert facts["gflops_fp32"] > 0
+    assert [query["images"] for query in facts["queries"]] == [1000, 125]
+    assert "A query of 1,000 images of 64 x 64 pixels: about " in call("doctor")
 
 
 def test_version_is_printed() -> None:

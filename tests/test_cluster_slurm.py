@@ -1,4 +1,4 @@
-"""A real Slurm runs the trials of a grid, where there is one; `docs/how-to/cluster.md` says how."""
+"""A real Slurm runs the trials of a grid, where there is one; `docs/scale.md` says how."""
 
 import os
 import shutil

@@ -258,6 +258,19 @@ def test_status_of_slides_tells_areas(tmp_path: Path, disc_config: Build) -> Non
     assert told["tissue_mm2"] == 0.22
 
 
+def test_a_query_of_slides_tells_its_area(tmp_path: Path, disc_config: Build) -> None:
+    slide = write_pages(tmp_path / "one.tif", drawn(200, 280), mpp=2.0, levels=1)
+    write_slide_set([slide], tmp_path / "set", SlideOptions(CLASSES, mpp=2.0, tissue="none"))
+    where = {"path": str(tmp_path / "set"), "start": "none", "validation": 0, "test": []}
+    Project.create(tmp_path / "p", disc_config(data=where)).close()
+    told = call("ask", tmp_path / "p")
+    with Project.open(tmp_path / "p") as project:
+        query = project.store.newest_query()
+        assert query is not None
+        pixels = sum(item.new_pixels for item in query.items)
+    assert f"Together {pixels * 4 / 1e6:.3g} mm2 to label." in told
+
+
 def test_init_of_slides_that_cannot_be_used_leaves_nothing_behind(tmp_path: Path) -> None:
     from askmask.errors import PrepareError
 

@@ -21,6 +21,7 @@ from askmask.query.strategies import (
     Turn,
     diverse,
     find_strategy,
+    impurity,
     noisy,
     register,
     strategy_names,
@@ -234,10 +235,10 @@ class TestFeatures:
     def test_region_impurity_multiplies_class_mixture_and_entropy(self) -> None:
         # Pair 0: one pixel of each class (log 2), mean entropy log 2; pair 1: one class only.
         sums = sums_of([[0.5, 0.4, 0.9, 0.9], [0.5, 0.6, 0.1, 0.1]])
-        maps = registry.entropy_and_predicted_classes(sums, turn_of()).numpy()
+        maps = impurity.entropy_and_predicted_classes(sums, turn_of()).numpy()
         places = places_of("a", np.ones((1, 4), bool), PAIRS)
         mean = (math.log(2) - 0.4 * math.log(0.4) - 0.6 * math.log(0.6)) / 2
-        found = registry.region_impurity(places, maps, turn_of())
+        found = impurity.region_impurity(places, maps, turn_of())
         assert found[0].tolist() == pytest.approx([math.log(2) * mean, 0.0], abs=1e-6)
 
 
@@ -358,7 +359,7 @@ def test_functions_written_in_the_docs_are_those_of_the_test() -> None:
     assert "return 1 - (2 * sums.mean_probs[1] - 1).abs()" in text
 
 
-@pytest.mark.parametrize("module", [noisy, stratified, diverse, registry])
+@pytest.mark.parametrize("module", [noisy, stratified, diverse, impurity, registry])
 def test_examples_run(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
 

@@ -24,7 +24,7 @@ ClusterName = Annotated[
     typer.Option(
         "--cluster",
         help="Work elsewhere: local:N for N processes here, the address of a Dask scheduler, or a "
-        "YAML file for Slurm, LSF or PBS. See docs/how-to/cluster.md.",
+        "YAML file for Slurm, LSF or PBS. See docs/scale.md.",
         metavar="WHERE",
     ),
 ]

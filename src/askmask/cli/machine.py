@@ -1,5 +1,6 @@
 """Commands that look at the machine, or build for it: doctor, build-kernel."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,20 +12,33 @@ from askmask.cli.output import print_json
 
 
 def doctor(
+    project: Annotated[
+        Path | None,
+        typer.Argument(help="Tell what a query of this project takes.", metavar="PROJECT"),
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights file to look for.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what this machine can do, which versions are installed, and what is missing."""
+    """Tell what this machine can do, how long a query takes here, and what is missing."""
+    from askmask.loop.begin.outlook import expected_here, expected_of, lines
+    from askmask.loop.project import Project
     from askmask.runtime.doctor import diagnose
 
+    if project is None:
+        expected = expected_here()
+    else:
+        with Project.open(project) as opened:
+            expected = expected_of(opened)
     facts = diagnose(weights).as_dict()
     if as_json:
-        print_json(facts)
+        print_json(facts | {"queries": [asdict(one) for one in expected]})
         return
     table = Table(title="askmask doctor", show_header=False)
     for key, value in facts.items():
         table.add_row(key.replace("_", " "), _shown(value))
     console.print(table)
+    for line in lines(expected):
+        console.print(line, highlight=False)
     if facts["kernel"] is None:
         console.print(
             "`askmask build-kernel` makes scoring and metrics faster; it needs a C++ compiler."

@@ -175,10 +175,11 @@ def ask(
             prediction=None if is_first else predicted,
         )
         write_overviews(opened, query, folder)
+        area = _square_mm(opened, sum(item.new_pixels for item in query.items))
     clock.lap("writing")
     screen.print(clock.words())
     if as_json:
-        print_json(asdict(query) | {"folder": str(folder)})
+        print_json(asdict(query) | {"folder": str(folder)} | area)
         return
     table = Table(title=f"Round {query.round}: {query.acquisition}, {len(query.items)} asked")
     for heading in ("#", "image", "row", "col", "size", "score"):
@@ -189,6 +190,8 @@ def ask(
         place = (str(item.rank + 1), region.image_id, str(region.row), str(region.col), size)
         table.add_row(*place, f"{item.score:.4g}")
     console.print(table)
+    for square_mm in area.values():
+        console.print(f"Together {square_mm:.3g} mm2 to label.")
     console.say(f"Paint *_mask.png in {folder}, then: {command('tell', project)}")
 
 
@@ -330,6 +333,15 @@ def _means_of(root: Path) -> str:
 def query_folder(project: Project, query: Query) -> Path:
     """Folder of a query's files."""
     return project.root / "queries" / f"round_{query.round:03d}"
+
+
+def _square_mm(project: Project, pixels: int) -> dict[str, float]:
+    """Area of so many pixels of slides; empty for plain images, whose scale nobody knows."""
+    from askmask.data.slides.slide_source import SlideSource
+
+    source = project.source
+    is_scaled = isinstance(source, SlideSource)
+    return {"area_mm2": round(pixels * source.mpp**2 / 1e6, 4)} if is_scaled else {}
 
 
 def _of_slides(project: Project, pixels: int) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -83,6 +84,14 @@ def free_bytes() -> int | None:
     """What this process could still have: of the machine, its group and its own limit."""
     found = [_of_machine(), _of_group(), _of_limit()]
     return min((free for free in found if free is not None), default=None)
+
+
+def peak_bytes() -> int | None:
+    """Most memory that this process has held so far; None where the system does not tell."""
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _free_on_gpu(error: BaseException) -> int | None:

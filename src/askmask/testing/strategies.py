@@ -113,6 +113,11 @@ class StrategyContract:
         if rule.budget_pixels is not None:
             assert sum(item.new_pixels for item in items) <= rule.budget_pixels
 
+    def test_places_that_are_not_kept_change_nothing(self, strategy: Strategy, rule: Rule) -> None:
+        turn = self._turn(strategy, rule)
+        less = (_with_needed_only(strategy, i, turn) for i in scored(strategy, drawn_pool(), turn))
+        assert strategy.choose(less, turn) == self._choose(strategy, rule)
+
     def test_items_never_overlap(self, strategy: Strategy, rule: Rule) -> None:
         regions = [item.region for item in self._choose(strategy, rule)]
         for number, region in enumerate(regions):
@@ -171,6 +176,14 @@ def scored(strategy: Strategy, pool: Sequence[PoolImage], turn: Turn) -> Iterato
         places = places_of(image.image_id, image.available, turn.rule)
         maps = counted(image.image_id, maps_of(strategy, image.sums, turn), image.available)
         yield ScoredImage(places, _utilities(strategy, places, maps, turn), _Embedded(image))
+
+
+def _with_needed_only(strategy: Strategy, image: ScoredImage, turn: Turn) -> ScoredImage:
+    """Return an image whose places have the utility -inf, but for those that are needed."""
+    needed = strategy.needed(image.places, image.utilities, turn)
+    utilities = np.full_like(image.utilities, -np.inf)
+    utilities[:, needed] = image.utilities[:, needed]
+    return ScoredImage(image.places, utilities, image.embed)
 
 
 def _utilities(

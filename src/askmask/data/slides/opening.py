@@ -6,16 +6,12 @@ from typing import Final
 from askmask.data.pictures.opening import looks_like_image
 from askmask.data.pictures.tiff import is_tiff
 from askmask.data.rasters import decode_image
+from askmask.data.slides.finding import SLIDE_SUFFIXES, slide_file, slide_name
 from askmask.data.slides.openslide_file import OpenSlideImage
 from askmask.data.slides.tiled_image import TiledImage
 from askmask.data.slides.tiled_tiff import TiffImage, needs_openslide
 from askmask.data.slides.whole_image import WholeImage
 from askmask.errors import SourceError
-
-SLIDE_SUFFIXES: Final = frozenset(
-    {".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm"}
-)
-"""Endings of the files in a folder that are taken for slides, in lower case."""
 
 _HEAD: Final = 16
 
@@ -28,13 +24,15 @@ def open_tiled(path: Path) -> TiledImage:
     path : Path
         PNG, JPEG, BMP and WebP are decoded whole, up to the limit of plain images. TIFF files are
         read in parts by tifffile. All else, and TIFFs of scanners whose tiles overlap or lie at
-        odd places, is left to OpenSlide.
+        odd places, is left to OpenSlide. A folder is a DICOM slide.
 
     Raises
     ------
     SourceError
         If nobody reads the file, it is damaged, or what reads it is not installed.
     """
+    if path.is_dir():
+        return OpenSlideImage(slide_file(path), name=slide_name(path))
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)

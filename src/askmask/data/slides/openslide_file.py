@@ -26,6 +26,8 @@ class OpenSlideImage:
         The file.
     cache : BlockCache, optional
         Where blocks are kept.
+    name : str, optional
+        What the slide is called; by default as its file.
 
     Raises
     ------
@@ -33,8 +35,8 @@ class OpenSlideImage:
         If OpenSlide is not installed or does not read the file.
     """
 
-    def __init__(self, path: Path, cache: BlockCache = SHARED) -> None:
-        self.name = path.name
+    def __init__(self, path: Path, cache: BlockCache = SHARED, *, name: str | None = None) -> None:
+        self.name = path.name if name is None else name
         self._key = f"openslide {next(_numbers)}"
         self._cache = cache
         openslide = _library(path)
@@ -93,6 +95,28 @@ class OpenSlideImage:
         mixed = shown[:, :, :3] * opaque + self._background * (255 - opaque)
         made: Pixels = ((mixed + 127) // 255).astype(np.uint8)
         return made
+
+
+def dicom_series(path: Path) -> str:
+    """Identifier of the series that a DICOM file belongs to; all its files make one slide.
+
+    Raises
+    ------
+    SourceError
+        If OpenSlide is not installed, or does not take the file for one of a DICOM slide.
+    """
+    openslide = _library(path)
+    try:
+        with openslide.OpenSlide(path) as slide:
+            series: str | None = slide.properties.get("dicom.SeriesInstanceUID")
+    except (openslide.OpenSlideError, OSError) as error:
+        raise SourceError(
+            f"OpenSlide cannot read {str(path)!r} as a file of a DICOM slide ({error}). Copy it "
+            "again with the files that belong to it, or move it out of the folder."
+        ) from error
+    if series is None:
+        raise SourceError(f"expected a DICOM slide in {str(path)!r}, found another kind of file.")
+    return series
 
 
 def _library(path: Path) -> Any:  # Any: a module

@@ -1,7 +1,6 @@
 """Making a set of slides: each is opened, its scale settled, its tissue found, its fields cut."""
 
 import os
-import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from askmask.data.prepared import check_id
-from askmask.data.slides.opening import SLIDE_SUFFIXES, open_tiled
+from askmask.data.slides.finding import same_names, slide_bytes, slide_name
+from askmask.data.slides.opening import open_tiled
 from askmask.data.slides.resampled import at_mpp
 from askmask.data.slides.slide_set import (
     FIELD_SIDE,
@@ -65,31 +65,6 @@ class SlideOptions:
                 )
 
 
-def find_slides(paths: Sequence[Path]) -> list[Path]:
-    """Slides among files and in folders, sorted by name within each folder.
-
-    Raises
-    ------
-    SourceError
-        If a path does not exist, or a folder holds no slide.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if _is_slide(p))
-            if not inside:
-                raise SourceError(
-                    f"expected slides in {str(path)!r}, found none that ends in "
-                    f"{', '.join(sorted(SLIDE_SUFFIXES))}."
-                )
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise SourceError(f"no file or folder {str(path)!r}. Check the path.")
-    return list(dict.fromkeys(found))
-
-
 def write_slide_set(
     slides: Sequence[Path],
     out: Path,
@@ -121,7 +96,7 @@ def write_slide_set(
     ClassMap.of(options.classes)
     (out / "tissue").mkdir(parents=True)
     entries: list[SlideEntry] = []
-    problems = _same_names(slides)
+    problems = same_names(slides)
     for done, path in enumerate(slides):
         if progress is not None:
             progress(done, len(slides))
@@ -144,13 +119,13 @@ def _entry(image: TiledImage, path: Path, out: Path, options: SlideOptions) -> S
     with closing(at_mpp(image, options.mpp, own)) as view:
         size = view.size
     assert own is not None, "a slide without is refused above"
-    check_id(_name(path))
+    check_id(slide_name(path))
     if min(size) < _SMALLEST_SIDE:
         raise SourceError(
             f"expected at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} pixels at {options.mpp:g} "
             f"micrometres per pixel, got {size[0]} x {size[1]}. Choose a finer data.mpp."
         )
-    name, boxes, share, tissue = _name(path), field_boxes(size, FIELD_SIDE), 1.0, None
+    name, boxes, share, tissue = slide_name(path), field_boxes(size, FIELD_SIDE), 1.0, None
     if options.tissue != _ALL:
         found = find_tissue(image, own)
         boxes = [box for box in boxes if _has_tissue(found, box, options.mpp)]
@@ -164,7 +139,7 @@ def _entry(image: TiledImage, path: Path, out: Path, options: SlideOptions) -> S
     return SlideEntry(
         id=name,
         file=_relative(path, out),
-        file_bytes=path.stat().st_size,
+        file_bytes=slide_bytes(path) or 0,
         height=image.size[0],
         width=image.size[1],
         mpp=own,
@@ -179,29 +154,6 @@ def _has_tissue(tissue: np.ndarray, box: Box, mpp: float) -> bool:
     step = max(int(TISSUE_MPP / mpp), 1)
     small = Box(box.row // step, box.col // step, -(-box.height // step), -(-box.width // step))
     return bool(tissue_at(tissue, small, mpp * step).mean() >= LEAST_SHARE)
-
-
-def _is_slide(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return path.is_file() and path.suffix.lower() in SLIDE_SUFFIXES and not hidden
-
-
-def _name(path: Path) -> str:
-    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-    return unicodedata.normalize("NFC", stem)
-
-
-def _same_names(slides: Sequence[Path]) -> list[str]:
-    seen: dict[str, Path] = {}
-    problems = []
-    for path in slides:
-        other = seen.setdefault(_name(path).casefold(), path)
-        if other is not path:
-            problems.append(
-                f"{str(other)!r} and {str(path)!r} would both be called {_name(path)!r}. "
-                "Rename one of them."
-            )
-    return problems
 
 
 def _relative(path: Path, out: Path) -> str:

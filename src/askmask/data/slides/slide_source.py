@@ -15,6 +15,7 @@ from PIL import Image
 from askmask.data.description import named_classes
 from askmask.data.larger_images import Frame, Surroundings
 from askmask.data.rasters import decode_mask, decode_raw
+from askmask.data.slides.finding import slide_bytes
 from askmask.data.slides.opening import open_tiled
 from askmask.data.slides.resampled import Resampled, at_mpp
 from askmask.data.slides.slide_set import (
@@ -316,12 +317,11 @@ class SlideSource:
         problems = []
         for slide in self.slide_set.slides:
             path = self._root / slide.file
-            if not path.is_file():
+            found = slide_bytes(path)
+            if found is None:
                 problems.append(f"{str(path)!r} is missing")
-            elif path.stat().st_size != slide.file_bytes:
-                problems.append(
-                    f"{str(path)!r} has {path.stat().st_size:,} bytes, not {slide.file_bytes:,}"
-                )
+            elif found != slide.file_bytes:
+                problems.append(f"{str(path)!r} has {found:,} bytes, not {slide.file_bytes:,}")
         if problems:
             raise SourceError(
                 f"expected the {len(self._slides)} slides that the project was made from, but "

@@ -9,10 +9,10 @@ from askmask.config import load_config
 from askmask.data.prepare.checks import ProgressCallback
 from askmask.data.prepare.folder import PrepareOptions, prepare_folder
 from askmask.data.prepare.writing import PrepareSummary
+from askmask.data.slides.finding import find_slides
 from askmask.data.slides.preparing import (
     WORKING_MPP,
     SlideOptions,
-    find_slides,
     write_slide_set,
 )
 from askmask.errors import ConfigError, ProjectError

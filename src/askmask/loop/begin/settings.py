@@ -259,14 +259,36 @@ def _seconds(config: Config, speed: Speed) -> Setting:
     return Setting(_SECONDS, float(seconds), why)
 
 
+def samples_in_time(usual: int, n_images: int, image_seconds: float) -> int:
+    """Samples with which a pool is scored in `SCORING_SECONDS`, but not below `FEWEST_SAMPLES`.
+
+    Parameters
+    ----------
+    usual : int
+        Samples where there is time.
+    n_images : int
+        Of the pool.
+    image_seconds : float
+        Scoring one with the usual samples.
+
+    Examples
+    --------
+    >>> [samples_in_time(30, count, 0.5) for count in (100, 200, 1000)]
+    [30, 18, 10]
+    """
+    whole = n_images * image_seconds
+    if whole <= SCORING_SECONDS or usual <= FEWEST_SAMPLES:
+        return usual
+    return max(int(usual * SCORING_SECONDS / whole), FEWEST_SAMPLES)
+
+
 def _samples(config: Config, seen: Survey, speed: Speed) -> Setting:
     usual = config.sampling.samples
     whole = seen.n_images * speed.image_seconds
+    samples = samples_in_time(usual, seen.n_images, speed.image_seconds)
     told = f"An image takes {speed.image_seconds:.2g} s here, the whole pool of {seen.n_images} "
     if whole <= SCORING_SECONDS or usual <= FEWEST_SAMPLES:
         return Setting(_SAMPLES, usual, f"{told}about {max(whole, 1):.0f} s.")
-    fitting = int(usual * SCORING_SECONDS / whole)
-    samples = max(fitting, FEWEST_SAMPLES)
     why = f"{told}{whole:.0f} s with {usual} samples. Fewer are noisier, and quicker."
     return Setting(_SAMPLES, samples, why)
 

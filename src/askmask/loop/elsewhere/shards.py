@@ -71,8 +71,8 @@ def in_shards(
     executor: Executor,
     work: Callable[[Bench, Piece], Result],
     bench: Bench,
-    pieces: Sequence[Piece],
-    fill: Callable[[Piece], Piece] = lambda piece: piece,
+    pieces: Sequence[Any],  # Any: what `fill` makes pieces of
+    fill: Callable[[Any], Piece] = lambda piece: piece,
     *,
     parts: int | None = None,
     ahead: int | None = None,
@@ -94,7 +94,7 @@ def in_shards(
     pieces : sequence
         What is worked on.
     fill : callable
-        Adds what is sent with a piece, such as pixels, just before it is sent.
+        Makes of each what is sent, just before it is sent: it adds pixels, for example.
     parts : int, optional
         Jobs of equal size in all, for an executor that starts a process for each; by default as
         many as give jobs of `SECONDS`.

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from askmask.data.larger_images import MARGIN
+from askmask.data.slides.finding import same_names, slide_bytes, slide_name
 from askmask.data.slides.opening import open_tiled
 from askmask.data.slides.pyramid_file import write_pyramid
 from askmask.data.slides.resampled import Resampled, at_mpp
@@ -24,7 +25,7 @@ from askmask.data.slides.slide_set import SlideEntry, cut_side
 from askmask.data.slides.slide_source import SlideSource
 from askmask.data.slides.tiled_image import Box
 from askmask.data.slides.tissue_mask import find_tissue, tissue_at
-from askmask.errors import ClusterError, ProjectError, SourceError
+from askmask.errors import ClusterError, PrepareError, ProjectError, SourceError
 from askmask.loop.elsewhere.bench import Bench
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.round_model import RoundModel
@@ -87,12 +88,14 @@ def predict_slides(
     ProjectError
         If the project is not one of slides, or the round has no model.
     SourceError
-        If `out` holds something else.
+        If `out` holds something else, or slides would be called alike.
     ConfigError
         If slides are to be sent.
     ClusterError
         If nobody elsewhere may be given work, or the cluster is lost; what is finished is kept.
     """
+    if alike := same_names(slides):
+        raise PrepareError(alike)
     engine = _Engine(model, slides, options)
     unfinished = out / _UNFINISHED
     done = PredictedSlides()
@@ -191,7 +194,7 @@ class _Engine:
             "recalibration": "none" if stored is None else f"{stored.method}-{stored.digest}",
             "min_object_pixels": self._min_pixels,
             "options": asdict(self._options),
-            "slides": [[path.name, path.stat().st_size] for path in slides],
+            "slides": [[path.name, slide_bytes(path)] for path in slides],
             "tissue": [self._tissue_version(path) for path in slides],
         }
 
@@ -207,7 +210,7 @@ class _Engine:
 
     def predict(self, path: Path, out: Path, folder: Path, report: Listener) -> PredictedSlide:
         """Predict one slide and write its files, going on from what is in `folder`."""
-        name = path.name.removesuffix(path.suffix).removesuffix(".ome")
+        name = slide_name(path)
         with ExitStack() as stack:
             image = stack.enter_context(closing(open_tiled(path)))
             own = image.mpp if image.mpp is not None else self._options.own_mpp
@@ -219,7 +222,7 @@ class _Engine:
                 known = self._known(path)
                 tissue = find_tissue(image, own) if known is None else self._source.tissue(known)
             finished = FinishedBands(folder)
-            file = SlideFile(path.absolute(), path.stat().st_size, own, self._mpp)
+            file = SlideFile(path.absolute(), slide_bytes(path) or 0, own, self._mpp)
             self._predict_bands(_Slide(name, file, view, part, tissue), finished, report)
             corner = part.row * view.factor, part.col * view.factor
         size = part.height, part.width

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from askmask.data.slides.finding import slide_bytes, slide_file
 from askmask.data.slides.opening import open_tiled
 from askmask.data.slides.resampled import Resampled, at_mpp
 from askmask.data.slides.tiled_image import Box
@@ -139,7 +140,7 @@ def jobs_of(
     if elsewhere is None:
         yield None
         return
-    seen = tuple(path.absolute() for path in slides)
+    seen = tuple(slide_file(path).absolute() for path in slides)
     with elsewhere.at_work(model, seen, with_facts=True, why_not_sent=NOT_SENT) as jobs:
         try:
             yield jobs
@@ -197,7 +198,7 @@ def _view(slide: SlideFile) -> Resampled:
     """View of a slide in this process; the same one until another slide is looked at."""
     if _held.get("slide") != slide:
         _close_slide()
-        here = slide.path.stat().st_size if slide.path.is_file() else None
+        here = slide_bytes(slide.path)
         if here != slide.file_bytes:
             found = "none" if here is None else f"{here:,}"
             raise SourceError(

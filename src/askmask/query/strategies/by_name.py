@@ -9,17 +9,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-import torch
-from jaxtyping import Float, Float64
 from torch import Tensor
-from torch.nn import functional
 
 from askmask.config import Config, ImageConfig, RegionConfig
 from askmask.errors import ConfigError, UnknownName, unknown_name
 from askmask.options import read_options
 from askmask.parts import import_part
-from askmask.query.regions import Places
 from askmask.query.scores import (
     SampleSums,
     expected_entropy,
@@ -29,8 +24,8 @@ from askmask.query.scores import (
     variation_ratio,
     vote_variation_ratio,
 )
-from askmask.query.strategies import diverse, noisy, stratified, typical
-from askmask.query.strategies.strategy import Maps, Strategy, Turn, best_first
+from askmask.query.strategies import diverse, impurity, noisy, stratified, typical
+from askmask.query.strategies.strategy import Maps, Strategy, Turn, all_apart, best_first
 from askmask.records import Unit
 
 Score = Callable[[SampleSums], Tensor]
@@ -84,29 +79,6 @@ _PLAIN = (
 _BASES = {"entropy": _ENTROPY, "mutual_information": _MUTUAL_INFORMATION}
 
 
-def entropy_and_predicted_classes(sums: SampleSums, turn: Turn) -> Tensor:  # noqa: ARG001
-    """Entropy H(p), then 1 where a class is predicted, for every class; (1 + C, H, W)."""
-    probs = sums.mean_probs
-    predicted = functional.one_hot(probs.argmax(0), probs.shape[0]).permute(2, 0, 1)
-    return torch.cat([predictive_entropy(sums)[None], predicted.to(probs.dtype)])
-
-
-def region_impurity(
-    places: Places,
-    maps: Float[np.ndarray, "K H W"],
-    turn: Turn,  # noqa: ARG001
-) -> Float64[np.ndarray, "1 n"]:
-    """Entropy of the classes predicted in a place, times the mean entropy of its pixels.
-
-    The classes are counted over the available pixels.
-    """
-    counts = np.stack([places.sums(predicted) for predicted in maps[1:]])  # (C, n)
-    shares = counts / np.maximum(places.new_pixels, 1)
-    impurity = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(0)
-    utilities: Float64[np.ndarray, "1 n"] = (impurity * places.means(maps[0]))[None]
-    return utilities
-
-
 _ON_A_SCORE = (
     Strategy(
         name="power",
@@ -131,6 +103,7 @@ _ON_A_SCORE = (
         maps=None,
         utilities=noisy.mean_and_noise,
         choose=noisy.soft_rank,
+        kept=all_apart,
         options=noisy.NoiseOptions,
     ),
     Strategy(
@@ -140,6 +113,7 @@ _ON_A_SCORE = (
         maps=None,
         utilities=noisy.random_key_and_mean,
         choose=noisy.best_of_random_batches,
+        kept=all_apart,
         asks_a_number=True,
     ),
     Strategy(
@@ -148,6 +122,7 @@ _ON_A_SCORE = (
         source="Zhdanov 2019, arXiv:1901.05954; Arthur & Vassilvitskii 2007",
         maps=None,
         choose=diverse.spread_among_best,
+        kept=diverse.among_best,
         options=diverse.KMeansOptions,
         asks_a_number=True,
     ),
@@ -201,8 +176,8 @@ _OTHERS = (
         name="region_impurity",
         description="entropy of the predicted classes in a place x mean entropy (RIPU)",
         source="Xie et al. 2022, arXiv:2111.12940",
-        maps=entropy_and_predicted_classes,
-        utilities=region_impurity,
+        maps=impurity.entropy_and_predicted_classes,
+        utilities=impurity.region_impurity,
     ),
     Strategy(
         name="typical",
@@ -211,6 +186,7 @@ _OTHERS = (
         maps=None,
         utilities=diverse.random_order,
         choose=typical.most_typical_of_each_cluster,
+        kept=all_apart,
         asks_a_number=True,
     ),
     Strategy(
@@ -220,6 +196,7 @@ _OTHERS = (
         maps=None,
         utilities=diverse.random_order,
         choose=typical.typical_and_apart,
+        kept=all_apart,
         asks_a_number=True,
         sees_labelled=True,
     ),
@@ -230,6 +207,7 @@ _OTHERS = (
         maps=None,
         utilities=diverse.random_order,
         choose=diverse.farthest_first,
+        kept=all_apart,
         asks_a_number=True,
         sees_labelled=True,
     ),

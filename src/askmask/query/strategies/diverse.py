@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Float, Float64, Int, Shaped
 from pydantic import Field
 
 from askmask.options import Options
@@ -44,8 +44,7 @@ def spread_among_best(images: Iterable[ScoredImage], turn: Turn) -> tuple[QueryI
     with a probability proportional to its squared distance to the nearest chosen one; draws are
     keyed by (seed, round).
     """
-    assert isinstance(turn.options, KMeansOptions)
-    room = max(turn.count, int(turn.options.pool_factor * turn.count))
+    room = _room(turn)
     held: list[tuple[Candidate, Shaped[np.ndarray, " D"]]] = []
     for image in images:
         worst = (-held[-1][0].score, held[-1][0].region) if len(held) == room else None
@@ -63,6 +62,19 @@ def spread_among_best(images: Iterable[ScoredImage], turn: Turn) -> tuple[QueryI
     generator = numpy_generator(turn.seed, "k-means++", turn.round)
     chosen = k_means_plus_plus(features, turn.count, generator)
     return select([[held[i][0] for i in chosen]], turn.rule)
+
+
+def among_best(
+    places: Places, utilities: Float64[np.ndarray, "L n"], turn: Turn
+) -> Int[np.ndarray, " k"]:
+    """Numbers of the places of an image that `spread_among_best` may choose from."""
+    return order_of(places, utilities[0], _room(turn))
+
+
+def _room(turn: Turn) -> int:
+    """How many of the best places are chosen from."""
+    assert isinstance(turn.options, KMeansOptions)
+    return max(turn.count, int(turn.options.pool_factor * turn.count))
 
 
 def k_means_plus_plus(

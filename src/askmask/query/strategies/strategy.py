@@ -19,7 +19,7 @@ from torch import Tensor
 from askmask.config import RegionConfig
 from askmask.options import Options
 from askmask.query.regions import Places, Rule, ranked, select
-from askmask.query.regions.candidates import budget_count, limit_of
+from askmask.query.regions.candidates import budget_count, limit_of, order_of
 from askmask.query.regions.selection import best_of_groups
 from askmask.query.scores import SampleSums
 from askmask.records import QueryItem
@@ -131,6 +131,7 @@ class ScoredImage:
 Maps = Callable[[SampleSums, Turn], Tensor]
 Utilities = Callable[[Places, Float[np.ndarray, "K H W"], Turn], Float64[np.ndarray, "L n"]]
 Choose = Callable[[Iterable[ScoredImage], Turn], tuple[QueryItem, ...]]
+Kept = Callable[[Places, Float64[np.ndarray, "L n"], Turn], Int[np.ndarray, " k"]]
 
 
 def rule_scores(
@@ -149,6 +150,22 @@ def best_first(images: Iterable[ScoredImage], turn: Turn) -> tuple[QueryItem, ..
     if turn.most_per_group is None:
         return select(lists, turn.rule)
     return select([best_of_groups(lists, turn.groups, turn.most_per_group)], turn.rule)
+
+
+def best_apart(
+    places: Places, utilities: Float64[np.ndarray, "L n"], turn: Turn
+) -> Int[np.ndarray, " k"]:
+    """Numbers of the places that `best_first` may ask of an image: as many as a query holds."""
+    return order_of(places, utilities[0], limit_of(turn.rule))
+
+
+def all_apart(
+    places: Places,
+    utilities: Float64[np.ndarray, "L n"],
+    turn: Turn,  # noqa: ARG001 - the signature of `Strategy.kept`
+) -> Int[np.ndarray, " k"]:
+    """Numbers of the places that overlap no better one, by the first utility."""
+    return order_of(places, utilities[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -180,6 +197,10 @@ class Strategy:
         place has a new pixel. The maps are 0 where no pixel is available and must not be modified.
     choose : callable
         ``choose(images, turn)``: the query, best first, within the budget and without overlap.
+    kept : callable or None
+        ``kept(places, utilities, turn)``: numbers of the places of an image that `choose` needs.
+        It comes to the same query if the utilities of all others are -inf, so those need not
+        travel. None for all places, and for `best_first`, whose are known.
     options : subclass of Options
         What ``query.options`` may hold.
     min_samples : int
@@ -197,7 +218,15 @@ class Strategy:
     maps: Maps | None
     utilities: Utilities = rule_scores
     choose: Choose = best_first
+    kept: Kept | None = None
     options: type[Options] = Options
     min_samples: int = 1
     asks_a_number: bool = False
     sees_labelled: bool = False
+
+    def needed(
+        self, places: Places, utilities: Float64[np.ndarray, "L n"], turn: Turn
+    ) -> Int[np.ndarray, " k"]:
+        """Numbers of the places whose utilities `choose` needs; see `kept`."""
+        kept = best_apart if self.kept is None and self.choose is best_first else self.kept
+        return np.arange(utilities.shape[1]) if kept is None else kept(places, utilities, turn)
