@@ -57,6 +57,16 @@ def test_a_slide_that_lost_a_file_is_told_at_once(slide: Path, tmp_path: Path) -
         SlideSource(tmp_path / "set")
 
 
+def test_a_damaged_level_is_told_as_often_as_it_is_read(slide: Path) -> None:
+    path = max(slide.iterdir(), key=lambda file: file.stat().st_size)
+    path.write_bytes(path.read_bytes()[:-5000])
+    image = open_tiled(slide)
+    for _ in range(2):  # OpenSlide itself says nothing else after a first error
+        with pytest.raises(SourceError, match=r"cannot read a part of 'one\.2' \("):
+            image.read(0, Box(256, 380, 40, 40))
+    image.close()
+
+
 def test_two_dicom_slides_in_a_folder_are_refused_with_what_settles_it(slide: Path) -> None:
     write_dicom(slide, drawn(200, 200, seed=1), mpp=0.5, series=2)
     with pytest.raises(SourceError, match="found those of 2. Put each slide into a folder") as told:

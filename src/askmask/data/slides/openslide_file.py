@@ -49,6 +49,7 @@ class OpenSlideImage:
             ) from error
         self._errors = openslide.OpenSlideError
         self.levels: tuple[Size, ...] = tuple((h, w) for w, h in self._slide.level_dimensions)
+        self._downsamples = tuple(self._slide.level_downsamples)  # not told after an error
         facts = self._slide.properties
         self._background = _colour(facts.get("openslide.background-color", _WHITE))
         told = [facts.get(f"openslide.mpp-{axis}") for axis in "yx"]
@@ -82,7 +83,7 @@ class OpenSlideImage:
     def _block(self, level: int, part: Box) -> Pixels:
         if self._slide is None:
             raise SourceError(f"{self.name!r} was closed. Open it again.")
-        step = self._slide.level_downsamples[level]
+        step = self._downsamples[level]
         corner = math.floor(part.col * step + 0.5), math.floor(part.row * step + 0.5)
         try:
             read = self._slide.read_region(corner, level, (part.width, part.height))
