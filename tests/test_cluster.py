@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +18,15 @@ from distributed import LocalCluster
 import executor_jobs as jobs
 from askmask.errors import ClusterError, ConfigError
 from askmask.runtime import contents
+from askmask.runtime.cluster import connection as connecting
 from askmask.runtime.cluster import crew
 from askmask.runtime.cluster.address import Local, Queued, Running, parse_cluster
 from askmask.runtime.cluster.connection import Connection, connect
 from askmask.runtime.cluster.crew import Needs
 from askmask.runtime.cluster.executor import MOST_DEATHS, Dask
+from askmask.runtime.executors import Outcome
 from askmask.testing.executors import ExecutorContract, by_index, square
-from cluster_processes import is_running, wait_until
+from cluster_processes import is_running, spawned_by, wait_until
 
 # A real cluster of processes: on a busy machine Dask itself gave up waiting for its own event loop
 # (10 s) once in five runs, so these are for `make test-all`.
@@ -211,6 +214,35 @@ def test_a_job_for_a_gpu_is_given_to_no_worker_without(connection: Connection) -
     executor = Dask(connection, needs=Needs(device="cuda"))
     with pytest.raises(ClusterError, match="offers no GPU. Start it with --resources GPU=1"):
         list(executor.map(square, [1]))
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_started_again() -> None:
+    others = set(spawned_by(os.getpid()))
+
+    def kill_the_first() -> None:
+        found = wait_until(lambda: set(spawned_by(os.getpid())) - others)
+        os.kill(min(found), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    with connect("local:1") as opened:
+        killer.join()
+        opened.client.wait_for_workers(1, timeout=120)
+        assert list(Dask(opened, threads=1).map(square, [3])) == [Outcome(0, 9)]
+
+
+def test_workers_that_never_start_are_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+
+    def fail(**options: object) -> None:
+        tried.append(options)
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(connecting, "LocalCluster", fail)
+    with pytest.raises(ClusterError, match="expected to start 2 worker processes"):  # noqa: SIM117
+        with connect("local:2"):
+            pass
+    assert len(tried) == MOST_DEATHS
 
 
 def test_a_cluster_whose_tasks_end_late_is_closed_without_an_error() -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from askmask.data.slides.finding import find_slides, slide_bytes, slide_name
-from askmask.data.slides.opening import open_tiled
+from askmask.data.slides.opening import find_slides, open_tiled, slide_bytes, slide_name
 from askmask.data.slides.preparing import SlideOptions, write_slide_set
 from askmask.data.slides.slide_source import SlideSource
 from askmask.data.slides.tiled_image import Box

@@ -8,7 +8,7 @@ import pytest
 from askmask.config import Config
 from askmask.data.slides.preparing import SlideOptions, write_slide_set
 from askmask.loop.begin import outlook
-from askmask.loop.begin.outlook import Expected, expected_here, expected_of, lines
+from askmask.loop.begin.outlook import ExpectedQuery, expected_here, expected_of, lines
 from askmask.loop.project import Project
 from slide_files import drawn, write_ome
 
@@ -16,10 +16,10 @@ Build = Callable[..., Config]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0.2, "about 1 s"), (119, "119 s"), (600, "10 min"), (9000, "2 h")]
+    ("seconds", "told"), [(0.2, "about 1 s"), (119.0, "119 s"), (600.0, "10 min"), (9000.0, "2 h")]
 )
 def test_a_query_is_told_in_words(seconds: float, told: str) -> None:
-    words = Expected("the 3 images", 3, 10, seconds / 3, seconds, 1_540_000_000).words()
+    words = ExpectedQuery("the 3 images", 3, 10, seconds / 3, seconds, 1_540_000_000).words()
     assert words.startswith("A query of the 3 images: about ")
     assert told in words
     assert " and 1.5 GB of memory (" in words
@@ -27,7 +27,7 @@ def test_a_query_is_told_in_words(seconds: float, told: str) -> None:
 
 
 def test_memory_that_nobody_tells_is_not_told() -> None:
-    assert "memory" not in Expected("the 3 images", 3, 10, 1.0, 3.0, None).words()
+    assert "memory" not in ExpectedQuery("the 3 images", 3, 10, 1.0, 3.0, None).words()
 
 
 def test_new_projects_are_reckoned_as_init_would_set_them_up(

@@ -10,7 +10,7 @@ from askmask.config import DataConfig
 from askmask.data.from_config import open_source
 from askmask.data.larger_images import Frame, PartSource, askable_pixels, frame_of, read_around
 from askmask.data.slides import preparing
-from askmask.data.slides.finding import find_slides
+from askmask.data.slides.opening import find_slides
 from askmask.data.slides.preparing import SlideOptions, write_slide_set
 from askmask.data.slides.slide_set import SET_NAME, field_boxes
 from askmask.data.slides.slide_source import SlideSource

@@ -35,7 +35,7 @@ from askmask.cli.screen import Clock
 from askmask.data.pictures.picture import Orientation
 from askmask.data.prepare.said import own_range, reading
 from askmask.data.prepare.stored_files import list_folder, list_images
-from askmask.data.slides.finding import find_slides
+from askmask.data.slides.opening import find_slides
 from askmask.errors import ConfigError, unknown_name
 from askmask.loop.alone import alone
 from askmask.loop.predictions import Predictions, check_free

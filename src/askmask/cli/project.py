@@ -340,8 +340,9 @@ def _square_mm(project: Project, pixels: int) -> dict[str, float]:
     from askmask.data.slides.slide_source import SlideSource
 
     source = project.source
-    is_scaled = isinstance(source, SlideSource)
-    return {"area_mm2": round(pixels * source.mpp**2 / 1e6, 4)} if is_scaled else {}
+    if not isinstance(source, SlideSource):
+        return {}
+    return {"area_mm2": round(pixels * source.mpp**2 / 1e6, 6)}
 
 
 def _of_slides(project: Project, pixels: int) -> dict[str, object]:

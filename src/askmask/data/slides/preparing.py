@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 
 from askmask.data.prepared import check_id
-from askmask.data.slides.finding import same_names, slide_bytes, slide_name
-from askmask.data.slides.opening import open_tiled
+from askmask.data.slides.opening import open_tiled, same_names, slide_bytes, slide_name
 from askmask.data.slides.resampled import at_mpp
 from askmask.data.slides.slide_set import (
     FIELD_SIDE,

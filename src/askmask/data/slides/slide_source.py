@@ -15,8 +15,7 @@ from PIL import Image
 from askmask.data.description import named_classes
 from askmask.data.larger_images import Frame, Surroundings
 from askmask.data.rasters import decode_mask, decode_raw
-from askmask.data.slides.finding import slide_bytes
-from askmask.data.slides.opening import open_tiled
+from askmask.data.slides.opening import open_tiled, slide_bytes
 from askmask.data.slides.resampled import Resampled, at_mpp
 from askmask.data.slides.slide_set import (
     SlideEntry,

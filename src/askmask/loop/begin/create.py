@@ -9,7 +9,7 @@ from askmask.config import load_config
 from askmask.data.prepare.checks import ProgressCallback
 from askmask.data.prepare.folder import PrepareOptions, prepare_folder
 from askmask.data.prepare.writing import PrepareSummary
-from askmask.data.slides.finding import find_slides
+from askmask.data.slides.opening import find_slides
 from askmask.data.slides.preparing import (
     WORKING_MPP,
     SlideOptions,

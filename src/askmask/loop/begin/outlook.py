@@ -43,7 +43,7 @@ _BESIDE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedQuery:
     """One query.
 
     Attributes
@@ -79,7 +79,7 @@ class Expected:
         return f"A query of {self.what}: about {told}{memory} ({one})."
 
 
-def expected_here() -> list[Expected]:
+def expected_here() -> list[ExpectedQuery]:
     """What a new project would take: one of many images, and one of a large slide.
 
     The network is the one that `askmask init` sets up, with random weights, which are as fast.
@@ -108,11 +108,11 @@ def expected_here() -> list[Expected]:
         seconds = first if (samples, size) == (usual, side) else None
         if seconds is None:
             seconds = _image_seconds(model, config, (size, size), samples)
-        found.append(Expected(what, count, samples, seconds, count * seconds, peak_bytes()))
+        found.append(ExpectedQuery(what, count, samples, seconds, count * seconds, peak_bytes()))
     return found
 
 
-def expected_of(project: Project) -> list[Expected]:
+def expected_of(project: Project) -> list[ExpectedQuery]:
     """What a query of a project takes, with its own network, images and samples."""
     config, source = project.config, project.source
     seen = survey(source)
@@ -126,10 +126,10 @@ def expected_of(project: Project) -> list[Expected]:
     noun = ("field" if is_slides else "image") + "s" * (count != 1)
     rows, cols = seen.typical_size
     what = f"the {count:,} {noun} of this project, typically {rows} x {cols} pixels"
-    return [Expected(what, count, samples, seconds, count * seconds, peak_bytes())]
+    return [ExpectedQuery(what, count, samples, seconds, count * seconds, peak_bytes())]
 
 
-def lines(found: Iterable[Expected]) -> list[str]:
+def lines(found: Iterable[ExpectedQuery]) -> list[str]:
     """Lines for people."""
     return [
         *(one.words() for one in found),

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from askmask.data.larger_images import MARGIN
-from askmask.data.slides.finding import same_names, slide_bytes, slide_name
-from askmask.data.slides.opening import open_tiled
+from askmask.data.slides.opening import open_tiled, same_names, slide_bytes, slide_name
 from askmask.data.slides.pyramid_file import write_pyramid
 from askmask.data.slides.resampled import Resampled, at_mpp
 from askmask.data.slides.slide_set import SlideEntry, cut_side

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from askmask.data.slides.finding import slide_bytes, slide_file
-from askmask.data.slides.opening import open_tiled
+from askmask.data.slides.opening import open_tiled, slide_bytes, slide_file
 from askmask.data.slides.resampled import Resampled, at_mpp
 from askmask.data.slides.tiled_image import Box
 from askmask.errors import AskmaskError, ClusterError, SourceError

@@ -143,26 +143,38 @@ def _local(wanted: Local, loop: IOLoop) -> Iterator[LocalCluster]:
     Whoever reaches the port of a scheduler may run code as its owner, so the ports are on the
     loopback address only, and other people of this machine have no key.
     """
-    try:
-        cluster = LocalCluster(
-            n_workers=wanted.workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,  # Dask would pause or kill workers that hold a network
-            host="127.0.0.1",
-            dashboard_address=None,
-            scheduler_kwargs=_NO_DASHBOARD,
-            security=True,
-            silence_logs=logging.CRITICAL,
-            loop=loop,
-        )
-    except (OSError, RuntimeError) as error:
-        raise ClusterError(
-            f"expected to start {wanted.workers} worker processes on this machine, but: {error}. "
-            "Ask for fewer, or try again when the machine has less to do."
-        ) from error
-    with _closing(cluster):
+    with _closing(_started_here(wanted.workers, loop)) as cluster:
         yield cluster
+
+
+def _started_here(workers: int, loop: IOLoop) -> LocalCluster:
+    """Cluster of worker processes of this machine; one that dies on the way is started again.
+
+    Dask gives up the whole cluster then: its nannies look after workers that have started.
+    """
+    for left in reversed(range(MOST_DEATHS)):
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=0,  # Dask would pause or kill workers that hold a network
+                host="127.0.0.1",
+                dashboard_address=None,
+                scheduler_kwargs=_NO_DASHBOARD,
+                security=True,
+                silence_logs=logging.CRITICAL,
+                loop=loop,
+            )
+        except (OSError, RuntimeError) as error:
+            if left > 0:
+                _logger.info("starting workers failed, %d attempts are left: %s", left, error)
+                continue
+            raise ClusterError(
+                f"expected to start {workers} worker processes on this machine, but: {error}. "
+                "Ask for fewer, or try again when the machine has less to do."
+            ) from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 @contextmanager
@@ -201,14 +213,14 @@ def _queued(wanted: Queued, loop: IOLoop) -> Iterator[Any]:  # Any: dask-jobqueu
 
 
 @contextmanager
-def _closing(cluster: Any) -> Iterator[None]:  # Any: dask-jobqueue has no types
+def _closing(cluster: Any) -> Iterator[Any]:  # Any: dask-jobqueue has no types
     """Context at whose end a cluster ends.
 
     Dask kills a worker that does not end by itself, and raises if that takes more than five
     seconds. On a busy machine it does; the work is done, and the worker ends without us.
     """
     try:
-        yield
+        yield cluster
     finally:
         try:
             cluster.close()
