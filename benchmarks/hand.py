@@ -24,12 +24,13 @@ LEAST_GAIN = 0.01
 LINE = 40
 THICKNESS = 1.5
 NARROW = 6.0
-WHOLLY = 0.7
-SEVERAL = 2
+WHOLE = 0.7
 
 Mask = npt.NDArray[np.bool_]
 Maps = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int16]
+Path = tuple[Mask, float]
+"""Where the middle of a brush goes, and its radius."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ class Person:
     def share(self) -> float:
         """Share of the known pixels that are right."""
         return float((self.labels == self.truth)[self.known].mean())
+
+    @property
+    def share_filled(self) -> float:
+        """What that would be, were the region of its commonest class everywhere."""
+        counts = np.bincount(self.truth[self.known])
+        return float(counts.max() / counts.sum())
 
     def label(self, act: Callable[[Mask, int], None]) -> None:
         """Act on the largest wrong place, again and again, until enough is right."""
@@ -145,17 +152,16 @@ class Person:
 
     def brush(self, place: Mask, value: int, widest: float = np.inf) -> None:
         """Go over a place with the widest brush that fits into it."""
-        depth = depth_in(place)
-        radius = max(0.7, min(widest, 0.7 * float(depth.max())))
-        self.paint(depth >= min(radius, float(depth.max())), radius, value)
+        self.paint(*path_over(place, widest), value)
 
     def brush_within(self, place: Mask, value: int) -> None:
         """Go over a place with the widest brush that fits into its object, right or wrong."""
         self.paint(*self.path_within(place, value), value)
 
-    def path_within(self, place: Mask, value: int) -> tuple[Mask, float]:
+    def path_within(self, place: Mask, value: int) -> Path:
         """Where the middle of that brush goes, and its radius."""
-        depth = depth_in(np.pad((self.truth == value) | ~self.known, 1, mode="edge"))[1:-1, 1:-1]
+        # the object may go on beyond the region, and so may the brush
+        depth = ndimage.distance_transform_edt((self.truth == value) | ~self.known)
         deepest = float(depth[place].max())
         radius = max(0.7, 0.7 * deepest)
         near = ndimage.distance_transform_edt(~place) < radius
@@ -185,20 +191,19 @@ class Person:
         self.timed(lambda: spread(self.patches, self.drawn))
         self.is_spreading = self.share >= before + LEAST_GAIN
 
-    def correct_or_brush(self, place: Mask, value: int) -> None:
-        """Correct a place by a line in it where that promises something, else by the brush.
+    def correct_or_paint(self, place: Mask, value: int, path: Path, least: tuple[int, int]) -> None:
+        """Correct a place by a line in it where that promises something, else paint a path.
 
-        It does where the place is nearly a whole patch of the labels in hand, so that its border is
-        right already, and the brush would take several strokes. Labels that got worse are taken
-        back, which costs a stroke.
+        It does where painting would take several strokes: at least `least`, first for a place that
+        is nearly a whole patch of the labels in hand, so that its border is right already, then for
+        any other. Labels that got no better are taken back, which costs a stroke.
         """
         patch = self.patch_under(place)
-        wholly = np.count_nonzero(place & patch) >= WHOLLY * np.count_nonzero(patch & self.known)
-        _, way = swath(*self.path_within(place, value))
+        is_whole = np.count_nonzero(place & patch) >= WHOLE * np.count_nonzero(patch & self.known)
         has_failed = self.failed is not None and bool((self.failed & place).any())
-        if has_failed or not wholly or lifts(way) < SEVERAL:
+        if has_failed or lifts(swath(*path)[1]) < least[0 if is_whole else 1]:
             self.keep_corrected()
-            self.brush_within(place, value)
+            self.paint(*path, value)
             return
         last, share = self.labels, self.share
         self.line(place, value)
@@ -228,6 +233,13 @@ class Person:
         began = time.perf_counter()
         self.labels = work()
         self.seconds.append(time.perf_counter() - began)
+
+
+def path_over(place: Mask, widest: float) -> Path:
+    """Where the middle of the widest brush goes that fits into a place, and its radius."""
+    depth = depth_in(place)
+    radius = max(0.7, min(widest, 0.7 * float(depth.max())))
+    return depth >= min(radius, float(depth.max())), radius
 
 
 def swath(path: Mask, radius: float) -> tuple[Mask, float]:

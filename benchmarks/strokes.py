@@ -16,7 +16,11 @@ default network, as `askmask init` sets it, trained on IMAGES whole images for 6
 
 The brush goes over the wrong place with the widest size that fits into it, or ("within the object")
 that fits into the object it belongs to: then it may cover what is right already, as people do. The
-page's brush has 12 pixels until somebody changes it, so that is measured, too.
+page's brush has 12 pixels until somebody changes it, so that is measured, too. The smart brush is
+taken for a patch that is wrong as a whole, if the brush would take several strokes; beside a brush
+of 12 pixels for any such patch, and wherever that brush would take several. Which of these a person
+should do was settled on other regions of other images. "All tools" is the smart brush and the brush
+within the object, after filling the region where the prediction is worse than one class everywhere.
 
 `--frozen` adds a smart brush from nothing whose patches know the frozen features of the default
 network: the maps of its encoder at strides 4 and 8, as a worker keeps them on disk, each as its
@@ -33,8 +37,13 @@ import numpy as np
 import torch
 
 from askmask.records import UNLABELLED
-from hand import ENOUGH, NARROW, NEARLY, Person, Place
+from hand import ENOUGH, NARROW, NEARLY, Person, Place, path_over
 from proposals import Seen, components, seen_images
+
+NEVER = 1000
+WIDE_LEAST = (2, NEVER)
+"""Strokes of the brush from which the smart brush is taken: for a whole patch, and for others."""
+NARROW_LEAST = (1, 2)
 
 Row = dict[str, object]
 
@@ -94,10 +103,35 @@ def predicted_patches(person: Person) -> None:
     person.label(person.paint_patches)
 
 
-def predicted_smart(person: Person) -> None:
-    """From the prediction, by the smart brush where that promises something, else by the brush."""
+def predicted_narrow_brush(person: Person) -> None:
+    """From the prediction, over each wrong place with a brush as it comes."""
     person.begin_predicted()
-    person.label(person.correct_or_brush)
+    person.label(lambda place, value: person.brush(place, value, NARROW))
+
+
+def predicted_all_tools(person: Person) -> None:
+    """From the prediction, by the smart brush or the brush within the object.
+
+    Where the prediction is worse than one class everywhere, the region is filled first.
+    """
+    person.begin_predicted()
+    if person.share < person.share_filled:
+        person.begin_filled()
+    person.label(
+        lambda place, value: person.correct_or_paint(
+            place, value, person.path_within(place, value), WIDE_LEAST
+        )
+    )
+
+
+def predicted_narrow_smart(person: Person) -> None:
+    """From the prediction, by the smart brush or a brush as it comes."""
+    person.begin_predicted()
+    person.label(
+        lambda place, value: person.correct_or_paint(
+            place, value, path_over(place, NARROW), NARROW_LEAST
+        )
+    )
 
 
 FROM_NOTHING: dict[str, Callable[[Person], None]] = {
@@ -109,9 +143,11 @@ FROM_NOTHING: dict[str, Callable[[Person], None]] = {
 }
 FROM_PREDICTION: dict[str, Callable[[Person], None]] = {
     "brush": predicted_brush,
+    "brush of 12 px": predicted_narrow_brush,
     "brush within the object": predicted_brush_within,
     "patches": predicted_patches,
-    "smart or brush within the object": predicted_smart,
+    "smart or brush of 12 px": predicted_narrow_smart,
+    "all tools": predicted_all_tools,
 }
 
 

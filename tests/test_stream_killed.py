@@ -17,9 +17,9 @@ pytestmark = pytest.mark.slow
 
 def test_stream_killed_fifty_times_keeps_each_acknowledged_answer_once(tmp_path: Path) -> None:
     # nothing is labelled at first: a cold start asks, then one model after another
-    root = make_site(tmp_path, images=8, side=128, start="none")
+    root = make_site(tmp_path, images=14, side=192, start="none")
 
-    killed = kill_at_random(root, 50, seed=14, longest=3.0)
+    killed = kill_at_random(root, 50, seed=14, longest=3.0, think_seconds=0.5, train_every=10)
 
     assert sum(killed[victim] for victim in VICTIMS) == 50
     assert min(killed[victim] for victim in VICTIMS) > 5

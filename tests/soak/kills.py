@@ -19,6 +19,7 @@ from server_processes import (
     assert_sound_as_it_lies,
     has_query,
     serving,
+    trainings,
     wait_for,
 )
 from soak.site import PATIENCE_SECONDS
@@ -26,10 +27,19 @@ from soak.site import PATIENCE_SECONDS
 VICTIMS: Final = ("server", "worker", "both")
 
 
-def kill_at_random(root: Path, kills: int, *, seed: int, longest: float) -> dict[str, int]:
+def kill_at_random(
+    root: Path,
+    kills: int,
+    *,
+    seed: int,
+    longest: float,
+    think_seconds: float = 0.1,
+    train_every: int | None = None,
+) -> dict[str, int]:
     """Kill again and again while three people answer; count who was killed.
 
-    Between an answer and the next kill lie up to `longest` seconds.
+    Between an answer and the next kill lie up to `longest` seconds. After every `train_every` kills
+    a training is let come to its end, so that one model after another asks; by default none is.
     """
     chance = random.Random(seed)
     killed = dict.fromkeys(VICTIMS, 0)
@@ -37,9 +47,14 @@ def kill_at_random(root: Path, kills: int, *, seed: int, longest: float) -> dict
     with serving(root) as server:
         wait_for(lambda: has_query(root), PATIENCE_SECONDS)
         # Who finds nothing open changes what he gave, so a killed worker keeps nobody from work.
-        people = start_people(3, server.port, until, think_seconds=0.1, changes_answers=True)
+        people = start_people(
+            3, server.port, until, think_seconds=think_seconds, changes_answers=True
+        )
         try:
             while sum(killed.values()) < kills:
+                if train_every is not None and sum(killed.values()) % train_every == 0:
+                    done = trainings(root)
+                    wait_for(lambda done=done: trainings(root) > done, PATIENCE_SECONDS)
                 before = acknowledged(people)
                 wait_for(lambda before=before: acknowledged(people) > before, 120)
                 time.sleep(chance.uniform(0.0, longest))
