@@ -113,20 +113,23 @@ class Store:
         with self.database.writing() as connection:
             known = {info.image_id: info for info in self.images()}
             for info in infos:
-                old = known.get(info.image_id, info)
-                if (old.height, old.width) != (info.height, info.width):
+                old = known.get(info.image_id)
+                if old == info:
+                    continue
+                if old is not None and (old.height, old.width) != (info.height, info.width):
                     raise StoreError(
                         f"expected image {info.image_id!r} of shape {(old.height, old.width)} as "
                         f"before, got {(info.height, info.width)}. Give changed images a new name."
                     )
                 connection.execute(
                     "INSERT INTO images (position, image_id, height, width, split, stratum, role,"
-                    " has_mask) VALUES ((SELECT count(*) FROM images), ?, ?, ?, ?, ?, ?, ?)"
+                    " has_mask) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
                     " ON CONFLICT (image_id) DO UPDATE SET split = excluded.split,"
                     " stratum = excluded.stratum, role = excluded.role,"
                     " has_mask = excluded.has_mask",
-                    astuple(info),
+                    (len(known), *astuple(info)),
                 )
+                known[info.image_id] = info
 
     def images(self) -> tuple[ImageInfo, ...]:
         """Every known image."""
