@@ -11,17 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askmask.config import Config
+from askmask.data.rasters import encode_mask
+from askmask.data.slides import preparing
 from askmask.data.slides.preparing import SlideOptions, write_slide_set
+from askmask.data.slides.slide_set import field_id, mask_path, write_description
 from askmask.data.slides.tiled_image import Box
 from askmask.errors import ClusterError, ConfigError, SourceError
 from askmask.loop.elsewhere.bench import Bench, kit_of
+from askmask.loop.elsewhere.judging import judged_by_jobs
 from askmask.loop.elsewhere.shards import Shard, in_order, in_shards
 from askmask.loop.elsewhere.workplace import Elsewhere, workplace
+from askmask.loop.evaluate import judging_steps
+from askmask.loop.loop import Loop
+from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
 from askmask.loop.slides import blended, predict_slides
 from askmask.loop.slides.tile_jobs import CompactTile, SlideFile, _view
 from askmask.loop.slides.tiles import Output
-from askmask.progress import Progress
+from askmask.progress import Progress, drive, silent
 from askmask.runtime.executors import Outcome, Serial
 from cluster_processes import spawned_by, wait_until
 from slide_files import drawn, write_ome
@@ -153,6 +160,33 @@ def test_sending_slides_is_refused_with_the_reason(
     with pytest.raises(ConfigError, match=r"Slides are not sent, since a slide has gigabytes"):
         PREDICT(project.model(), [slide], tmp_path / "out", elsewhere=place)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_jobs_judge_the_fields_of_slides_to_the_same_bits(
+    tmp_path: Path, disc_config: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "FIELD_SIDE", 128)
+    slide = write_ome(tmp_path / "one.ome.tif", drawn(256, 384), mpp=1.0)
+    made = write_slide_set([slide], tmp_path / "set", SlideOptions(CLASSES, tissue="none"))
+    masked = tuple(field_id("one", row, col) for row, col, *_ in made.slides[0].fields)
+    for image_id in masked:
+        path = mask_path(tmp_path / "set", image_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_mask((drawn(128, 128)[:, :, 0] > 120).astype(np.int16)))
+    write_description(tmp_path / "set", made.model_copy(update={"masked": masked}))
+    where = {"path": str(tmp_path / "set"), "start": "all", "validation": 2, "test": []}
+    with Project.create(tmp_path / "p", disc_config(data=where)) as opened:
+        loop = Loop(opened)
+        loop.tell_start(MaskOracle(opened.source))
+        loop.train()
+        model = opened.model()
+        found = [
+            drive(judging_steps(model, by), silent) for by in (None, judged_by_jobs(model, HERE))
+        ]
+    rows = [[repr(r) for r in one if r.metric != "evaluation_seconds"] for one in found]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) > 10
 
 
 # --- compact tiles --------------------------------------------------------------------------

@@ -93,7 +93,8 @@ def propose(
         If the strategy needs a model and the round before has none.
     """
     strategy, turn = strategy_turn(project.config, round)
-    turn = replace(turn, groups=groups_of(project))
+    if turn.most_per_group is not None:
+        turn = replace(turn, groups=groups_of(project))
     pool = PoolScores(project, round, model, report) if pool is None else pool
     kept: list[ImageUtilities] = []
 

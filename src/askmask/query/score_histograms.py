@@ -105,15 +105,13 @@ class ScoreTally:
         """Histograms of everything added, and of what `items` ask; None if nothing was added."""
         if not self._kept:
             return None
-        asked = {
-            image_id: np.zeros(places.shape, bool) for image_id, (_, places) in self._kept.items()
-        }
+        asked: dict[str, npt.NDArray[np.bool_]] = {}
         for item in items:
             region = item.region
-            if region.image_id in asked:
-                step, _ = self._kept[region.image_id]
+            if region.image_id in self._kept:
+                step, places = self._kept[region.image_id]
                 first = step // 2
-                asked[region.image_id][
+                asked.setdefault(region.image_id, np.zeros(places.shape, bool))[
                     _grid_slice(region.row, region.height, first, step),
                     _grid_slice(region.col, region.width, first, step),
                 ] = True
