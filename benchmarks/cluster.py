@@ -5,7 +5,8 @@ and in shards on ``local:2``; ``grid`` runs tiny trials by both. Each way is tim
 the start of its processes, in turns: A B A B. The results of both must be equal. The seconds of
 processor that both took with all their processes are noted beside: on a machine that does other
 things, too, they say more than a clock. ``empty`` sends tiles without work in shards and watches
-this process's memory.
+this process's memory; ``query`` lets it choose a query from tiles whose results are made up here,
+and watches it, too.
 """
 
 import argparse
@@ -14,27 +15,33 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from askmask.config import Config, parse_config
+from askmask.config import Config, parse_config, with_overrides
 from askmask.data.prepared import DatasetWriter
+from askmask.data.source import Pixels
 from askmask.experiments.run.runner import simulate
 from askmask.loop.ask import propose
-from askmask.loop.elsewhere.scoring import PoolElsewhere
+from askmask.loop.elsewhere.scoring import PackedBins, PoolElsewhere, Scored, ToScore
+from askmask.loop.elsewhere.shards import Shard
 from askmask.loop.elsewhere.workplace import Elsewhere, workplace
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
-from askmask.loop.project import Project
-from askmask.progress import silent
+from askmask.loop.project import START, Project
+from askmask.progress import Progress, silent
+from askmask.query.regions import places_of
+from askmask.query.regions.candidates import budget_count
+from askmask.query.score_histograms import BINS
+from askmask.query.strategies import Strategy, Turn, strategy_turn
 from askmask.records import UNLABELLED, ClassMap, ImageInfo, Mask
 from askmask.runtime.cluster.first_step import open_cluster
-from askmask.runtime.executors import Processes
+from askmask.runtime.executors import Outcome, Processes
 from pairing import Comparison, arguments, compare, parse, show
 
 CLASSES = ClassMap(("background", "disc"))
@@ -44,7 +51,7 @@ R = TypeVar("R")
 def main() -> None:
     """Run the benchmark."""
     parser = arguments("a Dask cluster of this machine against processes")
-    parser.add_argument("part", choices=["scoring", "grid", "empty"])
+    parser.add_argument("part", choices=["scoring", "grid", "empty", "query"])
     parser.add_argument("--tiles", type=int, help="default 1,000; of no work 1,000,000")
     parser.add_argument("--side", type=int, default=128, help="of a tile")
     parser.add_argument("--trials", type=int, default=16)
@@ -52,6 +59,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.part == "empty":
             empty(options.tiles or (20_000 if options.small else 10**6))
+            return
+        if options.part == "query":
+            query(Path(folder), options.tiles or (20_000 if options.small else 10**6))
             return
         row = (scoring if options.part == "scoring" else grid)(Path(folder), options)
     show([row], as_json=options.json)
@@ -178,6 +188,77 @@ def empty(tiles: int) -> None:
 def count_tiles(shard: tuple[int, int]) -> int:
     """Tiles of a shard, each looked at for nothing."""
     return sum(1 for _ in range(*shard))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A source that lists images and has none."""
+
+    infos: tuple[ImageInfo, ...]
+    classes: ClassMap = CLASSES
+
+    def images(self) -> tuple[ImageInfo, ...]:
+        """Every image."""
+        return self.infos
+
+    def read_image(self, image_id: str) -> Pixels:
+        """Refuse: nobody asks for it."""
+        raise AssertionError(image_id)
+
+    def read_mask(self, image_id: str) -> Mask | None:
+        """Return none, as nothing is known."""
+        return dict[str, Mask]().get(image_id)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Executor that draws what workers would have found."""
+
+    turn: Turn
+    strategy: Strategy
+
+    def map(
+        self, function: Callable[[object], object], items: Iterable[Shard[ToScore, Scored]]
+    ) -> Iterator[Outcome[tuple[float, list[Scored]]]]:
+        """Answer each shard, as if it took two milliseconds a tile."""
+        del function
+        for index, shard in enumerate(items):
+            found = [self.scored(piece) for piece in shard.pieces]
+            yield Outcome(index, (0.002 * len(found), found))
+
+    def scored(self, piece: ToScore) -> Scored:
+        """Utilities and a histogram like those of a tile in a pool of a million."""
+        generator = np.random.default_rng(int(piece.image_id))
+        places = places_of(piece.image_id, piece.available, self.turn.rule)
+        utilities = generator.random((1, len(places.new_pixels)))
+        needed = self.strategy.needed(places, utilities, self.turn).astype(np.int32)
+        bins = generator.integers(0, BINS, (16, 16)).astype(np.uint8)
+        packed = PackedBins.of((max(piece.shape[0] // 16, 1), bins))
+        return Scored(utilities[:, needed], needed, [], packed, (0.0, 0.6), {})
+
+
+def query(folder: Path, tiles: int) -> None:
+    """Choose a query from many tiles; print this process's memory as it goes."""
+    others = {"data.start": "none", "data.validation": 0, "data.test": []}
+    own = with_overrides(config(folder), others)
+    strategy, turn = strategy_turn(own, 1)
+    infos = tuple(ImageInfo(f"{n:07d}", 64, 64, has_mask=False) for n in range(tiles))
+    started = time.perf_counter()
+    print("| tiles | seconds | resident MB of the driver |\n|---|---|---|")
+
+    def tell(progress: Progress) -> None:
+        if progress.done % max(tiles // 10, 1) == 0:
+            seconds = time.perf_counter() - started
+            print(f"| {progress.done:,} | {seconds:.1f} | {resident_mb():.0f} |", flush=True)
+
+    with Project.create(folder / "project", own, Listed(infos)) as project:
+        model = project.model(START)
+        elsewhere = Elsewhere(Drawn(turn, strategy))
+        pool = PoolElsewhere(project, 1, model, tell, elsewhere=elsewhere)
+        found = propose(project, 1, model=model, pool=pool).items
+    assert len(found) == budget_count(turn.rule)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"| {tiles:,} | {time.perf_counter() - started:.1f} | peak {peak:.0f} |")
 
 
 def resident_mb() -> float:

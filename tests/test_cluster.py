@@ -19,7 +19,7 @@ import executor_jobs as jobs
 from askmask.errors import ClusterError, ConfigError
 from askmask.runtime import contents
 from askmask.runtime.cluster import connection as connecting
-from askmask.runtime.cluster import crew
+from askmask.runtime.cluster import crew, on_worker
 from askmask.runtime.cluster.address import Local, Queued, Running, parse_cluster
 from askmask.runtime.cluster.connection import Connection, connect
 from askmask.runtime.cluster.crew import Needs
@@ -208,6 +208,33 @@ def test_a_worker_that_does_not_see_the_images_is_refused_by_name(
     needs = Needs(must_see={str(tmp_path / "dataset.json"): "digest"})
     with pytest.raises(ClusterError, match=r"does not see '.*dataset.json' as this machine does"):
         list(Dask(connection, needs=needs).map(square, [1]))
+
+
+def test_a_worker_is_told_why_what_it_does_not_see_is_not_sent(
+    connection: Connection, tmp_path: Path
+) -> None:
+    needs = Needs(must_see={str(tmp_path / "one.svs"): "digest"}, why_not_sent="Slides are large")
+    with pytest.raises(ClusterError, match="as this machine does. Slides are large. Put that on"):
+        list(Dask(connection, needs=needs).map(square, [1]))
+
+
+def test_contents_are_sent_to_a_worker_only_once(
+    two_workers: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_to: list[str] = []
+    run = two_workers.client.run
+
+    def listen(function: object, *args: list[bytes], workers: list[str], **how: object) -> object:
+        if function is on_worker.keep and args[0]:
+            sent_to.extend(workers)
+        return run(function, *args, workers=workers, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(two_workers.client, "run", listen)
+    needs = Needs(contents=[b"weights of %d" % time.monotonic_ns()])
+    for _ in range(3):
+        list(Dask(two_workers, needs=needs).map(square, range(8)))
+    assert sent_to
+    assert len(sent_to) == len(set(sent_to))
 
 
 def test_a_job_for_a_gpu_is_given_to_no_worker_without(connection: Connection) -> None:

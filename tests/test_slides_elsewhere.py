@@ -29,6 +29,7 @@ from askmask.loop.slides import blended, predict_slides
 from askmask.loop.slides.tile_jobs import CompactTile, SlideFile, _view
 from askmask.loop.slides.tiles import Output
 from askmask.progress import Progress, drive, silent
+from askmask.runtime import contents as runtime_contents
 from askmask.runtime.executors import Outcome, Serial
 from cluster_processes import spawned_by, wait_until
 from slide_files import drawn, write_ome
@@ -187,6 +188,21 @@ def test_jobs_judge_the_fields_of_slides_to_the_same_bits(
     rows = [[repr(r) for r in one if r.metric != "evaluation_seconds"] for one in found]
     assert rows[0] == rows[1]
     assert len(rows[0]) > 10
+
+
+def test_a_large_file_is_known_by_its_size_and_its_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime_contents, "_WHOLE_BYTES", 8)
+    monkeypatch.setattr(runtime_contents, "_END_BYTES", 2)
+    digests = {}
+    for content in ("abcdefghij", "abCCCCCCij", "Abcdefghij", "abcdefghiJ", "abcdefghhij", "abcd"):
+        (tmp_path / "slide").write_text(content)
+        digests[content] = runtime_contents.file_content_digest(tmp_path / "slide")
+    assert digests["abcdefghij"] == digests["abCCCCCCij"]
+    assert len(set(digests.values())) == 5
+    assert digests["abcd"] == runtime_contents.digest(b"abcd")
+    assert runtime_contents.file_content_digest(tmp_path) is None
 
 
 # --- compact tiles --------------------------------------------------------------------------
