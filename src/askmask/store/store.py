@@ -124,9 +124,8 @@ class Store:
                 connection.execute(
                     "INSERT INTO images (position, image_id, height, width, split, stratum, role,"
                     " has_mask) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (image_id) DO UPDATE SET split = excluded.split,"
-                    " stratum = excluded.stratum, role = excluded.role,"
-                    " has_mask = excluded.has_mask",
+                    " ON CONFLICT (image_id) DO UPDATE SET split = excluded.split, stratum ="
+                    " excluded.stratum, role = excluded.role, has_mask = excluded.has_mask",
                     (len(known), *astuple(info)),
                 )
                 known[info.image_id] = info
