@@ -37,7 +37,7 @@ LARGEST_SIDE: Final = FIELD_SIDE + 2 * MARGIN
 _WARM_SIDE: Final = 64
 _BESIDE: Final = (
     "Measured just now, beside whatever else runs, with pixels of noise. Reading files comes on "
-    "top: time, and of slides half a gigabyte of memory. Memory does not grow with the number of "
+    "top: time, and of slides half a gigabyte of memory. Memory hardly grows with the number of "
     "images. The page asks from the first ones that it has seen, and goes on looking."
 )
 
