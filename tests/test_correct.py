@@ -62,7 +62,7 @@ def test_stroke_on_a_patch_that_is_wrong_flips_it_to_the_pixel() -> None:
     # what is in hand has a shape that no edge of the image shows
     wrong = np.zeros((SIDE, SIDE), bool)
     wrong[28:33, 5:30] = True
-    wrong[30, 12] = False
+    wrong[32, 12] = False
     labels = np.where(wrong, 1, 0).astype(np.int16)
 
     got = correct(find_edges(discs()), labels, stroke(2, slice(29, 31), slice(6, 28)))
@@ -120,6 +120,16 @@ def test_slip_of_the_hand_over_a_border_changes_nothing_there() -> None:
 
     assert (got[:, 20:] == 1).all()
     assert (got[10:13, 6:20] == 2).all()
+
+
+def test_specks_under_a_stroke_change_with_what_is_around_them() -> None:
+    labels = np.zeros((SIDE, SIDE), np.int16)
+    labels[11, 8:10] = 1  # two of the stroke's 45 pixels
+    strokes = stroke(2, slice(10, 13), slice(6, 21))
+
+    got = correct(find_edges(discs()), labels, strokes)
+
+    assert (got[10:13, 6:21] == 2).all()
 
 
 def test_nothing_changes_farther_away_than_a_stroke_reaches() -> None:

@@ -26,7 +26,7 @@ test("two classes are needed where nothing is labelled", () => {
   assert.equal(strokes.isEnough, true);
 });
 
-test("eight strokes count together, and the ninth begins with what came of them", () => {
+test("eight strokes correct together, and the ninth begins with what came of them", () => {
   const strokes = new SmartStrokes();
   const raster = filled(0);
   for (let n = 0; n < 8; n++) draw(strokes, raster, 1);
@@ -36,4 +36,11 @@ test("eight strokes count together, and the ninth begins with what came of them"
   draw(strokes, raster, 1);
   assert.equal(strokes.lines.length, 1);
   assert.deepEqual(strokes.before, filled(2).data);
+});
+
+test("from nothing, any number of strokes counts together", () => {
+  const strokes = new SmartStrokes();
+  const raster = filled(UNLABELLED);
+  for (let value = 0; value < 12; value++) draw(strokes, raster, value);
+  assert.equal(strokes.lines.length, 12);
 });

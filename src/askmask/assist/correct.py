@@ -94,7 +94,7 @@ def correct(edges: Edges, labels: Labels, strokes: Labels) -> Labels:
         `labels`, with the class of a stroke under the stroke and in what belongs to it: no farther
         than `REACH`, and only in the patches of one label that the stroke lies in. A stroke over
         its own class keeps other strokes out. A label that less than `MEANT` of a stroke lies on
-        is not changed: the hand slipped.
+        is not changed, as the hand slipped, except for specks of which it covers half or more.
 
     Raises
     ------
@@ -173,11 +173,21 @@ def _seeds(labels: Labels, strokes: Labels) -> Labels:
     for value in np.unique(strokes[strokes != UNLABELLED]):
         marks, count = ndimage.label(strokes == value, _TOUCHING)
         for mark in range(1, count + 1):
-            changes = (marks == mark) & (labels != value)
-            under, pixels = np.unique(labels[changes], return_counts=True)
-            meant = under[pixels >= MEANT * np.count_nonzero(marks == mark)]
-            seeds[changes & np.isin(labels, meant)] = value
+            stroke = marks == mark
+            for under in np.unique(labels[stroke & (labels != value)]):
+                seeds[_meant(stroke, labels == under)] = value
     return seeds
+
+
+def _meant(stroke: Mask, same: Mask) -> Mask:
+    """What a stroke means to change of one label: all that is under it, or only its specks."""
+    part = stroke & same
+    if np.count_nonzero(part) >= MEANT * np.count_nonzero(stroke):
+        return part
+    patches, count = ndimage.label(same)
+    covered = np.bincount(patches[part], minlength=count + 1)
+    is_speck = 2 * covered >= np.bincount(patches.ravel(), minlength=count + 1)
+    return np.asarray(part & is_speck[patches], bool)
 
 
 def _walk(

@@ -10,7 +10,7 @@ import { paintSegment, Raster, UNLABELLED } from "./raster.js";
 
 export const SMART_RADIUS = 1.5; // of a stroke, in pixels of the image: it marks, it does not paint
 
-const MOST_LINES = 8; // that count together; each costs the server some milliseconds
+const MOST_LINES = 8; // that correct together; each costs the server some milliseconds
 
 /** @typedef {{value: number, points: import("../types.js").At[]}} Line */
 
@@ -39,7 +39,7 @@ export class SmartStrokes {
   }
 
   begin(raster, at, value) {
-    if (this.lines.length >= MOST_LINES) this.clear();
+    if (this.lines.length >= MOST_LINES && !this.isFromNothing) this.clear();
     this.before ??= raster.data.slice();
     this.line = { value, points: [at] };
   }
