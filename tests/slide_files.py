@@ -1,10 +1,15 @@
 """Pyramids of drawn pixels, written by tifffile in the ways that slides come."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import tifffile
+
+from askmask.loop.slides import blended, predict_slides
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -107,3 +112,13 @@ def write_svs(path: Path, pixels: Pixels, *, mpp: float | None = 0.5, levels: in
                     description="Aperio Image Library v11.2.1\nthumbnail",
                 )
     return path
+
+
+@contextmanager
+def small_tiles() -> Iterator[None]:
+    """Predict slides in tiles so small that a drawn one has several."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (blended, predict_slides):
+            patch.setattr(module, "TILE", 128)
+            patch.setattr(module, "RAMP", 32)
+        yield

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,10 @@ from askmask.errors import ProjectError, SourceError
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
-from askmask.loop.slides import blended, predict_slides
+from askmask.loop.slides import predict_slides
 from askmask.loop.slides.predict_options import PredictOptions
 from askmask.progress import Progress
-from slide_files import drawn, tissue_slide, write_ome, write_pages
+from slide_files import drawn, small_tiles, tissue_slide, write_ome, write_pages
 from test_slides_in_the_loop import trained
 
 Build = Callable[..., Config]
@@ -58,11 +58,8 @@ def project(slide: Path, tmp_path_factory: pytest.TempPathFactory, disc_config: 
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _small_tiles():
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (blended, predict_slides):
-            patch.setattr(module, "TILE", 128)
-            patch.setattr(module, "RAMP", 32)
+def _small_tiles() -> Iterator[None]:
+    with small_tiles():
         yield
 
 

@@ -25,14 +25,14 @@ from askmask.loop.evaluate import judging_steps
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
-from askmask.loop.slides import blended, predict_slides
+from askmask.loop.slides import predict_slides
 from askmask.loop.slides.tile_jobs import CompactTile, SlideFile, _view
 from askmask.loop.slides.tiles import Output
 from askmask.progress import Progress, drive, silent
 from askmask.runtime import contents as runtime_contents
 from askmask.runtime.executors import Outcome, Serial
 from cluster_processes import spawned_by, wait_until
-from slide_files import drawn, write_ome
+from slide_files import drawn, small_tiles, write_ome
 from test_predicting_slides import contents, labels_of
 from test_slides_in_the_loop import trained
 from test_slides_killed import command, wait_for
@@ -65,10 +65,7 @@ def project(
 
 @pytest.fixture(autouse=True, scope="module")
 def _small_tiles() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (blended, predict_slides):
-            patch.setattr(module, "TILE", 128)
-            patch.setattr(module, "RAMP", 32)
+    with small_tiles():
         yield
 
 
