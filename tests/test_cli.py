@@ -191,6 +191,12 @@ def test_doctor_tells_versions_and_speed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "A query of 1,000 images of 64 x 64 pixels: about " in call("doctor")
 
 
+def test_doctor_tells_of_the_machine_where_a_project_cannot_be_measured(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", str(tmp_path / "none")])
+    assert isinstance(result.exception, AskmaskError)
+    assert "gflops fp32" in result.stdout
+
+
 def test_version_is_printed() -> None:
     assert __version__ in call("--version")
 

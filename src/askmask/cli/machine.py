@@ -24,19 +24,21 @@ def doctor(
     from askmask.loop.project import Project
     from askmask.runtime.doctor import diagnose
 
+    facts = diagnose(weights).as_dict()
+    if not as_json:
+        # Before a query is measured, which takes seconds and may fail on this very machine
+        table = Table(title="askmask doctor", show_header=False)
+        for key, value in facts.items():
+            table.add_row(key.replace("_", " "), _shown(value))
+        console.print(table)
     if project is None:
         expected = expected_here()
     else:
         with Project.open(project) as opened:
             expected = expected_of(opened)
-    facts = diagnose(weights).as_dict()
     if as_json:
         print_json(facts | {"queries": [asdict(one) for one in expected]})
         return
-    table = Table(title="askmask doctor", show_header=False)
-    for key, value in facts.items():
-        table.add_row(key.replace("_", " "), _shown(value))
-    console.print(table)
     for line in lines(expected):
         console.print(line, highlight=False)
     if facts["kernel"] is None:
