@@ -1,4 +1,4 @@
-"""A run as files for docs/results: its whole table, its figures, and tables in Markdown.
+"""A run as files for docs/results: its table, its figures, and tables in Markdown.
 
 ``python benchmarks/publish.py RUN docs/results NAME`` reads ``RUN/results.csv``, which
 ``askmask report RUN`` writes for unfinished runs, too. It leaves NAME.csv.gz and NAME-*.svg, and
@@ -40,6 +40,7 @@ from askmask.experiments.stats.verdict import (
     p_text,
     verdict,
 )
+from askmask.query.score_histograms import POOL
 
 _LONG = re.compile(r"-?\d+\.\d{6,}(e-?\d+)?")
 SHOWN = ("mean_dice", "object_f1", "nll", "brier", "ece")
@@ -61,11 +62,11 @@ def main() -> None:
     options = parser.parse_args()
     table = options.run / "results.csv"
     rows = IndexedRows(read_results(table))
+    split = splits(rows)[0]
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:  # the same bytes every time
-        file.write(shortened(table).encode())
+        file.write(shortened(table, split).encode())
     (options.out / f"{options.name}.csv.gz").write_bytes(packed.getvalue())
-    split = splits(rows)[0]
     for figure, short in FIGURES.items():
         drawn = paper_figures(rows, split).get(figure)
         if drawn is not None:
@@ -90,15 +91,24 @@ def main() -> None:
             print(compared(compare_strategies(rows, METRICS[name], split)))
 
 
-def shortened(table: Path) -> str:
-    """The table with seven digits of every number: half as large, and far below its own noise."""
+def shortened(table: Path, split: str) -> str:
+    """The table as small as its page needs it.
+
+    Every number has seven digits, far below its own noise. Rows of single bins, which are most of a
+    table, are left out but for those of `split` and of the pool, of which figures are drawn.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     with table.open(encoding="utf-8", newline="") as file:
-        for row in csv.reader(file):
-            writer.writerow(
-                [f"{float(cell):.7g}" if _LONG.fullmatch(cell) else cell for cell in row]
-            )
+        lines = csv.reader(file)
+        names = next(lines)
+        writer.writerow(names)
+        bin_, part = names.index("bin"), names.index("split")
+        for row in lines:
+            if row[bin_] == "" or row[part] in {split, POOL}:
+                writer.writerow(
+                    [f"{float(cell):.7g}" if _LONG.fullmatch(cell) else cell for cell in row]
+                )
     return text.getvalue()
 
 
