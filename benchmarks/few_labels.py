@@ -6,9 +6,11 @@
 Each row is one training: the settings of `askmask init` with a network, or a random forest on
 classical filters (`forest.py`), on `--images` whole images or as many pixels in random regions,
 for so many processor seconds (steps are planned from a few tried ones; `all` trains to the
-template's number of steps). Judged on the test splits without sampling; recalibrated on two
-validation images. Rows that the table has are not measured again. `--summary` prints means over
-seeds.
+template's number of steps). Judged on the test splits without sampling, in one pass; recalibrated
+on two validation images, by the temperature that suits them best. The network `init` is the default
+judged and recalibrated as `askmask init` sets it up, and has a second row, `init in one pass`, of
+the same weights judged like the others. Rows that the table has are not measured again. `--summary`
+prints means over seeds.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from askmask.loop.begin.begin import TEMPLATE
 from askmask.loop.begin.machine_speed import Speed
 from askmask.loop.begin.settings import fitting_settings
 from askmask.loop.begin.survey import Survey
+from askmask.loop.calibrate import recalibrate_round
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import START, Project
@@ -47,9 +50,14 @@ GIVEN = ("data", "calibration", "training.seconds", "sampling.samples")
 TRIED = 60  # the first ones read images that later ones find in memory, so the last half counts
 VALIDATION_PIXELS = 20_000
 
+ALIKE = {"evaluation.views": 1, "calibration.prior_images": 0}
+"""How networks are compared: every one gains by views of an image."""
+ONE_PASS = "init in one pass"
+
 # Settings of each network beside those of the template; a network is compared at its own best.
 NETWORKS: dict[str, dict[str, Any]] = {  # Any: settings of all kinds
     "default": {},
+    "init": {},
     "unet": {
         "model": {"name": "unet", "options": {"base_channels": 16, "depth": 4, "dropout": 0.3}},
         "training.learning_rate": 2e-3,
@@ -118,6 +126,8 @@ def config_of(
         "training.keep_better": False,
         "query.acquisition": "random",
     }
+    if network != "init":
+        overrides |= ALIKE
     overrides |= NETWORKS.get(network, {})
     if network == "paper":
         overrides["model"]["weights"] = str(arguments.weights.resolve())
@@ -155,11 +165,12 @@ def region_overrides(config: Config, images: int) -> dict[str, Any]:
 
 def measure(
     data: tuple[str, str], network: str, unit: str, images: int, seconds: str, seed: int, arguments
-) -> Row:
-    """Train and judge once."""
+) -> list[Row]:
+    """Train once and judge; of `init` twice."""
     config = config_of(data[1], network, seed, images, arguments)
     if unit == "regions":
         config = with_overrides(config, region_overrides(config, images))
+    judged: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         if network == "forest":
             with Project.create(Path(folder) / "p", config) as project:
@@ -174,10 +185,14 @@ def measure(
                 label(project, unit)
                 used, scores = network_scores(project)
                 pixels = project.store.labelled_pixels()
+                if network == "init":
+                    judged[ONE_PASS] = scores_alike(project)
             steps = config.training.steps
-    return Row(
-        data[0], network, unit, images, seconds, seed, steps, round(used, 1), pixels, **scores
-    )
+    judged = {network: scores, **judged}
+    return [
+        Row(data[0], name, unit, images, seconds, seed, steps, round(used, 1), pixels, **own)
+        for name, own in judged.items()
+    ]
 
 
 def planned_steps(config: Config, root: Path, unit: str, seconds: float) -> int:
@@ -211,6 +226,14 @@ def network_scores(project: Project) -> tuple[float, dict[str, float]]:
     round = loop.round
     loop.train(round)
     return marks[-1] - started, picked(loop.evaluate(round))
+
+
+def scores_alike(project: Project) -> dict[str, float]:
+    """Scores of the last model when it is judged and recalibrated like the other networks."""
+    alike = project.with_config(with_overrides(project.config, ALIKE))
+    round = Loop(alike).round
+    recalibrate_round(alike.model(round))
+    return picked(Loop(alike).evaluate(round))
 
 
 def forest_scores(project: Project, seed: int) -> tuple[int, float, dict[str, float]]:
@@ -338,9 +361,9 @@ def main() -> None:
     for seed, images, seconds, unit, own, network in runs:
         if (own[0], network, unit, str(images), seconds, str(seed)) in known:
             continue
-        row = measure(own, network, unit, images, seconds, seed, arguments)
-        append(arguments.table, row)
-        print(*(f"{k}={v}" for k, v in asdict(row).items()), flush=True)
+        for row in measure(own, network, unit, images, seconds, seed, arguments):
+            append(arguments.table, row)
+            print(*(f"{k}={v}" for k, v in asdict(row).items()), flush=True)
     if arguments.summary:
         print(summary(read(arguments.table)))
 

@@ -95,9 +95,9 @@ def predicted(
 
 
 def settings(path: Path, tests: list[str], count: int, seed: int) -> Config:
-    """Those of `askmask init`, as in `few_labels.py`."""
+    """Those of `askmask init`."""
     data = f"{path}:{'+'.join(tests)}"
-    return config_of(data, "default", seed, count, argparse.Namespace(set=[]))
+    return config_of(data, "init", seed, count, argparse.Namespace(set=[]))
 
 
 class Frozen:

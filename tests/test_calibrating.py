@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 
 from askmask.calibration import LogitScaling, ProbabilityMap
 from askmask.cli.main import app
-from askmask.config import Config
+from askmask.config import Config, with_overrides
 from askmask.errors import ConfigError, ProjectError, UnknownName
 from askmask.loop.calibrate import fit_recalibration, recalibrate_round
+from askmask.loop.calibration_file import Judging
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
@@ -104,6 +105,17 @@ def test_temperature_of_a_project_is_the_best_on_its_validation_pixels(project: 
     assert nll(best) < min(nll(best * 1.05), nll(best / 1.05))
 
 
+def test_a_prior_takes_the_temperature_of_few_images_part_of_the_way(project: Project) -> None:
+    whole = fit_recalibration(project.model(0), "temperature")
+    careful = project.with_config(with_overrides(project.config, {"calibration.prior_images": 3}))
+    part = fit_recalibration(careful.model(0), "temperature")
+    # three images stand beside three that need nothing; two, in a fold, beside three
+    assert part.judge.temperature == pytest.approx(whole.judge.temperature**0.5)
+    assert part.sampler.temperature == pytest.approx(whole.sampler.temperature**0.5)
+    for own, other in zip(part.folds, whole.folds, strict=True):
+        assert own.judge.temperature == pytest.approx(other.judge.temperature**0.4)
+
+
 def test_asking_and_judging_get_maps_of_their_own(project: Project) -> None:
     stored = fit_recalibration(project.model(0), "temperature")
     assert stored.sampler is not None
@@ -138,6 +150,19 @@ def test_recalibration_of_other_weights_is_refused(project: Project) -> None:
         _ = project.model(0).judge
     assert recalibrate_round(project.model(0)) is None
     assert not project.recalibration_path(0).exists()
+
+
+def test_recalibration_for_judging_by_other_views_is_refused(project: Project) -> None:
+    project.model(0).recalibrate(fit_recalibration(project.model(0), "temperature"))
+    viewed = project.with_config(with_overrides(project.config, {"evaluation.views": 8}))
+    with pytest.raises(ProjectError, match=r"by 0 samples and 8 views .* got one for 0 and 1"):
+        _ = viewed.model(0).judge
+
+
+def test_recalibration_of_a_mean_over_views_is_read_back_as_such(project: Project) -> None:
+    viewed = project.with_config(with_overrides(project.config, {"evaluation.views": 8}))
+    viewed.model(0).recalibrate(fit_recalibration(viewed.model(0), "temperature"))
+    assert viewed.model(0).recalibration.judging == Judging(samples=0, views=8)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +201,13 @@ def test_rows_after_recalibration_stand_beside_those_before(project: Project) ->
     assert list(map(repr, project.store.metrics(0))) == list(map(repr, after))
 
 
-@pytest.mark.parametrize("samples", [0, 2])
+@pytest.mark.parametrize(("samples", "views"), [(0, 1), (2, 1), (0, 8), (2, 2)])
 @pytest.mark.parametrize("method", ["temperature", "vector", "isotonic"])
 def test_recalibrated_rows_are_those_of_the_recalibrated_judge(
-    tmp_path: Path, disc_config: Build, method: str, samples: int
+    tmp_path: Path, disc_config: Build, method: str, samples: int, views: int
 ) -> None:
-    config = disc_config(calibration={"method": method}, evaluation={"samples": samples})
+    judging = {"samples": samples, "views": views}
+    config = disc_config(calibration={"method": method}, evaluation=judging)
     with Project.create(tmp_path / "p", config) as project:
         loop = Loop(project)
         loop.tell_start(MaskOracle(project.source))

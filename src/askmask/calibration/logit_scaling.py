@@ -116,16 +116,23 @@ def pooled_nll(images: Sequence[LogitSample], scaling: LogitScaling | None = Non
     return _Objective(images).value(np.array([*chosen.scale, *chosen.shift]))
 
 
-def fit_temperature(images: Sequence[LogitSample]) -> LogitScaling:
-    """Temperature with the smallest NLL of the samples' mean.
+def fit_temperature(images: Sequence[LogitSample], *, prior_images: float = 0) -> LogitScaling:
+    """Temperature with the smallest NLL of the samples' mean, or one nearer to 1.
 
     For one sample the NLL is convex in 1 / T; for more it need not be, so the best of a grid over
     `LIMITS` is refined.
+
+    Images differ in the temperature that they need, so that of a few may suit no other. If log T
+    of n images varies about that of all with variance s^2 / n, and log T of models about 0 with
+    variance t^2, its expectation is log T * n / (n + s^2 / t^2).
 
     Parameters
     ----------
     images : sequence of LogitSample
         At least one pixel, all with the same S and C.
+    prior_images : float
+        s^2 / t^2 >= 0: T becomes T to the power of n / (n + prior_images), of n images with a
+        labelled pixel.
 
     Raises
     ------
@@ -147,7 +154,9 @@ def fit_temperature(images: Sequence[LogitSample]) -> LogitScaling:
     found = minimize_scalar(nll, bounds=(low, high), method="bounded", options={"xatol": 1e-7})
     # the search never tries its ends, where perfectly separated pixels have their optimum
     candidates = [float(found.x), float(low), float(high)]
-    return LogitScaling.of_temperature(math.exp(min(candidates, key=nll)), n_classes)
+    n_images = sum(image.labels.numel() > 0 for image in images)
+    share = n_images / (n_images + prior_images)
+    return LogitScaling.of_temperature(math.exp(min(candidates, key=nll) * share), n_classes)
 
 
 def fit_vector(images: Sequence[LogitSample]) -> LogitScaling:

@@ -258,7 +258,8 @@ class EvaluationConfig(_Section):
 
     `samples` 0 judges the pass without dropout, n > 0 the mean of n Monte Carlo samples. A network
     whose batch norms lie behind its dropout (``two_decoder_resnet50``) needs n > 0: their
-    statistics are those of activations with dropout.
+    statistics are those of activations with dropout. `views` n > 1 takes the mean over the image
+    and n - 1 mirrored and turned views of it, at n times the cost (test-time augmentation).
     `calibration_bins` are equally wide. Objects are scored only if `objects` is true; smaller ones
     than `min_object_pixels` are left out, true and predicted ones alike (`init` sets it from the
     known masks). A predicted object is right by `object_rule`: ``"glas"`` if it covers more than
@@ -269,6 +270,7 @@ class EvaluationConfig(_Section):
     """
 
     samples: int = Field(0, ge=0, le=10_000)
+    views: Literal[1, 2, 4, 8] = 1
     calibration_bins: int = Field(10, ge=2, le=100)
     objects: bool = True
     has_background: bool = True
@@ -283,12 +285,14 @@ class CalibrationConfig(_Section):
     `method`: ``"temperature"`` and ``"vector"`` change the logits of every sample, so asking,
     judging and predicting follow; ``"histogram"`` and ``"isotonic"`` change the mean
     probabilities, so judging and predicting follow. Logits of at most `pixels` validation pixels
-    are fitted; histogram and isotonic use all of them. `asking` false leaves asking to the samples
-    as they are.
+    are fitted; histogram and isotonic use all of them. `prior_images` k > 0 keeps a temperature T
+    that n images were fitted to nearer to 1: T to the power of n / (n + k), as if k more images had
+    needed no correction. `asking` false leaves asking to the samples as they are.
     """
 
     method: Literal["none", "temperature", "vector", "histogram", "isotonic"] = "none"
     pixels: int = Field(100_000, ge=100, le=1_000_000_000)
+    prior_images: float = Field(0, ge=0, le=1000)
     asking: bool = True
 
 

@@ -7,8 +7,9 @@ recalibration are not scores of what the map was fitted to.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -27,8 +28,9 @@ from askmask.calibration import (
 from askmask.errors import ConfigError, ProjectError
 from askmask.loop.calibration_file import (
     Fold,
+    Judging,
     StoredRecalibration,
-    judge_samples,
+    judging,
     sampler_samples,
 )
 from askmask.loop.project import Project
@@ -84,11 +86,13 @@ def fit_recalibration(
     config = model.config
     if method in ("temperature", "vector"):
         # the members of an ensemble are one pass each
-        n_judge, n_sampler = judge_samples(config), sampler_samples(config)
-        whole, folds, pixels = _fit_logits(task, 0 if len(model.networks) > 1 else n_judge)
+        judge, n_sampler = judging(config), sampler_samples(config)
+        n_judge = 0 if len(model.networks) > 1 else judge.samples
+        whole, folds, pixels = _fit_logits(task, n_judge, judge.views)
         sampler: LogitScaling | None = whole
-        if n_judge != n_sampler:
-            sampler, _, _ = _fit_logits(task, n_sampler, folds=False)
+        if judge != Judging(n_sampler, views=1):
+            n_drawn = 0 if len(model.networks) > 1 else n_sampler
+            sampler, _, _ = _fit_logits(task, n_drawn, 1, folds=False)
         found: Recalibration = whole
     else:
         found, folds, pixels = _fit_cells(task)
@@ -98,7 +102,7 @@ def fit_recalibration(
         sampler=sampler,
         folds=folds,
         weights=model.digests,
-        judge_samples=judge_samples(config),
+        judging=judging(config),
         sampler_samples=sampler_samples(config),
         image_ids=task.image_ids,
         pixels=pixels,
@@ -139,11 +143,14 @@ def fold_of(place: int, n_images: int) -> int:
 
 
 def _fit_logits(
-    task: _Task, n_samples: int, *, folds: bool = True
+    task: _Task, n_samples: int, n_views: int, *, folds: bool = True
 ) -> tuple[LogitScaling, tuple[Fold, ...], int]:
-    images = _LogitImages(task, n_samples)
+    images = _LogitImages(task, n_samples, n_views)
     samples = [images.read(image_id) for image_id in _reported(task)]
-    fit = fit_temperature if task.method == "temperature" else fit_vector
+    fit: Callable[[Sequence[LogitSample]], LogitScaling] = fit_vector
+    if task.method == "temperature":
+        prior_images = task.project.config.calibration.prior_images
+        fit = partial(fit_temperature, prior_images=prior_images)
     pixels = sum(sample.labels.numel() for sample in samples)
     if not folds:
         return fit(samples), (), pixels
@@ -170,12 +177,14 @@ def _fit_cells(task: _Task) -> tuple[Recalibration, tuple[Fold, ...], int]:
 class _LogitImages:
     """Logits of some pixels of each validation image, drawn by seed and image id."""
 
-    def __init__(self, task: _Task, n_samples: int) -> None:
+    def __init__(self, task: _Task, n_samples: int, n_views: int) -> None:
         self._task = task
         self._models = task.model.networks
         self._n_samples = n_samples
+        self._n_views = n_views
         n_classes = len(task.project.source.classes)
-        fitting = _MOST_LOGITS // ((n_samples or len(self._models)) * n_classes)
+        n_logits = (n_samples or len(self._models)) * n_views * n_classes
+        fitting = _MOST_LOGITS // n_logits
         pixels = min(task.project.config.calibration.pixels, fitting)
         self._pixels = max(1, pixels // len(task.image_ids))
 
@@ -193,6 +202,7 @@ class _LogitImages:
             seed=project.config.seed,
             round=self._task.model.round,
             image_id=image_id,
+            n_views=self._n_views,
         )
         logits = [chunk.flatten(2)[:, :, picked.to(chunk.device)].float().cpu() for chunk in chunks]
         true = torch.from_numpy(labels.astype(np.int64))[picked]

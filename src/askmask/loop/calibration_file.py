@@ -28,6 +28,22 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True)
+class Judging:
+    """How a predictor that judges predicts.
+
+    Attributes
+    ----------
+    samples : int
+        S of each view; 0 is one pass without dropout.
+    views : int
+        Mirrored and turned views of an image that the mean is taken over, itself included.
+    """
+
+    samples: int
+    views: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRecalibration:
     """The recalibration that was fitted to a round's model.
 
@@ -41,8 +57,10 @@ class StoredRecalibration:
         Empty with a single validation image.
     weights : tuple of str
         Digests of the model files, one per member.
-    judge_samples, sampler_samples : int
-        S of the two predictors; 0 is one pass without dropout.
+    judging : Judging
+        By how many samples and views the model was judged.
+    sampler_samples : int
+        S of the predictor whose samples are scored.
     image_ids : tuple of str
         Validation images that it was fitted to.
     pixels : int
@@ -53,7 +71,7 @@ class StoredRecalibration:
     sampler: LogitScaling | None
     folds: tuple[Fold, ...]
     weights: tuple[str, ...]
-    judge_samples: int
+    judging: Judging
     sampler_samples: int
     image_ids: tuple[str, ...]
     pixels: int
@@ -103,7 +121,7 @@ def save_recalibration(path: Path, stored: StoredRecalibration) -> None:
 
 
 def read_recalibration(
-    path: Path, round: int, *, weights: tuple[str, ...], samples: int
+    path: Path, round: int, *, weights: tuple[str, ...], judging: Judging
 ) -> StoredRecalibration:
     """Read the recalibration of a round's model.
 
@@ -115,14 +133,14 @@ def read_recalibration(
         Named in errors.
     weights : tuple of str
         Digests of the present model files.
-    samples : int
-        S of the predictor that judges now.
+    judging : Judging
+        Of the predictor that judges now.
 
     Raises
     ------
     ProjectError
         If the file is damaged, belongs to other weights, or was fitted for judging by another
-        number of samples.
+        number of samples or views.
     """
     stored = _read(path)
     cure = "Fit it again with `askmask calibrate`, or remove it with `--method none`."
@@ -131,18 +149,20 @@ def read_recalibration(
             f"expected a recalibration of the present weights of round {round} in {str(path)!r}, "
             f"but it was fitted to others. {cure}"
         )
-    if stored.judge_samples != samples:
+    if stored.judging != judging:
         raise ProjectError(
-            f"expected a recalibration for judging by {samples} samples (evaluation.samples) in "
-            f"{str(path)!r}, got one for {stored.judge_samples}. {cure}"
+            f"expected a recalibration for judging by {judging.samples} samples and "
+            f"{judging.views} views (evaluation.samples, evaluation.views) in {str(path)!r}, got "
+            f"one for {stored.judging.samples} and {stored.judging.views}. {cure}"
         )
     return stored
 
 
-def judge_samples(config: Config) -> int:
-    """S of the predictor that judges; 0 is one pass without dropout."""
-    sampling = config.sampling
-    return sampling.members if sampling.method == "ensemble" else config.evaluation.samples
+def judging(config: Config) -> Judging:
+    """How the predictor that judges predicts."""
+    sampling, evaluation = config.sampling, config.evaluation
+    is_ensemble = sampling.method == "ensemble"
+    return Judging(sampling.members if is_ensemble else evaluation.samples, evaluation.views)
 
 
 def sampler_samples(config: Config) -> int:
@@ -157,7 +177,7 @@ def _dump(stored: StoredRecalibration) -> str:
         "version": VERSION,
         "method": stored.method,
         "weights": stored.weights,
-        "judge_samples": stored.judge_samples,
+        "judge_samples": stored.judging.samples,
         "sampler_samples": stored.sampler_samples,
         "images": stored.image_ids,
         "pixels": stored.pixels,
@@ -165,6 +185,8 @@ def _dump(stored: StoredRecalibration) -> str:
         "sampler": None if stored.sampler is None else _to_tree(stored.sampler),
         "folds": [{"images": f.image_ids, "judge": _to_tree(f.judge)} for f in stored.folds],
     }
+    if stored.judging.views > 1:  # files of before there were views, and their digests, stand
+        tree["judge_views"] = stored.judging.views
     return json.dumps(tree, indent=1)
 
 
@@ -187,7 +209,7 @@ def _of_file(tree: Mapping[str, Any]) -> StoredRecalibration:  # Any: JSON
         sampler=None if sampler is None else _scaling(method, sampler),
         folds=tuple(Fold(tuple(f["images"]), _of_tree(method, f["judge"])) for f in tree["folds"]),
         weights=tuple(tree["weights"]),
-        judge_samples=int(tree["judge_samples"]),
+        judging=Judging(int(tree["judge_samples"]), int(tree.get("judge_views", 1))),
         sampler_samples=int(tree["sampler_samples"]),
         image_ids=tuple(tree["images"]),
         pixels=int(tree["pixels"]),

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from askmask.calibration import ProbabilityMap
-from askmask.loop.calibration_file import StoredRecalibration
+from askmask.calibration import LogitScaling, ProbabilityMap, Recalibration
 from askmask.loop.round_model import RoundModel
 from askmask.metrics.evaluation import Evaluation
 from askmask.metrics.recalibrated import RecalibratedEvaluation
@@ -151,29 +150,39 @@ class Judges:
         assert mask is not None, "roles give validation and test only to images with a mask"
         group = self._project.images[image_id].group
         image = self._project.source.read_image(image_id)
-        model = self._model
-        prediction = model.sums(model.plain_judge, image, name=image_id, boundary=True)
+        recalibration = None if self._stored is None else self._stored.held_out(image_id)
+        prediction, scaled = self._predicted(image, image_id, recalibration)
         boundary = prediction.boundary_probs
         boundary_probs = None if boundary is None else boundary.float().cpu().numpy()
         mean_probs = prediction.sums.mean_probs.float()
         scores.before.update(group, mean_probs.cpu().numpy(), boundary_probs, mask)
-        if scores.after is not None and self._stored is not None:
-            after = self._recalibrated(self._stored, prediction, image, image_id)
-            if after is not None:
-                scores.after.update(group, after.float().cpu().numpy(), mask)
-
-    def _recalibrated(
-        self, stored: StoredRecalibration, prediction: PredictedSums, image: Image, image_id: str
-    ) -> Tensor | None:
-        """Mean probabilities after recalibration; None where no map is free of this image."""
-        recalibration = stored.held_out(image_id)
-        if recalibration is None:
-            return None
-        mean_probs = prediction.sums.mean_probs.float()
+        if scores.after is None or recalibration is None:
+            return  # no map is free of this image
         if isinstance(recalibration, ProbabilityMap):
-            return recalibration(mean_probs)
-        if recalibration.temperature is not None and prediction.sums.n_samples == 1:
-            # log p are logits up to a constant, which the softmax takes away
-            return recalibration(mean_probs.log()[None]).softmax(1)[0]
-        judge = self._model.judge_with(recalibration)
-        return self._model.sums(judge, image, name=image_id).sums.mean_probs
+            after = recalibration(mean_probs)
+        elif scaled is not None:
+            after = scaled
+        else:
+            judge = self._model.judge_with(recalibration)
+            after = self._model.sums(judge, image, name=image_id).sums.mean_probs
+        scores.after.update(group, after.float().cpu().numpy(), mask)
+
+    def _predicted(
+        self, image: Image, image_id: str, recalibration: Recalibration | None
+    ) -> tuple[PredictedSums, Tensor | None]:
+        """Prediction, and its mean probabilities after a temperature where passes tell them."""
+        scaling = recalibration if isinstance(recalibration, LogitScaling) else None
+        if scaling is not None and scaling.temperature is None:
+            scaling = None  # shifts want the logits of every class, not log p
+        whole: PredictedSums | None = None
+        scaled: list[Tensor] = []
+        n_parts = 0
+        for part in self._model.parts(image, name=image_id):
+            n_parts += 1
+            whole = part if whole is None else whole + part
+            if scaling is not None and part.sums.n_samples == 1:
+                # log p are logits up to a constant, which the softmax takes away
+                probs = scaling(part.sums.mean_probs.float().log()[None]).softmax(1)[0]
+                scaled = [scaled[0] + probs] if scaled else [probs]
+        assert whole is not None, "there is one view at least"
+        return whole, scaled[0] / n_parts if scaled else None

@@ -6,7 +6,7 @@ moment 8 bytes more to write a file, or some 66 to split objects.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ from askmask.data.ranges import RangeRule
 from askmask.data.rasters import decode_raw, encode_instances, encode_mask, to_rgb
 from askmask.data.scaling import shrink_image
 from askmask.errors import AskmaskError, SourceError
+from askmask.loop.calibration_file import judging
 from askmask.loop.elsewhere.bench import SentSource
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.predictions import PredictedFolder, PredictedImage, Predictions, check_free
@@ -192,6 +193,7 @@ class Engine:
             "round": self._model.round,
             "models": list(self._weights),
             "recalibration": self._recalibration_name(),
+            "judged_by": asdict(judging(self._model.config)),
             "scale": self._scale,
             "min_object_pixels": self._project.config.evaluation.min_object_pixels,
         }

@@ -6,7 +6,7 @@ once for all that use them while the files stay as they are; the log tells of ea
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from askmask.data.source import Source
 from askmask.errors import ProjectError
 from askmask.loop.calibration_file import (
     StoredRecalibration,
-    judge_samples,
+    judging,
     read_recalibration,
     save_recalibration,
 )
@@ -40,6 +40,7 @@ from askmask.sampling.predictors import (
     PredictedSums,
     Predictor,
 )
+from askmask.sampling.views import MeanOfViews
 from askmask.store.store import TrainingRecord
 
 __all__ = ["START", "Prediction", "RoundModel", "open_model"]
@@ -155,12 +156,13 @@ class RoundModel:
         ------
         ProjectError
             If the file is damaged, belongs to other weights, or was fitted for judging by another
-            number of samples than the config has now.
+            number of samples or views than the config has now.
         """
         if self.round == START or not self._path.is_file():
             return None
-        samples = judge_samples(self.config)
-        return read_recalibration(self._path, self.round, weights=self.digests, samples=samples)
+        return read_recalibration(
+            self._path, self.round, weights=self.digests, judging=judging(self.config)
+        )
 
     @property
     def mark(self) -> str:
@@ -257,6 +259,17 @@ class RoundModel:
         return predictor.predict(
             image, seed=self.config.seed, round=self.round, image_id=name, boundary=boundary
         )
+
+    def parts(self, image: Image, *, name: str) -> Iterator[PredictedSums]:
+        """Predict an image by one view after another, with contours and not recalibrated.
+
+        Their sum is what `plain_judge` predicts.
+        """
+        judge, names = self.plain_judge, {"seed": self.config.seed, "round": self.round}
+        if isinstance(judge, MeanOfViews):
+            yield from judge.parts(image, **names, image_id=name, boundary=True)
+        else:
+            yield judge.predict(image, **names, image_id=name, boundary=True)
 
     def recalibrate(self, stored: StoredRecalibration) -> "RoundModel":
         """Keep a recalibration beside the weights; return the model that has it."""
@@ -378,11 +391,28 @@ def kept_features(config: Config) -> FeatureStore:
 
 
 def judge_of(
-    config: Config, networks: Sequence[Model], scaling: LogitScaling | None = None
+    config: Config,
+    networks: Sequence[Model],
+    scaling: LogitScaling | None = None,
+    *,
+    n_views: int | None = None,
 ) -> Predictor:
-    """Predictor that networks are judged by: one plain pass, or a mean of samples."""
+    """Predictor that networks are judged by and deliver by; `n_views` instead of the config's."""
+    n_views = config.evaluation.views if n_views is None else n_views
+    first = _judge_of_one_view(config, networks, scaling, kept_features(config))
+    if n_views == 1:
+        return first
+    return MeanOfViews(first, _judge_of_one_view(config, networks, scaling, None), n_views)
+
+
+def _judge_of_one_view(
+    config: Config,
+    networks: Sequence[Model],
+    scaling: LogitScaling | None,
+    features: FeatureStore | None,
+) -> Predictor:
+    """One plain pass, or a mean of samples."""
     precision, samples = config.sampling.precision, config.evaluation.samples
-    features = kept_features(config)
     if len(networks) > 1:
         return Ensemble(networks, precision, scaling=scaling, features=features)
     if samples == 0:

@@ -9,6 +9,7 @@ from torch import Tensor
 from askmask.models.contract import Model
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.sampling.predictors import Image
+from askmask.sampling.views import VIEWS
 
 _CHUNK = 3  # samples computed at a time
 
@@ -21,6 +22,7 @@ def sample_logits(
     seed: int,
     round: int,
     image_id: str,
+    n_views: int = 1,
 ) -> Iterator[Tensor]:
     """Logits of the samples whose softmax predictors add up, in float32, chunk by chunk.
 
@@ -34,12 +36,23 @@ def sample_logits(
         RGB.
     seed, round, image_id
         Name the draws, see `askmask.seeds`: the same as of `Predictor.predict`.
+    n_views : int
+        How many views of the image (`askmask.sampling.views`); each is sampled alike.
 
     Yields
     ------
     (s, C, H, W) float tensor
         Of the next s samples, on the model's device.
     """
+    for view in VIEWS[:n_views]:
+        for logits in _of_one_view(models, n_samples, view.of(image), (seed, round, image_id)):
+            yield view.back(logits)
+
+
+def _of_one_view(
+    models: Sequence[Model], n_samples: int, image: Image, names: tuple[int, int, str]
+) -> Iterator[Tensor]:
+    """Logits of the samples of a view, not turned back; `names` are seed, round and image id."""
     for model in models:
         device = next(model.parameters()).device
         pixels = torch.from_numpy(np.array(image, order="C")).to(device)
@@ -53,7 +66,7 @@ def sample_logits(
         for start in range(0, n_samples, _CHUNK):
             samples = range(start, min(start + _CHUNK, n_samples))
             repeated = tuple(part.expand(len(samples), *part.shape[1:]) for part in features)
-            noise = KeyedNoise(seed, round, image_id, samples)
+            noise = KeyedNoise(*names, samples)
             with torch.no_grad():
                 outputs = model.suffix(repeated, noise, boundary=False)
             yield outputs.foreground

@@ -50,6 +50,14 @@ class PredictedSums:
     sums: SampleSums
     boundary_probs: Float[Tensor, "H W"] | None
 
+    def __add__(self, other: "PredictedSums") -> "PredictedSums":
+        """Prediction from the samples of both, of the same image; neither is modified."""
+        sums, own, its = self.sums + other.sums, self.boundary_probs, other.boundary_probs
+        if own is None or its is None:
+            return PredictedSums(sums, None)
+        share = other.sums.n_samples / sums.n_samples
+        return PredictedSums(sums, own.lerp(its, share))
+
 
 @runtime_checkable
 class Predictor(Protocol):

@@ -45,7 +45,9 @@ class Standing:
     only_class: int | None
 
 
-def standing(project: Project, networks: Sequence[Model], *, round: int) -> Standing:
+def standing(
+    project: Project, networks: Sequence[Model], *, round: int, n_views: int | None = None
+) -> Standing:
     """Judge networks on the validation images, or without such look at labelled ones.
 
     Parameters
@@ -56,8 +58,10 @@ def standing(project: Project, networks: Sequence[Model], *, round: int) -> Stan
         A model, or the members of an ensemble, in eval mode.
     round : int
         Key of the draws, if models are judged by samples.
+    n_views : int, optional
+        Views of each image; by default as many as the config has.
     """
-    judge, source = judge_of(project.config, networks), project.source
+    judge, source = judge_of(project.config, networks, n_views=n_views), project.source
     settings = project.config.evaluation.model_copy(update={"objects": False})
     scores = Evaluation(source.classes, settings, "validation")
     given: set[int] = set()
@@ -82,7 +86,8 @@ def validation_loss(project: Project, round: int) -> Callable[[Model], float] | 
     """Loss of a model on the validation images; None if there are none."""
     if not project.roles.validation:
         return None
-    return lambda model: standing(project, [model], round=round).loss
+    # a training asks again and again, and only to compare its own weights: one view will do
+    return lambda model: standing(project, [model], round=round, n_views=1).loss
 
 
 def objection(new: Standing, before: Standing | None, classes: ClassMap) -> str | None:
