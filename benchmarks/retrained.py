@@ -18,10 +18,10 @@ import yaml
 from askmask.config import with_overrides
 from askmask.loop.labelled_images import LabelledSet
 from askmask.loop.project import Project
-from askmask.loop.round_model import judge_of
 from askmask.metrics.evaluation import ALL, Evaluation
 from askmask.models.build import build_model
 from askmask.runtime.compute import configure
+from askmask.sampling.judge import judge_of
 from askmask.seeds import derive_key
 from askmask.training.fit import fit_network
 

@@ -309,7 +309,8 @@ def chosen(models: list[Used], most: int) -> list[Used]:
 
 def score_model(project: Project, path: Path, images: Iterable[str]) -> tuple[float, float]:
     """Mean Dice and object F1 of one pass without sampling."""
-    from askmask.loop.round_model import build_network, judge_of
+    from askmask.loop.round_model import build_network
+    from askmask.sampling.judge import judge_of
 
     config: Config = with_overrides(project.config, {"evaluation.samples": 0})
     network = build_network(project.source, config, 0, pretrained=False)

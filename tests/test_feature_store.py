@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from askmask.config import Config, with_overrides
-from askmask.loop.round_model import judge_of
 from askmask.sampling.feature_store import FeatureStore
+from askmask.sampling.judge import judge_of
 from askmask.sampling.predictors import Deterministic, MonteCarloDropout
 from small_models import small_pyramid, small_unet
 
@@ -152,7 +152,7 @@ import sys, itertools
 from pathlib import Path
 import numpy as np, torch
 from askmask.config import Config, with_overrides
-from askmask.loop.round_model import judge_of
+from askmask.sampling.judge import judge_of
 from askmask.sampling.feature_store import FeatureStore
 
 torch.set_num_threads(int(sys.argv[2]))  # part of a file's name

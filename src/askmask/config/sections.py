@@ -258,15 +258,14 @@ class EvaluationConfig(_Section):
 
     `samples` 0 judges the pass without dropout, n > 0 the mean of n Monte Carlo samples. A network
     whose batch norms lie behind its dropout (``two_decoder_resnet50``) needs n > 0: their
-    statistics are those of activations with dropout. `views` n > 1 takes the mean over the image
-    and n - 1 mirrored and turned views of it, at n times the cost (test-time augmentation).
-    `calibration_bins` are equally wide. Objects are scored only if `objects` is true; smaller ones
-    than `min_object_pixels` are left out, true and predicted ones alike (`init` sets it from the
-    known masks). A predicted object is right by `object_rule`: ``"glas"`` if it covers more than
-    half of the true object that it overlaps most, ``"one_to_one"`` in the best pairing in which
-    each covers half of its own true object or more. Class 0 is a background that means over
+    statistics are those of activations with dropout. `views` n > 1 takes the mean over n views of
+    the image, itself, turned and mirrored. `calibration_bins` are equally wide. Objects are scored
+    only if `objects` is true; smaller ones than `min_object_pixels` are left out, true and
+    predicted ones alike. A predicted object is right by `object_rule`: ``"glas"`` if it covers more
+    than half of the true object that it overlaps most, ``"one_to_one"`` in the best pairing in
+    which each covers half of its own true object or more. Class 0 is a background that means over
     classes and objects leave out, unless `has_background` is false. `boundary_threshold` is the
-    probability from which a pixel belongs to a contour that parts objects.
+    probability from which a pixel is a contour.
     """
 
     samples: int = Field(0, ge=0, le=10_000)
@@ -282,12 +281,11 @@ class EvaluationConfig(_Section):
 class CalibrationConfig(_Section):
     """How probabilities are recalibrated after each training, on the validation images.
 
-    `method`: ``"temperature"`` and ``"vector"`` change the logits of every sample, so asking,
-    judging and predicting follow; ``"histogram"`` and ``"isotonic"`` change the mean
-    probabilities, so judging and predicting follow. Logits of at most `pixels` validation pixels
-    are fitted; histogram and isotonic use all of them. `prior_images` k > 0 keeps a temperature T
-    that n images were fitted to nearer to 1: T to the power of n / (n + k), as if k more images had
-    needed no correction. `asking` false leaves asking to the samples as they are.
+    `method`: ``"temperature"`` and ``"vector"`` change the logits of every sample, and so asking,
+    judging and predicting; ``"histogram"`` and ``"isotonic"`` change the mean probabilities:
+    judging and predicting alone. Logits of at most `pixels` validation pixels are fitted; histogram
+    and isotonic use all of them. `prior_images` k turns a temperature T that fits n images into
+    T^(n / (n + k)). `asking` false leaves asking as it is.
     """
 
     method: Literal["none", "temperature", "vector", "histogram", "isotonic"] = "none"

@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 
 from askmask.loop.project import Project
-from askmask.loop.round_model import judge_of
 from askmask.metrics.evaluation import ALL, Evaluation
 from askmask.models.contract import Model
 from askmask.records import ClassMap, Mask
+from askmask.sampling.judge import judge_of
 from askmask.seeds import derive_key
 
 MOST_IMAGES: Final = 8

@@ -19,7 +19,7 @@ from askmask.loop.ask import PoolScores, groups_of
 from askmask.loop.elsewhere.scoring import PoolElsewhere
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.project import START, Project
-from askmask.loop.round_model import RoundModel, kept_features
+from askmask.loop.round_model import RoundModel
 from askmask.loop.stream.order import drawn_order
 from askmask.loop.stream.scored_images import ImagesElsewhere, ImagesHere, ScoredImages
 from askmask.loop.stream.seen_places import SeenPlaces
@@ -28,6 +28,7 @@ from askmask.query.regions import Rule
 from askmask.query.score_histograms import ScoreCounts
 from askmask.query.strategies import ScoredImage, strategy_turn
 from askmask.records import QueryItem, Region, Unit
+from askmask.sampling.judge import kept_features
 from askmask.sampling.predictors import MonteCarloDropout
 from askmask.sampling.region_features import pooled, region_features
 from askmask.store.work_records import WorkItem
