@@ -281,11 +281,10 @@ class EvaluationConfig(_Section):
 class CalibrationConfig(_Section):
     """How probabilities are recalibrated after each training, on the validation images.
 
-    `method`: ``"temperature"`` and ``"vector"`` change the logits of every sample, and so asking,
-    judging and predicting; ``"histogram"`` and ``"isotonic"`` change the mean probabilities:
-    judging and predicting alone. Logits of at most `pixels` validation pixels are fitted; histogram
-    and isotonic use all of them. `prior_images` k turns a temperature T that fits n images into
-    T^(n / (n + k)). `asking` false leaves asking as it is.
+    `method`: ``"temperature"`` and ``"vector"`` change the logits of every sample, fitted to those
+    of at most `pixels` pixels, and so asking, judging and predicting; the others change the mean,
+    and so judging and predicting alone. `prior_images` k turns a temperature T that fits n images
+    into T^(n / (n + k)). `asking` false keeps asking as it is.
     """
 
     method: Literal["none", "temperature", "vector", "histogram", "isotonic"] = "none"
