@@ -16,7 +16,7 @@ from askmask.cli.main import app
 from askmask.config import Config, with_overrides
 from askmask.errors import ConfigError, ProjectError, UnknownName
 from askmask.loop.calibrate import fit_recalibration, recalibrate_round
-from askmask.loop.calibration_file import Judging
+from askmask.loop.calibration_file import JudgedBy
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import Project
@@ -162,7 +162,7 @@ def test_recalibration_for_judging_by_other_views_is_refused(project: Project) -
 def test_recalibration_of_a_mean_over_views_is_read_back_as_such(project: Project) -> None:
     viewed = project.with_config(with_overrides(project.config, {"evaluation.views": 8}))
     viewed.model(0).recalibrate(fit_recalibration(viewed.model(0), "temperature"))
-    assert viewed.model(0).recalibration.judging == Judging(samples=0, views=8)
+    assert viewed.model(0).recalibration.judged_by == JudgedBy(samples=0, views=8)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 key names the nearest key that exists.
 """
 
+from askmask.config.judging import CalibrationConfig, EvaluationConfig, ObjectRule
 from askmask.config.reading import (
     dump_config,
     load_config,
@@ -14,15 +15,12 @@ from askmask.config.reading import (
 from askmask.config.sections import (
     AssistConfig,
     AugmentConfig,
-    CalibrationConfig,
     Config,
     DataConfig,
-    EvaluationConfig,
     Grid,
     GridConfig,
     ImageConfig,
     ModelConfig,
-    ObjectRule,
     QueryConfig,
     RegionConfig,
     RestartRule,

@@ -8,9 +8,10 @@ from typing import Any, Final, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from askmask.config.judging import EvaluationConfig
 from askmask.config.micrometres import in_pixels
 from askmask.config.retired import without_retired
-from askmask.config.sections import Config, EvaluationConfig
+from askmask.config.sections import Config
 from askmask.config.yaml_text import MOST_CHARACTERS, read_yaml
 from askmask.errors import ConfigError
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from askmask.config.judging import CalibrationConfig, EvaluationConfig
+from askmask.config.section import MOST, Section
 from askmask.records import LONGEST_LEASE_SECONDS, Unit
 
-MOST: Final = 10**9
-"""Of steps, pixels and regions: far more than anybody has, and what every part can reckon with."""
 _SEED: Final = 2**63
 
 Grid = Literal["regular", "paper"]
@@ -20,17 +20,8 @@ FIRST_ANSWERS: Final = 3
 
 _Count = Annotated[int, Field(ge=0, le=MOST)]
 
-ObjectRule = Literal["glas", "one_to_one"]
-"""Which predicted objects are right: see `askmask.metrics.objects.ObjectScores`."""
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
-    )
-
-
-class DataConfig(_Section):
+class DataConfig(Section):
     """Where the images are and how they are divided.
 
     `path` is a prepared data set, or a set of slides; `mpp` is the resolution that slides are
@@ -71,7 +62,7 @@ class DataConfig(_Section):
         return self
 
 
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The network. `options` go to the network's builder, which names the ones it knows.
 
     `name` is one of `askmask.models.build.model_names` or ``"package.module:factory"``; the default
@@ -87,13 +78,13 @@ class ModelConfig(_Section):
     options: dict[str, Any] = Field(default_factory=dict)  # each network has its own
 
 
-class RestartRule(_Section):
+class RestartRule(Section):
     """When a failed training is repeated: at most `attempts` trainings in all, each recorded."""
 
     attempts: int = Field(1, ge=1, le=10)
 
 
-class AugmentConfig(_Section):
+class AugmentConfig(Section):
     """Random changes of a training crop, image and labels together.
 
     `rotate_degrees`, `brightness` (additive, of the range [0, 1]), `contrast`, `saturation` and
@@ -109,7 +100,7 @@ class AugmentConfig(_Section):
     saturation: float = Field(0.1, ge=0, le=1)
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How a model is fitted to the labelled pixels.
 
     A training has `steps` steps; with `seconds`, as many of them as fit into that time on this
@@ -171,7 +162,7 @@ class TrainingConfig(_Section):
     restart: RestartRule = RestartRule()
 
 
-class SamplingConfig(_Section):
+class SamplingConfig(Section):
     """How many stochastic passes a score rests on, from dropout or from trained members.
 
     `method` ``"dropout"`` draws `samples` dropout masks for one network; ``"ensemble"`` trains
@@ -190,7 +181,7 @@ class SamplingConfig(_Section):
     kept_features_mb: int = Field(4000, ge=0, le=10_000_000)
 
 
-class RegionConfig(_Section):
+class RegionConfig(Section):
     """Windows of `size` (rows, columns) at `stride`; the last of each line is flush.
 
     `grid` ``"paper"`` lays them as the paper's code does, without the window before the flush one
@@ -216,7 +207,7 @@ class RegionConfig(_Section):
         return self
 
 
-class ImageConfig(_Section):
+class ImageConfig(Section):
     """Whole images, ranked by `score` of their score map over the unlabelled pixels.
 
     The budget is a number of images (`budget_images`, 5 if neither is set) or of pixels
@@ -236,7 +227,7 @@ class ImageConfig(_Section):
         return self
 
 
-class QueryConfig(_Section):
+class QueryConfig(Section):
     """The query of a round. `options` go to the strategy, which names the ones it knows.
 
     `acquisition` is the name of a strategy or ``"package.module:object"``. `unit` says whether
@@ -253,47 +244,7 @@ class QueryConfig(_Section):
     image: ImageConfig = ImageConfig()
 
 
-class EvaluationConfig(_Section):
-    """How a model is judged.
-
-    `samples` 0 judges the pass without dropout, n > 0 the mean of n Monte Carlo samples. A network
-    whose batch norms lie behind its dropout (``two_decoder_resnet50``) needs n > 0: their
-    statistics are those of activations with dropout. `views` n > 1 takes the mean over n views of
-    the image, itself, turned and mirrored. `calibration_bins` are equally wide. Objects are scored
-    only if `objects` is true; smaller ones than `min_object_pixels` are left out, true and
-    predicted ones alike. A predicted object is right by `object_rule`: ``"glas"`` if it covers more
-    than half of the true object that it overlaps most, ``"one_to_one"`` in the best pairing in
-    which each covers half of its own true object or more. Class 0 is a background that means over
-    classes and objects leave out, unless `has_background` is false. `boundary_threshold` is the
-    probability from which a pixel is a contour.
-    """
-
-    samples: int = Field(0, ge=0, le=10_000)
-    views: Literal[1, 2, 4, 8] = 1
-    calibration_bins: int = Field(10, ge=2, le=100)
-    objects: bool = True
-    has_background: bool = True
-    object_rule: ObjectRule = "glas"
-    min_object_pixels: int = Field(100, ge=1, le=MOST)
-    boundary_threshold: float = Field(0.5, gt=0, lt=1)
-
-
-class CalibrationConfig(_Section):
-    """How probabilities are recalibrated after each training, on the validation images.
-
-    `method`: ``"temperature"`` and ``"vector"`` change the logits of every sample, fitted to those
-    of at most `pixels` pixels, and so asking, judging and predicting; the others change the mean,
-    and so judging and predicting alone. `prior_images` k turns a temperature T that fits n images
-    into T^(n / (n + k)). `asking` false keeps asking as it is.
-    """
-
-    method: Literal["none", "temperature", "vector", "histogram", "isotonic"] = "none"
-    pixels: int = Field(100_000, ge=100, le=1_000_000_000)
-    prior_images: float = Field(0, ge=0, le=1000)
-    asking: bool = True
-
-
-class GridConfig(_Section):
+class GridConfig(Section):
     """A benchmark: a trial of `rounds` queries for acquisition x unit x model x budget x seed.
 
     `acquisitions`, `units` and `seeds` list what is combined.
@@ -317,7 +268,7 @@ class GridConfig(_Section):
     keep_models: bool = False
 
 
-class ServeConfig(_Section):
+class ServeConfig(Section):
     """When the worker behind the page trains and asks, and how long a region is kept.
 
     It trains when `train_after` regions were answered since the last training, and sooner while
@@ -352,7 +303,7 @@ class ServeConfig(_Section):
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class AssistConfig(_Section):
+class AssistConfig(Section):
     """Box and click assistant of the page: a pair of ONNX files of the SAM family; none by default.
 
     `encoder` and `decoder` are paths of the two files, `encoder_sha256` and `decoder_sha256` their
@@ -375,7 +326,7 @@ class AssistConfig(_Section):
         return self
 
 
-class Config(_Section):
+class Config(Section):
     """Every setting of a run; the sections follow below.
 
     `name` stands at the head of reports. `seed` begins every chain of random numbers. `threads`

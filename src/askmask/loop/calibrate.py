@@ -28,9 +28,9 @@ from askmask.calibration import (
 from askmask.errors import ConfigError, ProjectError
 from askmask.loop.calibration_file import (
     Fold,
-    Judging,
+    JudgedBy,
     StoredRecalibration,
-    judging,
+    judged_by,
     sampler_samples,
 )
 from askmask.loop.project import Project
@@ -86,11 +86,11 @@ def fit_recalibration(
     config = model.config
     if method in ("temperature", "vector"):
         # the members of an ensemble are one pass each
-        judge, n_sampler = judging(config), sampler_samples(config)
+        judge, n_sampler = judged_by(config), sampler_samples(config)
         n_judge = 0 if len(model.networks) > 1 else judge.samples
         whole, folds, pixels = _fit_logits(task, n_judge, judge.views)
         sampler: LogitScaling | None = whole
-        if judge != Judging(n_sampler, views=1):
+        if judge != JudgedBy(n_sampler, views=1):
             n_drawn = 0 if len(model.networks) > 1 else n_sampler
             sampler, _, _ = _fit_logits(task, n_drawn, 1, folds=False)
         found: Recalibration = whole
@@ -102,7 +102,7 @@ def fit_recalibration(
         sampler=sampler,
         folds=folds,
         weights=model.digests,
-        judging=judging(config),
+        judged_by=judged_by(config),
         sampler_samples=sampler_samples(config),
         image_ids=task.image_ids,
         pixels=pixels,

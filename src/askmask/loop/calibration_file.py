@@ -28,7 +28,7 @@ class Fold:
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class JudgedBy:
     """How a predictor that judges predicts.
 
     Attributes
@@ -57,7 +57,7 @@ class StoredRecalibration:
         Empty with a single validation image.
     weights : tuple of str
         Digests of the model files, one per member.
-    judging : Judging
+    judged_by : JudgedBy
         By how many samples and views the model was judged.
     sampler_samples : int
         S of the predictor whose samples are scored.
@@ -71,7 +71,7 @@ class StoredRecalibration:
     sampler: LogitScaling | None
     folds: tuple[Fold, ...]
     weights: tuple[str, ...]
-    judging: Judging
+    judged_by: JudgedBy
     sampler_samples: int
     image_ids: tuple[str, ...]
     pixels: int
@@ -121,7 +121,7 @@ def save_recalibration(path: Path, stored: StoredRecalibration) -> None:
 
 
 def read_recalibration(
-    path: Path, round: int, *, weights: tuple[str, ...], judging: Judging
+    path: Path, round: int, *, weights: tuple[str, ...], judged_by: JudgedBy
 ) -> StoredRecalibration:
     """Read the recalibration of a round's model.
 
@@ -133,7 +133,7 @@ def read_recalibration(
         Named in errors.
     weights : tuple of str
         Digests of the present model files.
-    judging : Judging
+    judged_by : JudgedBy
         Of the predictor that judges now.
 
     Raises
@@ -149,20 +149,20 @@ def read_recalibration(
             f"expected a recalibration of the present weights of round {round} in {str(path)!r}, "
             f"but it was fitted to others. {cure}"
         )
-    if stored.judging != judging:
+    if stored.judged_by != judged_by:
         raise ProjectError(
-            f"expected a recalibration for judging by {judging.samples} samples and "
-            f"{judging.views} views (evaluation.samples, evaluation.views) in {str(path)!r}, got "
-            f"one for {stored.judging.samples} and {stored.judging.views}. {cure}"
+            f"expected a recalibration for judging by {judged_by.samples} samples and "
+            f"{judged_by.views} views (evaluation.samples, evaluation.views) in {str(path)!r}, got "
+            f"one for {stored.judged_by.samples} and {stored.judged_by.views}. {cure}"
         )
     return stored
 
 
-def judging(config: Config) -> Judging:
+def judged_by(config: Config) -> JudgedBy:
     """How the predictor that judges predicts."""
     sampling, evaluation = config.sampling, config.evaluation
     is_ensemble = sampling.method == "ensemble"
-    return Judging(sampling.members if is_ensemble else evaluation.samples, evaluation.views)
+    return JudgedBy(sampling.members if is_ensemble else evaluation.samples, evaluation.views)
 
 
 def sampler_samples(config: Config) -> int:
@@ -177,7 +177,7 @@ def _dump(stored: StoredRecalibration) -> str:
         "version": VERSION,
         "method": stored.method,
         "weights": stored.weights,
-        "judge_samples": stored.judging.samples,
+        "judge_samples": stored.judged_by.samples,
         "sampler_samples": stored.sampler_samples,
         "images": stored.image_ids,
         "pixels": stored.pixels,
@@ -185,8 +185,8 @@ def _dump(stored: StoredRecalibration) -> str:
         "sampler": None if stored.sampler is None else _to_tree(stored.sampler),
         "folds": [{"images": f.image_ids, "judge": _to_tree(f.judge)} for f in stored.folds],
     }
-    if stored.judging.views > 1:  # files of before there were views, and their digests, stand
-        tree["judge_views"] = stored.judging.views
+    if stored.judged_by.views > 1:  # files of before there were views, and their digests, stand
+        tree["judge_views"] = stored.judged_by.views
     return json.dumps(tree, indent=1)
 
 
@@ -209,7 +209,7 @@ def _of_file(tree: Mapping[str, Any]) -> StoredRecalibration:  # Any: JSON
         sampler=None if sampler is None else _scaling(method, sampler),
         folds=tuple(Fold(tuple(f["images"]), _of_tree(method, f["judge"])) for f in tree["folds"]),
         weights=tuple(tree["weights"]),
-        judging=Judging(int(tree["judge_samples"]), int(tree.get("judge_views", 1))),
+        judged_by=JudgedBy(int(tree["judge_samples"]), int(tree.get("judge_views", 1))),
         sampler_samples=int(tree["sampler_samples"]),
         image_ids=tuple(tree["images"]),
         pixels=int(tree["pixels"]),

@@ -24,7 +24,7 @@ from askmask.data.ranges import RangeRule
 from askmask.data.rasters import decode_raw, encode_instances, encode_mask, to_rgb
 from askmask.data.scaling import shrink_image
 from askmask.errors import AskmaskError, SourceError
-from askmask.loop.calibration_file import judging
+from askmask.loop.calibration_file import judged_by
 from askmask.loop.elsewhere.bench import SentSource
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.predictions import PredictedFolder, PredictedImage, Predictions, check_free
@@ -193,7 +193,7 @@ class Engine:
             "round": self._model.round,
             "models": list(self._weights),
             "recalibration": self._recalibration_name(),
-            "judged_by": asdict(judging(self._model.config)),
+            "judged_by": asdict(judged_by(self._model.config)),
             "scale": self._scale,
             "min_object_pixels": self._project.config.evaluation.min_object_pixels,
         }

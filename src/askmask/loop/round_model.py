@@ -21,7 +21,7 @@ from askmask.data.source import Source
 from askmask.errors import ProjectError
 from askmask.loop.calibration_file import (
     StoredRecalibration,
-    judging,
+    judged_by,
     read_recalibration,
     save_recalibration,
 )
@@ -159,7 +159,7 @@ class RoundModel:
         if self.round == START or not self._path.is_file():
             return None
         return read_recalibration(
-            self._path, self.round, weights=self.digests, judging=judging(self.config)
+            self._path, self.round, weights=self.digests, judged_by=judged_by(self.config)
         )
 
     @property

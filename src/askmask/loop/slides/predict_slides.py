@@ -25,7 +25,7 @@ from askmask.data.slides.slide_source import SlideSource
 from askmask.data.slides.tiled_image import Box
 from askmask.data.slides.tissue_mask import find_tissue, tissue_at
 from askmask.errors import ClusterError, PrepareError, ProjectError, SourceError
-from askmask.loop.calibration_file import judging
+from askmask.loop.calibration_file import judged_by
 from askmask.loop.elsewhere.bench import Bench
 from askmask.loop.elsewhere.workplace import Elsewhere
 from askmask.loop.round_model import RoundModel
@@ -192,7 +192,7 @@ class _Engine:
             "round": self._model.round,
             "models": list(self._model.digests),
             "recalibration": "none" if stored is None else f"{stored.method}-{stored.digest}",
-            "judged_by": asdict(judging(self._model.config)),
+            "judged_by": asdict(judged_by(self._model.config)),
             "min_object_pixels": self._min_pixels,
             "options": asdict(self._options),
             "slides": [[path.name, slide_bytes(path)] for path in slides],
