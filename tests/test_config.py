@@ -53,6 +53,13 @@ def test_network_of_a_config_that_names_none_is_that_of_init(tmp_path: Path) -> 
     assert load_config(write(tmp_path, "data: {path: d}")).model == of_init
 
 
+def test_people_get_eight_views_and_experiments_one(tmp_path: Path) -> None:
+    of_init = load_config(TEMPLATE, ["data.path=."])
+    assert (of_init.evaluation.views, of_init.calibration.prior_images) == (8, 2)
+    plain = load_config(write(tmp_path, "data: {path: d}"))
+    assert (plain.evaluation.views, plain.calibration.prior_images) == (1, 0)
+
+
 def test_hub_name_of_weights_is_left_alone(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "data: {path: d}\nmodel: {weights: 'timm:resnetv2_50'}"))
     assert config.model.weights == "timm:resnetv2_50"

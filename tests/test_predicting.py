@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from askmask.cli.main import app
-from askmask.config import Config
+from askmask.config import Config, with_overrides
 from askmask.data.prepare.stored_files import list_folder
 from askmask.data.prepared import DatasetWriter
 from askmask.errors import ProjectError, SourceError
@@ -66,12 +66,16 @@ def table(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.parametrize("n_views", [1, 8])
 def test_masks_and_confidence_are_those_of_the_judge(
-    project: Project, images: Path, tmp_path: Path
+    project: Project, images: Path, tmp_path: Path, n_views: int
 ) -> None:
-    out = tmp_path / "out"
+    out, settings = tmp_path / "out", project.root / "askmask.yaml"
+    settings.write_text(settings.read_text().replace("views: 1\n", f"views: {n_views}\n"))
     call("predict", project.root, images, out)
-    judge = project.model(0).judge
+    viewed = project.with_config(with_overrides(project.config, {"evaluation.views": n_views}))
+    judge = viewed.model(0).judge
+    assert judge.n_samples == n_views
     lines = {line["image"]: line for line in table(out)}
     assert list(lines) == ["a.png", "b.tif", "day2/a.bmp"]
     for number, name in enumerate(lines):
@@ -91,6 +95,7 @@ def test_masks_and_confidence_are_those_of_the_judge(
     facts = json.loads((out / "predictions.json").read_text())
     assert facts["confidence_scale"] == CONFIDENCE_SCALE
     assert facts["classes"] == ["background", "disc"]
+    assert facts["judged_by"] == {"samples": 0, "views": n_views}
 
 
 def test_recalibrated_model_tells_the_accuracy_to_expect(
