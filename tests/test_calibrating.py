@@ -201,6 +201,14 @@ def test_rows_after_recalibration_stand_beside_those_before(project: Project) ->
     assert list(map(repr, project.store.metrics(0))) == list(map(repr, after))
 
 
+def test_scores_by_other_views_are_computed_anew(project: Project) -> None:
+    by_one = Loop(project).evaluate()
+    viewed = project.with_config(with_overrides(project.config, {"evaluation.views": 8}))
+    by_eight = Loop(viewed).evaluate()
+    assert values(by_eight, "nll", "test") != values(by_one, "nll", "test")
+    assert list(map(repr, Loop(project).evaluate())) == list(map(repr, by_one))
+
+
 @pytest.mark.parametrize(("samples", "views"), [(0, 1), (2, 1), (0, 8), (2, 2)])
 @pytest.mark.parametrize("method", ["temperature", "vector", "isotonic"])
 def test_recalibrated_rows_are_those_of_the_recalibrated_judge(

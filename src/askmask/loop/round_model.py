@@ -164,9 +164,10 @@ class RoundModel:
 
     @property
     def mark(self) -> str:
-        """Suffix that names the recalibration; empty without one."""
-        stored = self.recalibration
-        return "" if stored is None else f"+{stored.method}-{stored.digest}"
+        """Suffix that names the recalibration and several views; empty without either."""
+        stored, views = self.recalibration, self.config.evaluation.views
+        name = "" if stored is None else f"+{stored.method}-{stored.digest}"
+        return name if views == 1 else f"{name}+{views}-views"
 
     @cached_property
     def sampler(self) -> Ensemble | MonteCarloDropout:
