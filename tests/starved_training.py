@@ -35,7 +35,6 @@ if __name__ == "__main__":
     with Project.open(Path(root)) as project:
         worker = Worker(project)
         starve(int(mebibytes))
-        while worker.turn():  # until there was too little memory
-            pass
-        for _ in range(3):  # and it is not tried at once again
-            worker.turn()
+        for _ in range(3):  # too little memory ends the first turns; it is not tried at once again
+            while worker.turn():  # asking goes on meanwhile
+                pass
