@@ -105,9 +105,10 @@ export class ReviewView {
   draw() {
     const rows = new Map(Array.from(this.body.children, (row) => [row.dataset.answer, row]));
     const isSame = (row, answer) => row?.dataset.facts === factsOf(answer);
+    const isWritten = (row) => Boolean(row?.querySelector("details[open]")); // a comment in it would be lost
     show(this.body, this.answers.map((answer) => {
       const row = rows.get(String(answer.number));
-      return isSame(row, answer) ? row : this.row(answer);
+      return isSame(row, answer) || isWritten(row) ? row : this.row(answer);
     }));
     this.empty.hidden = this.answers.length > 0;
   }
@@ -138,6 +139,7 @@ export class ReviewView {
     const comments = new Comments((count) => {
       title.textContent = count > 0 ? several(count, "comment") : "Comment";
     });
+    comments.item = answer; // a comment may be sent before the fold has told that it is open
     const box = h("details", {}, title, comments.element);
     box.addEventListener("toggle", () => {
       if (box.open) comments.open(answer);
