@@ -308,7 +308,7 @@ def chosen(models: list[Used], most: int) -> list[Used]:
 
 
 def score_model(project: Project, path: Path, images: Iterable[str]) -> tuple[float, float]:
-    """Mean Dice and object F1 of one pass without sampling."""
+    """Mean Dice and object F1 without sampling, by the project's views of an image."""
     from askmask.loop.round_model import build_network
     from askmask.sampling.judge import judge_of
 

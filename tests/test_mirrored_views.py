@@ -68,7 +68,7 @@ def test_four_views_are_those_that_numpy_mirrors() -> None:
     np.testing.assert_allclose(found.boundary_probs, np.mean(by_hand, 0), atol=1e-6)
 
 
-def test_a_network_without_a_contour_has_none_in_the_mean() -> None:
+def test_a_contour_that_is_not_asked_for_is_not_in_the_mean() -> None:
     judge = Deterministic(small_pyramid().eval(), "fp32")
     found = MeanOfViews(judge, judge, 8).predict(drawn_image(), **NAMES, boundary=False)
     assert found.boundary_probs is None

@@ -175,14 +175,12 @@ class Judges:
         if scaling is not None and scaling.temperature is None:
             scaling = None  # shifts want the logits of every class, not log p
         whole: PredictedSums | None = None
-        scaled: list[Tensor] = []
-        n_parts = 0
+        scaled: Tensor | None = None
         for part in self._model.parts(image, name=image_id):
-            n_parts += 1
             whole = part if whole is None else whole + part
             if scaling is not None and part.sums.n_samples == 1:
                 # log p are logits up to a constant, which the softmax takes away
                 probs = scaling(part.sums.mean_probs.float().log()[None]).softmax(1)[0]
-                scaled = [scaled[0] + probs] if scaled else [probs]
+                scaled = probs if scaled is None else scaled + probs
         assert whole is not None, "there is one view at least"
-        return whole, scaled[0] / n_parts if scaled else None
+        return whole, None if scaled is None else scaled / whole.sums.n_samples
