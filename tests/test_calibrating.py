@@ -201,12 +201,23 @@ def test_rows_after_recalibration_stand_beside_those_before(project: Project) ->
     assert list(map(repr, project.store.metrics(0))) == list(map(repr, after))
 
 
-def test_scores_by_other_views_are_computed_anew(project: Project) -> None:
-    by_one = Loop(project).evaluate()
-    viewed = project.with_config(with_overrides(project.config, {"evaluation.views": 8}))
-    by_eight = Loop(viewed).evaluate()
-    assert values(by_eight, "nll", "test") != values(by_one, "nll", "test")
-    assert list(map(repr, Loop(project).evaluate())) == list(map(repr, by_one))
+@pytest.mark.parametrize(
+    ("setting", "metric"),
+    [
+        ({"views": 8}, "nll"),
+        ({"samples": 2}, "nll"),
+        ({"has_background": False}, "mean_dice"),
+        ({"calibration_bins": 3}, "ece"),
+    ],
+)
+def test_scores_by_another_way_of_judging_are_computed_anew(
+    project: Project, setting: dict[str, int], metric: str
+) -> None:
+    usual = Loop(project).evaluate()
+    overrides = {f"evaluation.{name}": value for name, value in setting.items()}
+    other = Loop(project.with_config(with_overrides(project.config, overrides))).evaluate()
+    assert values(other, metric, "test") != values(usual, metric, "test")
+    assert list(map(repr, Loop(project).evaluate())) == list(map(repr, usual))
 
 
 @pytest.mark.parametrize(("samples", "views"), [(0, 1), (2, 1), (0, 8), (2, 2)])

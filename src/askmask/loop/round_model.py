@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float32, Int16
 
 from askmask.calibration import ProbabilityMap, Recalibration
-from askmask.config import Config
+from askmask.config import Config, EvaluationConfig
 from askmask.data.source import Source
 from askmask.errors import ProjectError
 from askmask.loop.calibration_file import (
@@ -164,10 +164,18 @@ class RoundModel:
 
     @property
     def mark(self) -> str:
-        """Suffix that names the recalibration and several views; empty without either."""
-        stored, views = self.recalibration, self.config.evaluation.views
-        name = "" if stored is None else f"+{stored.method}-{stored.digest}"
-        return name if views == 1 else f"{name}+{views}-views"
+        """Suffix that names the recalibration and the settings of judging that are not the usual.
+
+        Scores of a model are kept under its name and this one, so those of other settings are
+        never taken for them.
+        """
+        stored = self.recalibration
+        usual = EvaluationConfig().model_dump(mode="json")
+        parts = [] if stored is None else [f"{stored.method}-{stored.digest}"]
+        for name, value in self.config.evaluation.model_dump(mode="json").items():
+            if value != usual[name]:
+                parts.append(f"{name}={value}")
+        return "".join(f"+{part}" for part in parts)
 
     @cached_property
     def sampler(self) -> Ensemble | MonteCarloDropout:
