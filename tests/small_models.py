@@ -45,9 +45,16 @@ def small_unet(
 
 
 def small_pyramid(
-    n_classes: int = 2, *, dropout: float = 0.2, thaw_stages: int = 0, seed: int = 0
+    n_classes: int = 2,
+    *,
+    dropout: float = 0.2,
+    thaw_stages: int = 0,
+    detail_levels: int = 1,
+    seed: int = 0,
 ) -> PyramidNet:
-    options = PyramidOptions(width=16, detail=8, dropout=dropout, thaw_stages=thaw_stages)
+    options = PyramidOptions(
+        width=16, detail=8, detail_levels=detail_levels, dropout=dropout, thaw_stages=thaw_stages
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return PyramidNet(n_classes, options, _layout=SMALL_LITE)

@@ -95,11 +95,11 @@ def whole_passes(
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize(("n_classes", "levels"), [(2, 1), (4, 1), (2, 3), (4, 3)])
 def test_samples_equal_whole_passes_mask_for_mask(
-    steps: type, n_classes: int, size: tuple[int, int]
+    steps: type, n_classes: int, levels: int, size: tuple[int, int]
 ) -> None:
-    model = trained_like(small_pyramid(n_classes))
+    model = trained_like(small_pyramid(n_classes, detail_levels=levels))
     assert type(model.freeze(torch.float32).steps) is steps
     expected, contour = whole_passes(model, drawn_image(*size), 5)
     sampler = MonteCarloDropout(model, 5, chunk=2, precision="fp32")
@@ -113,9 +113,9 @@ def test_samples_equal_whole_passes_mask_for_mask(
     assert float(expected.mean_probs.std()) > 0.1  # else the comparison would say nothing
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_features_of_another_time_change_nothing(steps: type, n_classes: int) -> None:
-    model = trained_like(small_pyramid(n_classes))
+@pytest.mark.parametrize(("n_classes", "levels"), [(2, 1), (3, 1), (2, 3)])
+def test_features_of_another_time_change_nothing(steps: type, n_classes: int, levels: int) -> None:
+    model = trained_like(small_pyramid(n_classes, detail_levels=levels))
     frozen, image = model.freeze(torch.float32), as_tensor(drawn_image())
     results = []
     for features in ((), frozen.features(image)):
@@ -149,8 +149,11 @@ def test_recalibrated_samples_equal_recalibrated_passes(steps: type, n_classes: 
     torch.testing.assert_close(prediction.boundary_probs, contour, atol=1e-4, rtol=0)
 
 
-def test_bfloat16_gives_nearly_the_same_probabilities(steps: type) -> None:
-    model = small_pyramid()  # near its start, where rounding is small beside the logits
+@pytest.mark.parametrize("levels", [1, 3])
+def test_bfloat16_gives_nearly_the_same_probabilities(steps: type, levels: int) -> None:
+    model = small_pyramid(
+        detail_levels=levels
+    )  # near its start, where rounding is small beside the logits
     expected, contour = whole_passes(model.eval(), drawn_image(), 6)
     sampler = MonteCarloDropout(model, 6, precision="bf16")
     prediction = sampler.predict(drawn_image(), **NAMES, boundary=True)

@@ -15,6 +15,7 @@ from askmask.errors import ConfigError, WeightsError
 from askmask.models import imagenet
 from askmask.models.build import build_model, starting_weights
 from askmask.models.contract import Model
+from askmask.models.detail import Detail, in_fours
 from askmask.models.dropout import NoNoise
 from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, SameConv
 from askmask.models.imagenet import fill_imagenet, read_checked
@@ -34,6 +35,11 @@ class TestThawedPyramid(ModelContract):
         return small_pyramid(n_classes, thaw_stages=3)
 
 
+class TestPyramidOfDetailAtThreeLevels(ModelContract):
+    def make_model(self, n_classes: int = 2) -> Model:
+        return small_pyramid(n_classes, detail_levels=3)
+
+
 # --- sums and dropout -----------------------------------------------------------------------
 
 
@@ -49,8 +55,45 @@ def test_dropout_lies_on_every_sum_and_before_the_heads_at_stride_4_and_coarser(
     ]
 
 
-def test_the_detail_is_the_same_in_every_sample() -> None:
-    model = small_pyramid().eval()
+def test_detail_of_several_levels_has_dropout_in_training_alone() -> None:
+    places = []
+    for is_training in (True, False):
+        noise = RecordingNoise()
+        model = small_pyramid(dropout=0.3, detail_levels=3).train(is_training)
+        model(random_images(1, 64, 96), noise)
+        places.append({(name, size) for name, _, size in noise.places if "detail" in name})
+    assert places[0] == {
+        ("detail_map1", (1, 8, 16, 24)),  # maps of the encoder at strides 4 and 8
+        ("detail_map2", (1, 8, 8, 12)),
+        ("detail_up1", (1, 16, 16, 24)),  # what goes up from these strides
+        ("detail_up2", (1, 16, 8, 12)),
+    }
+    assert places[1] == set()
+
+
+def test_each_level_of_detail_sees_more_than_twice_as_far() -> None:
+    near, further, far = (reach_of_detail(levels) for levels in (1, 2, 3))
+    assert near == 4  # two layers of 3 x 3 at half the resolution
+    assert further > 2 * near
+    assert far > 2 * further
+
+
+def reach_of_detail(levels: int) -> int:
+    """Pixels above a place on which its logits depend."""
+    detail, strides = Detail(8, 2, (4, 4)[: levels - 1]).eval(), (4, 8)[: levels - 1]
+    nn.init.normal_(detail.head.weight)
+    for module in detail.modules():
+        if isinstance(module, nn.GroupNorm):
+            module.forward = lambda x: x  # as a norm, it would see all places
+    images = random_images(1, 256, 256).requires_grad_()
+    maps = [torch.zeros(1, 4, 256 // stride, 256 // stride) for stride in strides]
+    detail(in_fours(images), maps)[0, :, 128].sum().backward()
+    return 128 - int(images.grad.abs().sum((0, 1, 3)).nonzero().min())
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_the_detail_is_the_same_in_every_sample(levels: int) -> None:
+    model = small_pyramid(detail_levels=levels).eval()
     for head in (model.foreground_head, model.boundary_head):
         nn.init.zeros_(head.weight)  # now nothing but the detail is left
     images = random_images(1, 40, 50).expand(2, 3, 40, 50)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from askmask.models.contract import Features, Model, Outputs
+from askmask.models.detail import GROUPS, MOST_LEVELS, Detail, Layer, in_fours, small_head
 from askmask.models.dropout import Noise
 from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, LiteLayout
 from askmask.models.frozen.network import Frozen
@@ -27,7 +28,6 @@ from askmask.models.pyramid_grid import pad_to_multiple, upsample
 from askmask.models.weights import digest_tensors
 from askmask.options import Options
 
-GROUPS: Final = 8
 _SCALE: Final = 127 / 255, 128 / 255  # the published weights expect (255 x - 127) / 128
 LEVELS: Final = ("stride32", "stride16", "stride8")
 
@@ -40,7 +40,10 @@ class PyramidOptions(Options):
     width : int
         Channels of every sum, a multiple of 16.
     detail : int
-        Channels of the branch that looks at the pixels; a multiple of 8.
+        Channels of the branch that looks at the pixels, at half the resolution; a multiple of 8.
+    detail_levels : int
+        Resolutions that this branch works at. With 1 it sees the pixels around a place alone. Each
+        further one halves the resolution, doubles the channels and sees the encoder's map, too.
     dropout : float
         Probability on every sum and before the heads. A multiple of 1/4 or 1/8 is drawn several
         times faster than other numbers, see `askmask.models.dropout.packed_keep_mask`.
@@ -51,22 +54,9 @@ class PyramidOptions(Options):
 
     width: int = Field(64, ge=16, le=512, multiple_of=16)
     detail: int = Field(32, ge=8, le=128, multiple_of=GROUPS)
+    detail_levels: int = Field(1, ge=1, le=MOST_LEVELS)
     dropout: float = Field(0.25, ge=0, lt=1)
     thaw_stages: int = Field(0, ge=0, le=7)
-
-
-class Layer(nn.Module):
-    """3x3 convolution, group norm, ReLU."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
-        self.norm = nn.GroupNorm(GROUPS, channels_out)
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:
-        """Output >= 0, of the same size."""
-        return functional.relu_(self.norm(self.conv(x)))
 
 
 class SeparableLayer(nn.Module):
@@ -96,32 +86,6 @@ class Lateral(nn.Module):
         """Output of the same size."""
         y: Tensor = self.norm(self.conv(x))
         return y
-
-
-class Detail(nn.Module):
-    """Logits at full resolution from the pixels that lie near.
-
-    Computed at half the resolution, of which each place knows its four pixels and makes the logits
-    of all four: as good as layers at full resolution here, and several times faster.
-
-    Parameters
-    ----------
-    channels : int
-        At half the resolution.
-    n_logits : int
-        Channels of the output.
-    """
-
-    def __init__(self, channels: int, n_logits: int) -> None:
-        super().__init__()
-        self.first = Layer(12, channels)
-        self.second = Layer(channels, channels)
-        self.head = small_head(channels, 4 * n_logits)
-
-    def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K H W"]:
-        """Logits of normalised images, H and W even."""
-        fours = functional.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
-        return functional.pixel_shuffle(self.head(self.second(self.first(fours))), 2)
 
 
 class PyramidNet(Model):
@@ -164,7 +128,8 @@ class PyramidNet(Model):
         self.finest = SeparableLayer(width)
         self.foreground_head = small_head(width, n_classes)
         self.boundary_head = small_head(width, 2)
-        self.detail = Detail(options.detail, n_classes + 2)
+        seen = _layout.channels[: options.detail_levels - 1]
+        self.detail = Detail(options.detail, n_classes + 2, seen, options.dropout)
         self._thawed = tuple(self.encoder.stages)[7 - options.thaw_stages :]
         self.encoder.requires_grad_(requires_grad=False)
         for stage in self._thawed:
@@ -193,23 +158,29 @@ class PyramidNet(Model):
         return FrozenPyramid(self, dtype)
 
     def prefix(self, images: Float[Tensor, "B 3 H W"]) -> Features:
-        """Terms of the pyramid, the coarsest level, the detail's logits, and the image's size.
+        """Terms of the pyramid, the coarsest level, the image's size, and the detail's logits.
 
-        The last tensor, (B, 0, H, W), carries the size that the logits are cropped to.
+        The fifth tensor, (B, 0, H, W), carries the size that the logits are cropped to. In train
+        mode the detail has dropout, too, so what it is made from comes in place of its logits.
         """
         x = pad_to_multiple(self.normalization(images))
+        maps = self.encoder(x)
         fine, *middle, coarse = (
-            lateral(level) for lateral, level in zip(self.laterals, self.encoder(x), strict=True)
+            lateral(level) for lateral, level in zip(self.laterals, maps, strict=True)
         )
-        return (fine, *middle, self.levels[0](coarse), self.detail(x), images[:, :0])
+        seen = maps[: self.options.detail_levels - 1]
+        detail = (in_fours(x), *seen) if self.training else (self.detail(in_fours(x), seen),)
+        return (fine, *middle, self.levels[0](coarse), images[:, :0], *detail)
 
     def suffix(self, features: Features, noise: Noise, *, boundary: bool = True) -> Outputs:
         """Sums from coarse to fine with their dropout, and the heads."""
-        fine, *middle, coarse, detail, sized = features
+        fine, eighth, sixteenth, coarse, sized, detail, *seen = features
+        if self.training:
+            detail = self.detail(detail, seen, noise)
         dropout = self.options.dropout
         x = noise.dropout(coarse, dropout, LEVELS[0])
         for term, level, name in zip(
-            reversed(middle), list(self.levels)[1:], LEVELS[1:], strict=True
+            (sixteenth, eighth), list(self.levels)[1:], LEVELS[1:], strict=True
         ):
             x = noise.dropout(level(term + upsample(x, 2)), dropout, name)
         x = noise.dropout(fine + upsample(x, 2), dropout, "stride4")
@@ -222,12 +193,3 @@ class PyramidNet(Model):
             return Outputs(foreground=outputs)
         both = upsample(self.boundary_head(x), 4) + contour
         return Outputs(foreground=outputs, boundary=both[:, :, :height, :width])
-
-
-def small_head(channels: int, n_logits: int) -> nn.Conv2d:
-    """1x1 convolution that starts near 0, so that all classes start nearly equal."""
-    head = nn.Conv2d(channels, n_logits, 1)
-    nn.init.normal_(head.weight, std=0.01)
-    assert head.bias is not None
-    nn.init.zeros_(head.bias)
-    return head

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from askmask.calibration import LogitScaling
 from askmask.models.dropout import KeyedNoise, NoNoise
+from askmask.models.frozen.detail import Convolution, FrozenDetail
 from askmask.models.frozen.lite import FrozenLite
 from askmask.models.frozen.network import Frozen, ImageSamples
 from askmask.models.frozen.pyramid_steps import Maps, Norm, Sums, steps_for
@@ -26,19 +27,6 @@ if TYPE_CHECKING:
 
 _PIXELS_AT_A_TIME: Final = {"cpu": 2**21, "cuda": 2**25}
 """On CPUs eight samples of 512 x 512 pixels: a sixth faster than two, and 100 MB."""
-
-
-class _Convolution:
-    """Weights of a convolution without bias, in their precision and channels last."""
-
-    def __init__(self, conv: nn.Conv2d, dtype: torch.dtype) -> None:
-        weight = conv.weight.detach().to(dtype)
-        self._weight = weight.contiguous(memory_format=torch.channels_last)
-        self._padding = conv.kernel_size[0] // 2
-        self._groups = conv.groups
-
-    def __call__(self, x: Maps) -> Maps:
-        return functional.conv2d(x, self._weight, padding=self._padding, groups=self._groups)
 
 
 class FrozenPyramid(Frozen):
@@ -53,21 +41,17 @@ class FrozenPyramid(Frozen):
         with torch.no_grad():
             self._encoder = FrozenLite(model.encoder, dtype)
             self._laterals = [
-                (_Convolution(lateral.conv, dtype), Norm(lateral.norm))
+                (Convolution(lateral.conv, dtype), Norm(lateral.norm))
                 for lateral in model.lateral_layers()
             ]
             self.levels = [
-                (_Convolution(level.conv, dtype), Norm(level.norm))
-                for level in model.level_layers()
+                (Convolution(level.conv, dtype), Norm(level.norm)) for level in model.level_layers()
             ]
             finest = model.finest
-            self.depthwise = _Convolution(finest.depthwise, dtype)
-            self.pointwise = _Convolution(finest.pointwise, dtype)
+            self.depthwise = Convolution(finest.depthwise, dtype)
+            self.pointwise = Convolution(finest.pointwise, dtype)
             self.last_norm = Norm(finest.norm)
-            self._detail = [
-                (_Convolution(layer.conv, dtype), Norm(layer.norm))
-                for layer in (model.detail.first, model.detail.second)
-            ]
+            self._detail = FrozenDetail(model.detail, dtype)
             self._detail_head = _head(model.detail.head)
             self._heads = (_head(model.foreground_head), _head(model.boundary_head))
         self.features_key = None if model.options.thaw_stages else model.encoder_digest()
@@ -98,12 +82,14 @@ class FrozenPyramid(Frozen):
         mixing = _mixing(self.n_classes, boundary=boundary, scaling=scaling, device=self._device)
         weight, bias = (torch.cat(parts) for parts in zip(*self._heads, strict=True))
         size = (image.shape[2], image.shape[3])
-        base = self._base(padded, mixing)[:, : size[0], : size[1]].contiguous()
+        base = self._base(self._detail(padded, levels), mixing)[
+            :, : size[0], : size[1]
+        ].contiguous()
         return _PyramidSamples(
             self,
             [term.contiguous(memory_format=torch.channels_last) for term in terms],
             (mixing[0] @ weight, mixing[0] @ bias),
-            self.steps.new_sums(base, self.n_classes),
+            self.steps.new_sums(base.contiguous(), self.n_classes),
         )
 
     def samples_at_a_time(self, height: int, width: int) -> int:
@@ -112,13 +98,9 @@ class FrozenPyramid(Frozen):
         return max(1, min(64, pixels // (height * width)))
 
     def _base(
-        self, padded: Float[Tensor, "1 3 G V"], mixing: tuple[Tensor, Tensor]
+        self, x: Float[Tensor, "1 D g v"], mixing: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "K G V"]:
         """Logits of the detail, mixed as those of the samples are, and the shift."""
-        x = functional.pixel_unshuffle(padded, 2).to(self.dtype)
-        x = x.contiguous(memory_format=torch.channels_last)
-        for conv, norm in self._detail:
-            x = functional.relu_(norm(conv(x)))
         weight, bias = self._detail_head
         matrix, shift = mixing
         # the head makes K logits for each of four pixels, pixel fastest: mix K, keep the pixels
