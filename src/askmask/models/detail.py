@@ -37,9 +37,9 @@ class Detail(nn.Module):
 
     Computed at half the resolution, of which each place knows its four pixels and makes the logits
     of all four: as good as layers at full resolution here, and several times faster. Each further
-    level halves the resolution again, doubles the channels, and sees the encoder's map of that
-    stride; what it finds goes up again beside what was found above (Ronneberger et al. 2015,
-    U-Net, arXiv:1505.04597).
+    level halves the resolution again and doubles the channels; what it finds goes up again beside
+    what was found above (Ronneberger et al. 2015, U-Net, arXiv:1505.04597). With several levels
+    each sees the encoder's map of its stride.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class Detail(nn.Module):
     n_logits : int
         Channels of the output.
     maps : sequence of int
-        Channels of the encoder's maps at strides 4 and 8, as far as there are further levels.
+        Channels of the encoder's maps at strides 2, 4 and 8, as many as levels; none for one.
     dropout : float
-        Probability, in training alone, on these maps and on what goes up.
+        Probability, in training alone, on what goes up.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Detail(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = dropout
-        self.first = Layer(12, channels)
+        self.first = Layer(12 + sum(maps[:1]), channels)
         self.second = Layer(channels, channels)
         self.down = nn.ModuleList()
         self.up = nn.ModuleList()
         above = channels
-        for number, channels_of_map in enumerate(maps, start=1):
+        for number, channels_of_map in enumerate(maps[1:], start=1):
             inside = channels * 2**number
-            out = inside if number < len(maps) else inside // 2
+            out = inside if number < len(maps) - 1 else inside // 2
             layers = Layer(above + channels_of_map, inside), Layer(inside, out)
             self.down.append(nn.Sequential(*layers))
             self.up.append(Layer(above + out, above))
@@ -79,15 +79,14 @@ class Detail(nn.Module):
         noise: Noise = NoNoise(),  # noqa: B008 - it has no state
     ) -> Float[Tensor, "B K H W"]:
         """Logits, from pixels four by four (`in_fours`) and the encoder's maps, fine to coarse."""
-        x = self.second(self.first(fours))
+        x = self.second(self.first(torch.cat([fours, *maps[:1]], 1)))
         found = [x]
-        for number, (layers, own) in enumerate(zip(self.down, maps, strict=True), start=1):
-            dropped = noise.dropout(own, self.dropout, f"detail_map{number}")
-            x = layers(torch.cat([functional.max_pool2d(x, 2), dropped], 1))
+        for layers, own in zip(self.down, maps[1:], strict=True):
+            x = layers(torch.cat([functional.max_pool2d(x, 2), own], 1))
             found.append(x)
         for number in range(len(self.up), 0, -1):
-            below = noise.dropout(x, self.dropout, f"detail_up{number}")
-            x = self.up[number - 1](torch.cat([found[number - 1], upsample(below, 2)], 1))
+            below = upsample(noise.dropout(x, self.dropout, f"detail{number}"), 2)
+            x = self.up[number - 1](torch.cat([found[number - 1], below], 1))
         return functional.pixel_shuffle(self.head(x), 2)
 
     def downward(self) -> list[list[Layer]]:

@@ -144,10 +144,18 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """Maps of every level, fine to coarse; `images` normalised."""
-        x = functional.relu6(self.stem_norm(self.stem(images)))
+        return self.from_first(self.first(images))
+
+    def first(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
+        """Map at stride 2, of the first stage; `images` normalised."""
+        x: Tensor = self.stages[0](functional.relu6(self.stem_norm(self.stem(images))))
+        return x
+
+    def from_first(self, x: Float[Tensor, "B C h w"]) -> tuple[Tensor, ...]:
+        """Maps of every level from that of the first stage."""
         levels = []
         for number, stage in enumerate(self.stages):
-            x = stage(x)
+            x = stage(x) if number > 0 else x
             if number in self.layout.levels:
                 levels.append(x)
         return tuple(levels)

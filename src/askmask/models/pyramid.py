@@ -128,7 +128,8 @@ class PyramidNet(Model):
         self.finest = SeparableLayer(width)
         self.foreground_head = small_head(width, n_classes)
         self.boundary_head = small_head(width, 2)
-        seen = _layout.channels[: options.detail_levels - 1]
+        further = options.detail_levels - 1
+        seen = (_layout.stages[0].channels, *_layout.channels[:further]) if further else ()
         self.detail = Detail(options.detail, n_classes + 2, seen, options.dropout)
         self._thawed = tuple(self.encoder.stages)[7 - options.thaw_stages :]
         self.encoder.requires_grad_(requires_grad=False)
@@ -164,11 +165,13 @@ class PyramidNet(Model):
         mode the detail has dropout, too, so what it is made from comes in place of its logits.
         """
         x = pad_to_multiple(self.normalization(images))
-        maps = self.encoder(x)
+        first = self.encoder.first(x)
+        maps = self.encoder.from_first(first)
         fine, *middle, coarse = (
             lateral(level) for lateral, level in zip(self.laterals, maps, strict=True)
         )
-        seen = maps[: self.options.detail_levels - 1]
+        further = self.options.detail_levels - 1
+        seen = (first, *maps[:further]) if further else ()
         detail = (in_fours(x), *seen) if self.training else (self.detail(in_fours(x), seen),)
         return (fine, *middle, self.levels[0](coarse), images[:, :0], *detail)
 

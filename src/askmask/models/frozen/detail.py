@@ -48,12 +48,14 @@ class FrozenDetail:
     ) -> Float[Tensor, "1 D h w"]:
         """What the head makes logits from; `images` normalised, `maps` of the encoder."""
         x = in_fours(images).to(self._dtype)
+        maps = [own.to(self._dtype) for own in maps]
+        x = torch.cat([x, *maps[:1]], 1)
         for layer in self._first:
             x = layer(x)
         found = []
-        for layers, own in zip(self._down, maps, strict=False):
+        for layers, own in zip(self._down, maps[1:], strict=True):
             found.append(x)
-            x = torch.cat([functional.max_pool2d(x, 2), own.to(self._dtype)], 1)
+            x = torch.cat([functional.max_pool2d(x, 2), own], 1)
             for layer in layers:
                 x = layer(x)
         for layer, above in zip(reversed(self._up), reversed(found), strict=True):

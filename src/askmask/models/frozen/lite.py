@@ -68,14 +68,22 @@ class FrozenLite:
 
     def __call__(self, images: Float[Tensor, "1 3 H W"]) -> tuple[Tensor, ...]:
         """Maps of every level, fine to coarse; `images` normalised."""
-        x = self._stem(images.to(self.dtype))
-        levels = []
+        x, levels = self._stem(images.to(self.dtype)), []
         for number, stage in enumerate(self._stages):
-            for block in stage:
-                x = block(x)
+            x = _through(stage, x)
             if number in self._levels:
                 levels.append(x)
         return tuple(levels)
+
+    def first(self, images: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "1 C h w"]:
+        """Map at stride 2, of the first stage; `images` normalised."""
+        return _through(self._stages[0], self._stem(images.to(self.dtype)))
+
+
+def _through(stage: list[_FoldedBlock], x: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 D h w"]:
+    for block in stage:
+        x = block(x)
+    return x
 
 
 def _fold(block: Block, dtype: torch.dtype) -> _FoldedBlock:

@@ -52,6 +52,7 @@ class FrozenPyramid(Frozen):
             self.pointwise = Convolution(finest.pointwise, dtype)
             self.last_norm = Norm(finest.norm)
             self._detail = FrozenDetail(model.detail, dtype)
+            self._detail_levels = model.options.detail_levels
             self._detail_head = _head(model.detail.head)
             self._heads = (_head(model.foreground_head), _head(model.boundary_head))
         self.features_key = None if model.options.thaw_stages else model.encoder_digest()
@@ -82,9 +83,8 @@ class FrozenPyramid(Frozen):
         mixing = _mixing(self.n_classes, boundary=boundary, scaling=scaling, device=self._device)
         weight, bias = (torch.cat(parts) for parts in zip(*self._heads, strict=True))
         size = (image.shape[2], image.shape[3])
-        base = self._base(self._detail(padded, levels), mixing)[
-            :, : size[0], : size[1]
-        ].contiguous()
+        seen = self._seen(padded, levels)
+        base = self._base(self._detail(padded, seen), mixing)[:, : size[0], : size[1]].contiguous()
         return _PyramidSamples(
             self,
             [term.contiguous(memory_format=torch.channels_last) for term in terms],
@@ -96,6 +96,13 @@ class FrozenPyramid(Frozen):
         """See `Frozen.samples_at_a_time`."""
         pixels = _PIXELS_AT_A_TIME.get(self._device.type, 2**21)
         return max(1, min(64, pixels // (height * width)))
+
+    def _seen(
+        self, padded: Float[Tensor, "1 3 G V"], levels: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
+        """What the detail sees of the encoder. The first map is too large to be kept on disk."""
+        further = self._detail_levels - 1
+        return (self._encoder.first(padded), *levels[:further]) if further else ()
 
     def _base(
         self, x: Float[Tensor, "1 D g v"], mixing: tuple[Tensor, Tensor]
