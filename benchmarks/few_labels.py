@@ -58,7 +58,7 @@ ONE_PASS = "init in one pass"
 NETWORKS: dict[str, dict[str, Any]] = {  # Any: settings of all kinds
     "default": {},
     "init": {},
-    "one level": {"model": {"name": "pyramid", "options": {}}},  # the default of before
+    "one level": {"model.options": {"detail": 32, "detail_levels": 1}},  # the default of before
     "unet": {
         "model": {"name": "unet", "options": {"base_channels": 16, "depth": 4, "dropout": 0.3}},
         "training.learning_rate": 2e-3,

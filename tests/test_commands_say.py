@@ -219,8 +219,10 @@ class TestObjectRuleOfOlderFiles:
         path = tmp_path / "config.yaml"
         whole = dump_config(disc_config())
         assert "  object_rule: glas\n" in whole
-        path.write_text(whole.replace("  object_rule: glas\n", ""), encoding="utf-8")
-        assert load_written_config(path).evaluation.object_rule == "one_to_one"
+        older = whole.replace("  object_rule: glas\n", "")
+        for text in (older, older.replace("  views: 1\n", "")):  # views came later still
+            path.write_text(text, encoding="utf-8")
+            assert load_written_config(path).evaluation.object_rule == "one_to_one"
         path.write_text(whole, encoding="utf-8")
         assert load_written_config(path).evaluation.object_rule == "glas"
 

@@ -1,6 +1,7 @@
 """From YAML to a config and back: paths, overrides, and messages that name the nearest key."""
 
 import difflib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -8,10 +9,9 @@ from typing import Any, Final, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from askmask.config.judging import EvaluationConfig
 from askmask.config.micrometres import in_pixels
 from askmask.config.retired import without_retired
-from askmask.config.sections import Config
+from askmask.config.sections import DETAIL, Config, ModelConfig
 from askmask.config.yaml_text import MOST_CHARACTERS, read_yaml
 from askmask.errors import ConfigError
 
@@ -22,6 +22,11 @@ _PATHS: Final = (
     ("assist", "decoder"),
 )
 """Settings that are paths; weights may be a name as well."""
+
+_BEFORE_RULES: Final = frozenset(
+    ("samples", "calibration_bins", "objects", "has_background", "min_object_pixels")
+)
+"""Settings of judging that a written file held before there were rules for objects."""
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -59,10 +64,16 @@ def load_written_config(path: Path) -> Config:
     ConfigError
         As `load_config`.
     """
-    section = _read_tree(path).get("evaluation")
-    others = set(EvaluationConfig.model_fields) - {"object_rule"}
-    is_older = isinstance(section, dict) and set(section) == others
-    return load_config(path, ["evaluation.object_rule=one_to_one"] if is_older else [])
+    tree, overrides = _read_tree(path), []
+    judged, model = tree.get("evaluation"), tree.get("model")
+    if isinstance(judged, dict) and set(judged) >= _BEFORE_RULES and "object_rule" not in judged:
+        overrides.append("evaluation.object_rule=one_to_one")
+    if isinstance(model, dict) and set(model) == set(ModelConfig.model_fields):
+        options = model["options"] or {}
+        if model["name"] == "pyramid" and "detail_levels" not in options:
+            options = {"detail": 32, "detail_levels": 1} | options
+            overrides.append(f"model.options={json.dumps(options)}")
+    return load_config(path, overrides)
 
 
 def parse_config(tree: dict[str, Any], where: str = "config") -> Config:
@@ -95,6 +106,8 @@ def dump_config(config: Config) -> str:
 def with_overrides(config: Config, overrides: dict[str, Any]) -> Config:
     """Copy of `config` with dotted keys replaced, validated again."""
     tree = config.model_dump(mode="json")
+    if "model.name" in overrides and tree["model"]["options"] == DETAIL:
+        tree["model"]["options"] = {}  # nobody chose them, and another network has others
     for key, value in overrides.items():
         _set(tree, key.split("."), value)
     return parse_config(tree, "overrides")

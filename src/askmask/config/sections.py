@@ -18,6 +18,9 @@ Grid = Literal["regular", "paper"]
 FIRST_ANSWERS: Final = 3
 """The first training behind the page waits for so many answers."""
 
+DETAIL: Final = {"detail": 16, "detail_levels": 3}
+"""Of the network ``pyramid``, see `askmask.models.pyramid.PyramidOptions`."""
+
 _Count = Annotated[int, Field(ge=0, le=MOST)]
 
 
@@ -76,6 +79,15 @@ class ModelConfig(Section):
     name: str = "pyramid"
     weights: str | None = "default"
     options: dict[str, Any] = Field(default_factory=dict)  # each network has its own
+
+    @model_validator(mode="before")
+    @classmethod
+    def _write_the_detail_down(cls, given: Any) -> Any:  # Any: a tree before it is checked
+        """Name what older files of the same network do not, so that they can be told apart."""
+        options = given.get("options", {}) if isinstance(given, dict) else None
+        if not isinstance(options, dict) or given.get("name", "pyramid") != "pyramid":
+            return given
+        return given | {"options": DETAIL | options}
 
 
 class RestartRule(Section):

@@ -250,8 +250,9 @@ class Loop:
                 f"expected a model of round {number}, found none. Train it first: `askmask train`."
             )
         # A round's model may be fitted again, so its file name alone does not say which it is.
-        name = f"{model.training.model}@{model.training.labelled_digest[:12]}{model.mark}"
-        kept = store.metrics(number, name)
+        fitted = f"{model.training.model}@{model.training.labelled_digest[:12]}"
+        names = [fitted + mark for mark in model.marks]
+        kept = next(filter(None, (store.metrics(number, name) for name in names)), ())
         if kept:
             return kept
         cache = self._shared(number)
@@ -262,7 +263,7 @@ class Loop:
         if store.is_read_only:
             _log.warning("The scores are not kept: the project may only be read.")
         else:
-            store.add_metrics(number, name, rows)
+            store.add_metrics(number, names[0], rows)
         return rows
 
     def score_map(self, image_id: str, round: int) -> npt.NDArray[np.float32] | None:

@@ -4,6 +4,7 @@ A `RoundModel` is what ``project.model()`` returns. Weights are read and hashed 
 once for all that use them while the files stay as they are; the log tells of each reading.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ import torch
 from jaxtyping import Float32, Int16
 
 from askmask.calibration import ProbabilityMap, Recalibration
-from askmask.config import Config, EvaluationConfig
+from askmask.config import Config
 from askmask.data.source import Source
 from askmask.errors import ProjectError
 from askmask.loop.calibration_file import (
@@ -163,19 +164,18 @@ class RoundModel:
         )
 
     @property
-    def mark(self) -> str:
-        """Suffix that names the recalibration and the settings of judging that are not the usual.
+    def marks(self) -> tuple[str, ...]:
+        """Suffixes under which scores of this model may be kept; new ones take the first.
 
-        Scores of a model are kept under its name and this one, so those of other settings are
-        never taken for them.
+        It names the recalibration and, by a digest, all settings of judging, so that scores by
+        others are never taken for these. Before there were views it named the former alone: such
+        scores stand as they are.
         """
-        stored = self.recalibration
-        usual = EvaluationConfig().model_dump(mode="json")
-        parts = [] if stored is None else [f"{stored.method}-{stored.digest}"]
-        for name, value in self.config.evaluation.model_dump(mode="json").items():
-            if value != usual[name]:
-                parts.append(f"{name}={value}")
-        return "".join(f"+{part}" for part in parts)
+        stored, judging = self.recalibration, self.config.evaluation
+        name = "" if stored is None else f"+{stored.method}-{stored.digest}"
+        settings = json.dumps(judging.model_dump(mode="json"), sort_keys=True)
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:12]
+        return (f"{name}+judged-{digest}", *([name] if judging.views == 1 else []))
 
     @cached_property
     def sampler(self) -> Ensemble | MonteCarloDropout:

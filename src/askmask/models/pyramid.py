@@ -53,8 +53,8 @@ class PyramidOptions(Options):
     """
 
     width: int = Field(64, ge=16, le=512, multiple_of=16)
-    detail: int = Field(32, ge=8, le=128, multiple_of=GROUPS)
-    detail_levels: int = Field(1, ge=1, le=MOST_LEVELS)
+    detail: int = Field(16, ge=8, le=128, multiple_of=GROUPS)
+    detail_levels: int = Field(3, ge=1, le=MOST_LEVELS)
     dropout: float = Field(0.25, ge=0, lt=1)
     thaw_stages: int = Field(0, ge=0, le=7)
 
