@@ -2,11 +2,12 @@
 
 An EfficientNet-Lite0 that keeps its weights gives maps at strides 4, 8, 16 and 32. They are
 summed from coarse to fine (Lin et al. 2017, feature pyramids, arXiv:1612.03144), with dropout on
-every sum; the logits are made at stride 4. What stride 4 cannot say comes from a small branch that
-looks at the pixels themselves and knows no dropout: its logits are added at full resolution.
+every sum; the logits are made at stride 4. What stride 4 cannot say comes from the detail, a small
+U-Net on the pixels and the encoder's finer maps (`askmask.models.detail`). Its logits are added at
+full resolution, the same ones to every sample.
 
-So everything stochastic is a few small convolutions, and the rest is computed once for an image:
-the encoder even once for all rounds.
+So everything that differs between samples is a few small convolutions, and the rest is computed
+once for an image: the encoder even once for all rounds.
 """
 
 from typing import Final
@@ -40,10 +41,11 @@ class PyramidOptions(Options):
     width : int
         Channels of every sum, a multiple of 16.
     detail : int
-        Channels of the branch that looks at the pixels, at half the resolution; a multiple of 8.
+        Channels of the detail at half the image's resolution; a multiple of 8.
     detail_levels : int
-        Resolutions that this branch works at. With 1 it sees the pixels around a place alone. Each
-        further one halves the resolution, doubles the channels and sees the encoder's map, too.
+        Resolutions that the detail works at. With 1 it sees the pixels around a place alone. Each
+        further one halves the resolution and doubles the channels; then the encoder's maps of
+        these strides are seen as well.
     dropout : float
         Probability on every sum and before the heads. A multiple of 1/4 or 1/8 is drawn several
         times faster than other numbers, see `askmask.models.dropout.packed_keep_mask`.
