@@ -123,7 +123,7 @@ def test_model_is_the_same_object_while_its_files_are(trained: Project) -> None:
 
     assert after is trained.model() is not before
     assert after.networks is before.networks
-    assert (before.recalibration, after.mark[:13]) == (None, "+temperature-")
+    assert (before.recalibration, after.marks[0][:13]) == (None, "+temperature-")
     assert after.forget_recalibration().recalibration is None
 
 
