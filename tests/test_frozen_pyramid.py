@@ -151,9 +151,8 @@ def test_recalibrated_samples_equal_recalibrated_passes(steps: type, n_classes: 
 
 @pytest.mark.parametrize("levels", [1, 3])
 def test_bfloat16_gives_nearly_the_same_probabilities(steps: type, levels: int) -> None:
-    model = small_pyramid(
-        detail_levels=levels
-    )  # near its start, where rounding is small beside the logits
+    # near its start, where rounding is small beside the logits
+    model = small_pyramid(detail_levels=levels)
     expected, contour = whole_passes(model.eval(), drawn_image(), 6)
     sampler = MonteCarloDropout(model, 6, precision="bf16")
     prediction = sampler.predict(drawn_image(), **NAMES, boundary=True)
