@@ -1,5 +1,6 @@
 """Projects and runs from before the default network's detail had levels keep their network."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,12 +8,23 @@ import numpy as np
 import pytest
 import yaml
 
-from askmask.config import Config, dump_config, load_config, load_written_config, with_overrides
+from askmask.config import (
+    Config,
+    ModelConfig,
+    dump_config,
+    load_config,
+    load_written_config,
+    with_overrides,
+)
 from askmask.config.sections import DETAIL
+from askmask.errors import WeightsError
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import CONFIG_NAME, Project
+from askmask.models.build import build_model
 from askmask.models.pyramid import PyramidNet, PyramidOptions
+from askmask.models.weights import load_pretrained, save_model
+from small_models import small_pyramid, small_unet
 
 Build = Callable[..., Config]
 OLDER = {"detail": 32, "detail_levels": 1}
@@ -81,3 +93,25 @@ def test_an_older_project_goes_on_with_the_models_it_has(
             *("second.conv.weight", "second.norm.weight", "second.norm.bias"),
             *("head.weight", "head.bias"),
         ]
+
+
+def test_weights_of_an_older_network_say_the_options_that_they_need(tmp_path: Path) -> None:
+    older = ModelConfig(weights="random", options=OLDER)
+    path = tmp_path / "model.safetensors"
+    of = json.dumps({"name": "pyramid", "weights": "default", "options": {"dropout": 0.5}})
+    save_model(build_model(older, 2, 0), path, {"model": of})
+    with pytest.raises(WeightsError) as refused:
+        build_model(ModelConfig(weights=str(path)), 2, 0)
+    said = str(refused.value).partition("model.options={")[2]
+    assert said == '"detail": 32, "detail_levels": 1, "dropout": 0.5}.'
+    build_model(ModelConfig(weights=str(path), options=OLDER), 2, 0)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"model": "no JSON"}, {"model": "[]"}])
+def test_weights_that_do_not_say_their_network_are_refused_without_it(
+    tmp_path: Path, metadata: dict[str, str]
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_model(small_unet(), path, metadata)
+    with pytest.raises(WeightsError, match="Check model.name, model.options and the classes.$"):
+        load_pretrained(small_pyramid(), path)

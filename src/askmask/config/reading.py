@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from askmask.config.micrometres import in_pixels
 from askmask.config.retired import without_retired
-from askmask.config.sections import DETAIL, Config, ModelConfig
+from askmask.config.sections import DETAIL, OLDER_DETAIL, Config, ModelConfig
 from askmask.config.yaml_text import MOST_CHARACTERS, read_yaml
 from askmask.errors import ConfigError
 
@@ -71,8 +71,7 @@ def load_written_config(path: Path) -> Config:
     if isinstance(model, dict) and set(model) == set(ModelConfig.model_fields):
         options = model["options"] or {}
         if model["name"] == "pyramid" and "detail_levels" not in options:
-            options = {"detail": 32, "detail_levels": 1} | options
-            overrides.append(f"model.options={json.dumps(options)}")
+            overrides.append(f"model.options={json.dumps(OLDER_DETAIL | options)}")
     return load_config(path, overrides)
 
 

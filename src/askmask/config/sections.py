@@ -21,6 +21,9 @@ FIRST_ANSWERS: Final = 3
 DETAIL: Final = {"detail": 16, "detail_levels": 3}
 """Of the network ``pyramid``, see `askmask.models.pyramid.PyramidOptions`."""
 
+OLDER_DETAIL: Final = {"detail": 32, "detail_levels": 1}
+"""What held where askmask wrote options without levels."""
+
 _Count = Annotated[int, Field(ge=0, le=MOST)]
 
 

@@ -5,6 +5,7 @@ source's names, and (made by `askmask.models.external`) an encoder from a hub.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from askmask.config.sections import OLDER_DETAIL
 from askmask.errors import WeightsError
 from askmask.models.contract import Model
 from askmask.models.resnet_v2 import ResidualUnit, ResNetV2
@@ -64,11 +66,14 @@ def load_pretrained(model: Model, path: Path) -> None:
     Raises
     ------
     WeightsError
-        As `load_model_weights` and `fill_encoder`.
+        As `load_model_weights` and `fill_encoder`; it says of which network a file was saved.
     """
     tensors = read_tensors(path)
     if "conv0_weight" not in tensors:
-        copy_tensors(_state(model), tensors, str(path))
+        try:
+            copy_tensors(_state(model), tensors, str(path))
+        except WeightsError as error:
+            raise WeightsError(f"{error}{_saved_of(path)}") from error
         return
     encoder = getattr(model, "encoder", None)
     if not isinstance(encoder, ResNetV2):
@@ -161,6 +166,18 @@ def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
         values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(values.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _saved_of(path: Path) -> str:
+    """Sentence that says of which network a file was saved; empty where it does not say so."""
+    try:
+        saved = json.loads(read_metadata(path)["model"])
+        name, options = saved["name"], dict(saved["options"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    if name == "pyramid" and "detail_levels" not in options:
+        options = OLDER_DETAIL | options
+    return f" The file was saved with model.name={name} and model.options={json.dumps(options)}."
 
 
 def _check_exists(path: Path) -> None:
