@@ -17,7 +17,7 @@ from askmask.config import (
     with_overrides,
 )
 from askmask.config.sections import DETAIL
-from askmask.errors import WeightsError
+from askmask.errors import ConfigError, WeightsError
 from askmask.loop.loop import Loop
 from askmask.loop.oracle import MaskOracle
 from askmask.loop.project import CONFIG_NAME, Project
@@ -49,6 +49,18 @@ def test_a_written_config_without_levels_has_one(
 def test_a_written_config_with_levels_keeps_them(tmp_path: Path, disc_config: Build) -> None:
     path = written(tmp_path / "config.yaml", disc_config(), {"detail_levels": 2})
     assert load_written_config(path).model.options == {"detail": 16, "detail_levels": 2}
+
+
+@pytest.mark.parametrize("options", [[1], "many", None])
+def test_options_that_are_no_mapping_are_refused_and_not_repaired(
+    tmp_path: Path, disc_config: Build, options: object
+) -> None:
+    path = written(tmp_path / "config.yaml", disc_config(), {})
+    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    tree["model"]["options"] = options
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"model\.options"):
+        load_written_config(path)
 
 
 def test_what_a_person_wrote_has_the_levels_of_today(tmp_path: Path, disc_config: Build) -> None:

@@ -69,8 +69,8 @@ def load_written_config(path: Path) -> Config:
     if isinstance(judged, dict) and set(judged) >= _BEFORE_RULES and "object_rule" not in judged:
         overrides.append("evaluation.object_rule=one_to_one")
     if isinstance(model, dict) and set(model) == set(ModelConfig.model_fields):
-        options = model["options"] or {}
-        if model["name"] == "pyramid" and "detail_levels" not in options:
+        name, options = model["name"], model["options"]
+        if name == "pyramid" and isinstance(options, dict) and "detail_levels" not in options:
             overrides.append(f"model.options={json.dumps(OLDER_DETAIL | options)}")
     return load_config(path, overrides)
 

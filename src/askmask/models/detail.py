@@ -58,6 +58,7 @@ class Detail(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = dropout
+        self.n_maps = len(maps)
         self.first = Layer(12 + sum(maps[:1]), channels)
         self.second = Layer(channels, channels)
         self.down = nn.ModuleList()

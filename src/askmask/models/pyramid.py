@@ -130,8 +130,8 @@ class PyramidNet(Model):
         self.finest = SeparableLayer(width)
         self.foreground_head = small_head(width, n_classes)
         self.boundary_head = small_head(width, 2)
-        further = options.detail_levels - 1
-        seen = (_layout.stages[0].channels, *_layout.channels[:further]) if further else ()
+        maps = (_layout.stages[0].channels, *_layout.channels)[: options.detail_levels]
+        seen = maps if options.detail_levels > 1 else ()
         self.detail = Detail(options.detail, n_classes + 2, seen, options.dropout)
         self._thawed = tuple(self.encoder.stages)[7 - options.thaw_stages :]
         self.encoder.requires_grad_(requires_grad=False)
@@ -172,8 +172,7 @@ class PyramidNet(Model):
         fine, *middle, coarse = (
             lateral(level) for lateral, level in zip(self.laterals, maps, strict=True)
         )
-        further = self.options.detail_levels - 1
-        seen = (first, *maps[:further]) if further else ()
+        seen = (first, *maps)[: self.detail.n_maps]
         detail = (in_fours(x), *seen) if self.training else (self.detail(in_fours(x), seen),)
         return (fine, *middle, self.levels[0](coarse), images[:, :0], *detail)
 

@@ -39,6 +39,7 @@ class FrozenDetail:
 
     def __init__(self, detail: Detail, dtype: torch.dtype) -> None:
         self._dtype = dtype
+        self.n_maps = detail.n_maps
         self._first = [_Layer(detail.first, dtype), _Layer(detail.second, dtype)]
         self._down = [[_Layer(layer, dtype) for layer in layers] for layers in detail.downward()]
         self._up = [_Layer(layer, dtype) for layer in detail.upward()]

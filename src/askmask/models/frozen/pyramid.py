@@ -52,7 +52,6 @@ class FrozenPyramid(Frozen):
             self.pointwise = Convolution(finest.pointwise, dtype)
             self.last_norm = Norm(finest.norm)
             self._detail = FrozenDetail(model.detail, dtype)
-            self._detail_levels = model.options.detail_levels
             self._detail_head = _head(model.detail.head)
             self._heads = (_head(model.foreground_head), _head(model.boundary_head))
         self.features_key = None if model.options.thaw_stages else model.encoder_digest()
@@ -84,7 +83,7 @@ class FrozenPyramid(Frozen):
         weight, bias = (torch.cat(parts) for parts in zip(*self._heads, strict=True))
         size = (image.shape[2], image.shape[3])
         seen = self._seen(padded, levels)
-        base = self._base(self._detail(padded, seen), mixing)[:, : size[0], : size[1]].contiguous()
+        base = self._base(self._detail(padded, seen), mixing)[:, : size[0], : size[1]]
         return _PyramidSamples(
             self,
             [term.contiguous(memory_format=torch.channels_last) for term in terms],
@@ -101,8 +100,8 @@ class FrozenPyramid(Frozen):
         self, padded: Float[Tensor, "1 3 G V"], levels: tuple[Tensor, ...]
     ) -> tuple[Tensor, ...]:
         """What the detail sees of the encoder. The first map is too large to be kept on disk."""
-        further = self._detail_levels - 1
-        return (self._encoder.first(padded), *levels[:further]) if further else ()
+        n_maps = self._detail.n_maps
+        return (self._encoder.first(padded), *levels)[:n_maps] if n_maps else ()
 
     def _base(
         self, x: Float[Tensor, "1 D g v"], mixing: tuple[Tensor, Tensor]
