@@ -18,9 +18,9 @@ from askmask.models.contract import Model
 from askmask.models.detail import Detail, in_fours
 from askmask.models.dropout import NoNoise
 from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, SameConv
+from askmask.models.grid import upsample_behind
 from askmask.models.imagenet import fill_imagenet, read_checked
 from askmask.models.pyramid import PyramidNet
-from askmask.models.pyramid_grid import upsample
 from askmask.testing.networks import ModelContract, RecordingNoise, keyed, random_images
 from small_models import SMALL_LITE, small_pyramid
 
@@ -108,7 +108,7 @@ def test_classes_start_nearly_equal() -> None:
 @pytest.mark.parametrize("factor", [2, 4])
 def test_upsampling_passes_through_the_features_and_is_linear_between_them(factor: int) -> None:
     x = torch.tensor([[2.0, 6.0, 4.0]])[:, None, None]  # (1, 1, 1, 3)
-    row = upsample(x, factor)[0, 0, 0]
+    row = upsample_behind(x, factor)[0, 0, 0]
     by_hand = {
         2: [2, 2, 4, 6, 5, 4],
         4: [2, 2, 2, 2, 3, 4, 5, 6, 5.5, 5, 4.5, 4],

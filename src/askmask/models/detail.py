@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from askmask.models.dropout import Noise, NoNoise
-from askmask.models.pyramid_grid import upsample
+from askmask.models.grid import upsample_behind
+from askmask.models.group_norm import GroupNorm
 
 GROUPS: Final = 8
 MOST_LEVELS: Final = 3
@@ -24,7 +25,7 @@ class Layer(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
-        self.norm = nn.GroupNorm(GROUPS, channels_out)
+        self.norm = GroupNorm(GROUPS, channels_out)
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:
@@ -86,7 +87,7 @@ class Detail(nn.Module):
             x = layers(torch.cat([functional.max_pool2d(x, 2), own], 1))
             found.append(x)
         for number in range(len(self.up), 0, -1):
-            below = upsample(noise.dropout(x, self.dropout, f"detail{number}"), 2)
+            below = upsample_behind(noise.dropout(x, self.dropout, f"detail{number}"), 2)
             x = self.up[number - 1](torch.cat([found[number - 1], below], 1))
         return functional.pixel_shuffle(self.head(x), 2)
 

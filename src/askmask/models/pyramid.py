@@ -22,10 +22,12 @@ from askmask.models.contract import Features, Model, Outputs
 from askmask.models.detail import GROUPS, MOST_LEVELS, Detail, Layer, in_fours, small_head
 from askmask.models.dropout import Noise
 from askmask.models.efficientnet_lite import LITE0, EfficientNetLite, LiteLayout
+from askmask.models.frozen.lite import FrozenLite
 from askmask.models.frozen.network import Frozen
 from askmask.models.frozen.pyramid import FrozenPyramid
+from askmask.models.grid import pad_to_multiple, upsample_behind
+from askmask.models.group_norm import GroupNorm
 from askmask.models.normalization import Normalization
-from askmask.models.pyramid_grid import pad_to_multiple, upsample
 from askmask.models.weights import digest_tensors
 from askmask.options import Options
 
@@ -68,7 +70,7 @@ class SeparableLayer(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.norm = GroupNorm(GROUPS, channels)
         nn.init.kaiming_normal_(self.pointwise.weight, nonlinearity="relu")
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
@@ -82,7 +84,7 @@ class Lateral(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, 1, bias=False)
-        self.norm = nn.GroupNorm(GROUPS, channels_out)
+        self.norm = GroupNorm(GROUPS, channels_out)
 
     def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B D h w"]:
         """Output of the same size."""
@@ -137,6 +139,7 @@ class PyramidNet(Model):
         self.encoder.requires_grad_(requires_grad=False)
         for stage in self._thawed:
             stage.requires_grad_(requires_grad=True)
+        self._folding: tuple[object, FrozenLite] | None = None
 
     def train(self, mode: bool = True) -> "PyramidNet":
         """Switch to train or eval mode; the encoder's batch norms stay in eval mode."""
@@ -156,6 +159,19 @@ class PyramidNet(Model):
         """Hex digest of what the maps of the encoder depend on beside the image."""
         return digest_tensors({**self.encoder.state_dict(), **self.normalization.state_dict()})
 
+    def _folded(self, dtype: torch.dtype) -> FrozenLite:
+        """Return the encoder as predictions use it, a quarter faster; made anew if it changed."""
+        tensors = self.encoder.state_dict(keep_vars=True).values()
+        device = next(self.encoder.parameters()).device.type
+        if torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+        # torch counts changes in place there, and has no public name for it
+        state = (dtype, *((tensor.data_ptr(), tensor._version) for tensor in tensors))  # noqa: SLF001
+        if self._folding is None or self._folding[0] != state:
+            with torch.no_grad():
+                self._folding = state, FrozenLite(self.encoder, dtype)
+        return self._folding[1]
+
     def freeze(self, dtype: torch.dtype) -> Frozen:
         """Fold and lay out the weights for prediction; see `Model.freeze`."""
         return FrozenPyramid(self, dtype)
@@ -167,8 +183,9 @@ class PyramidNet(Model):
         mode the detail has dropout, too, so what it is made from comes in place of its logits.
         """
         x = pad_to_multiple(self.normalization(images))
-        first = self.encoder.first(x)
-        maps = self.encoder.from_first(first)
+        encoder = self._folded(x.dtype) if self.training and not self._thawed else self.encoder
+        first = encoder.first(x)
+        maps = encoder.from_first(first)
         fine, *middle, coarse = (
             lateral(level) for lateral, level in zip(self.laterals, maps, strict=True)
         )
@@ -186,14 +203,14 @@ class PyramidNet(Model):
         for term, level, name in zip(
             (sixteenth, eighth), list(self.levels)[1:], LEVELS[1:], strict=True
         ):
-            x = noise.dropout(level(term + upsample(x, 2)), dropout, name)
-        x = noise.dropout(fine + upsample(x, 2), dropout, "stride4")
+            x = noise.dropout(level(term + upsample_behind(x, 2)), dropout, name)
+        x = noise.dropout(fine + upsample_behind(x, 2), dropout, "stride4")
         x = noise.dropout(self.finest(x), dropout, "heads")
         height, width = sized.shape[2:]
         own, contour = detail[:, : self.n_classes], detail[:, self.n_classes :]
-        foreground = upsample(self.foreground_head(x), 4) + own
+        foreground = upsample_behind(self.foreground_head(x), 4) + own
         outputs = foreground[:, :, :height, :width]
         if not boundary:
             return Outputs(foreground=outputs)
-        both = upsample(self.boundary_head(x), 4) + contour
+        both = upsample_behind(self.boundary_head(x), 4) + contour
         return Outputs(foreground=outputs, boundary=both[:, :, :height, :width])

@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from askmask.models.contract import Features, Model, Outputs
 from askmask.models.dropout import Noise
+from askmask.models.grid import upsample_centred
+from askmask.models.group_norm import GroupNorm
 from askmask.models.normalization import Normalization
 from askmask.options import Options
 
@@ -121,7 +123,7 @@ class UNet(Model):
         *levels, sized = features
         x = noise.dropout(levels[-1], self._dropout, "bottleneck")
         for level in reversed(range(self._depth)):
-            x = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = upsample_centred(x)
             x = self.up[level](torch.cat([x, levels[level]], dim=1))
             if level > 0:  # noise at full resolution would only speckle the map
                 x = noise.dropout(x, self._dropout, f"up{level}")
@@ -133,4 +135,4 @@ class UNet(Model):
 
 
 def _norm(channels: int, norm: str) -> nn.Module:
-    return nn.GroupNorm(_GROUPS, channels) if norm == "group" else nn.BatchNorm2d(channels)
+    return GroupNorm(_GROUPS, channels) if norm == "group" else nn.BatchNorm2d(channels)

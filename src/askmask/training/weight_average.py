@@ -10,7 +10,7 @@ from askmask.models.contract import Model
 
 
 class WeightAverage:
-    """Exponential moving average of a model's weights and float buffers.
+    """Exponential moving average of a model's trained weights and float buffers.
 
     After the update of step t (from 0), ``average = d * average + (1 - d) * value`` with
     ``d = min(decay, (1 + t) / (10 + t))``: a young average forgets the start faster. Batch-norm
@@ -25,8 +25,13 @@ class WeightAverage:
     """
 
     def __init__(self, model: Model, decay: float) -> None:
+        fixed = {name for name, weight in model.named_parameters() if not weight.requires_grad}
         state = model.state_dict()
-        self._values = {name: t for name, t in state.items() if t.is_floating_point()}
+        self._values = {
+            name: tensor
+            for name, tensor in state.items()
+            if tensor.is_floating_point() and name not in fixed
+        }
         self._decay = decay
         self.averages = {name: tensor.clone() for name, tensor in self._values.items()}
 

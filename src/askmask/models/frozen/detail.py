@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from askmask.models.detail import Detail, Layer, in_fours
 from askmask.models.frozen.pyramid_steps import Maps, Norm
-from askmask.models.pyramid_grid import upsample
+from askmask.models.grid import upsample_behind
 
 
 class Convolution:
@@ -60,7 +60,7 @@ class FrozenDetail:
             for layer in layers:
                 x = layer(x)
         for layer, above in zip(reversed(self._up), reversed(found), strict=True):
-            x = layer(torch.cat([above, upsample(x, 2)], 1))
+            x = layer(torch.cat([above, upsample_behind(x, 2)], 1))
         return x
 
 

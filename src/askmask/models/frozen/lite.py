@@ -66,21 +66,25 @@ class FrozenLite:
             [_fold(block, dtype) for block in stage] for stage in encoder.stages_of_blocks()
         ]
 
-    def __call__(self, images: Float[Tensor, "1 3 H W"]) -> tuple[Tensor, ...]:
+    def __call__(self, images: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, ...]:
         """Maps of every level, fine to coarse; `images` normalised."""
-        x, levels = self._stem(images.to(self.dtype)), []
+        return self.from_first(self.first(images))
+
+    def first(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
+        """Map at stride 2, of the first stage; `images` normalised."""
+        return _through(self._stages[0], self._stem(images.to(self.dtype)))
+
+    def from_first(self, x: Float[Tensor, "B C h w"]) -> tuple[Tensor, ...]:
+        """Maps of every level from that of the first stage, which is not modified."""
+        levels = []
         for number, stage in enumerate(self._stages):
-            x = _through(stage, x)
+            x = _through(stage, x) if number > 0 else x
             if number in self._levels:
                 levels.append(x)
         return tuple(levels)
 
-    def first(self, images: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "1 C h w"]:
-        """Map at stride 2, of the first stage; `images` normalised."""
-        return _through(self._stages[0], self._stem(images.to(self.dtype)))
 
-
-def _through(stage: list[_FoldedBlock], x: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 D h w"]:
+def _through(stage: list[_FoldedBlock], x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
     for block in stage:
         x = block(x)
     return x

@@ -19,7 +19,7 @@ from askmask.models.frozen.detail import Convolution, FrozenDetail
 from askmask.models.frozen.lite import FrozenLite
 from askmask.models.frozen.network import Frozen, ImageSamples
 from askmask.models.frozen.pyramid_steps import Maps, Norm, Sums, steps_for
-from askmask.models.pyramid_grid import pad_to_multiple
+from askmask.models.grid import pad_to_multiple
 from askmask.query.scores import SampleSums
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from askmask.models.dropout import KeyedNoise, NoNoise
 from askmask.models.frozen.network import RunningSums, contour_probs
-from askmask.models.pyramid_grid import upsample
+from askmask.models.grid import upsample_behind
 from askmask.query.scores import SampleSums
 from askmask.runtime.kernel import Kernel, load_kernel
 
@@ -114,7 +114,7 @@ class PlainSteps(Steps):
         self, coarse: Maps, term: Maps, noise: KeyedNoise | NoNoise, layer: str | None
     ) -> Maps:
         """See `Steps`."""
-        x = term + upsample(coarse, 2)
+        x = term + upsample_behind(coarse, 2)
         return x if layer is None else noise.dropout(x, self._dropout, layer)
 
     def heads(
@@ -145,7 +145,7 @@ class _PlainSums(Sums):
 
     def add(self, logits: Float[Tensor, "B K h w"]) -> None:
         height, width = self._base.shape[1:]
-        whole = upsample(logits, 4)[:, :, :height, :width] + self._base
+        whole = upsample_behind(logits, 4)[:, :, :height, :width] + self._base
         classes = whole[:, : self._class_heads].transpose(0, 1)
         if self._class_heads == 1:  # the second class minus the first
             classes = torch.cat([torch.zeros_like(classes), classes])
