@@ -64,12 +64,13 @@ def test_a_gradient_in_bfloat16_stays_in_it() -> None:
     assert x.grad.float().sum().item() == pytest.approx(2 * 36, rel=0.01)
 
 
-def test_group_norm_of_bfloat16_is_that_of_its_values_in_float32() -> None:
+def test_group_norm_of_bfloat16_is_that_of_its_values_in_float32_in_training() -> None:
     norm = GroupNorm(2, 4)
     x = torch.rand(2, 4, 5, 5).bfloat16()
     found = norm(x)
     assert found.dtype == torch.float32
     assert torch.equal(found, norm(x.float()))
+    assert norm.eval()(x).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("levels", [1, 3])
