@@ -10,9 +10,9 @@ from torch import nn
 
 from askmask.config import TrainingConfig
 from askmask.models.contract import Model
+from askmask.training import best_weights, plan
 from askmask.training import fit as training
-from askmask.training import plan
-from askmask.training.best_weights import BestWeights, is_judged
+from askmask.training.best_weights import BestWeights, comparable_loss, is_judged
 from askmask.training.fit import StepReport, TrainingResult, fit_network
 from fakes import TinyModel, drawn_training_set
 
@@ -110,6 +110,31 @@ def test_the_averaged_weights_with_the_lowest_loss_are_left(
     model, _ = fit(configured(), validate=validation)
     assert torch.equal(model.encoder.weight, validation.seen[best])
     assert validation.was_training == [False, False, False]
+
+
+def test_a_long_training_is_judged_on_the_way_as_well() -> None:
+    judged = [done for done in range(1, 1801) if is_judged(done, 1800)]
+    assert judged == [500, 1000, 1440, 1500, 1620, 1800]
+    assert [comparable_loss(2.0, done, 1800) for done in judged] == pytest.approx(
+        [2.06, 2.06, 2.0, 2.06, 2.0, 2.0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [
+        ((0.96, 2, 1, 1, 1), 0),  # known by heart before the end
+        ((0.98, 2, 1, 1, 1), 2),  # hardly better than what the training ends with
+        ((3, 0.9, 0.8, 1, 1), 2),
+    ],
+)
+def test_earlier_weights_are_left_if_they_are_clearly_better(
+    monkeypatch: pytest.MonkeyPatch, losses: tuple[float, ...], best: int
+) -> None:
+    monkeypatch.setattr(best_weights, "EVERY", 3)
+    validation = Script(*losses)  # after 3, 6, 8, 9 and 10 of 10 steps
+    model, _ = fit(configured(steps=10), validate=validation)
+    assert torch.equal(model.encoder.weight, validation.seen[best])
 
 
 def test_judging_changes_nothing_in_the_training() -> None:

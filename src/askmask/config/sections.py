@@ -138,9 +138,9 @@ class TrainingConfig(Section):
     `start_from` ``"previous"`` goes on from the weights of the model before, ``"fresh"`` forgets
     them, so that strategies are compared by their labels alone. `keep`: the ``"average"`` of the
     last weights, or, where there are validation images, the ``"best"`` of several such averages by
-    their loss on them. With `keep_better` a model that came out clearly worse than the one before
-    on the validation images, or that gives every pixel one class, is put aside and the one before
-    stays in use; both are recorded.
+    their loss on them (see `askmask.training.best_weights`). With `keep_better` a model that came
+    out clearly worse than the one before on the validation images, or that gives every pixel one
+    class, is put aside and the one before stays in use; both are recorded.
     `ema_decay` is how much of the average of the weights a step keeps. `precision` ``"auto"``
     computes in bfloat16 where the hardware does. Every `checkpoint_every` steps the training is
     saved, and a killed one goes on from there; `restart` says whether a failed one is repeated.

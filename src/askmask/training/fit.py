@@ -24,7 +24,13 @@ from askmask.runtime.compute import use_bf16
 from askmask.seeds import torch_generator
 from askmask.training import plan
 from askmask.training.batches import Batch, BatchMaker, TimedWaits, TrainingSet, prefetched
-from askmask.training.best_weights import LAST_PARTS, BestWeights, is_judged
+from askmask.training.best_weights import (
+    EVERY,
+    LAST_PARTS,
+    BestWeights,
+    comparable_loss,
+    is_judged,
+)
 from askmask.training.checkpoint import (
     Checkpoint,
     Fingerprint,
@@ -210,7 +216,7 @@ def training_steps(  # noqa: PLR0913 - all that a training is a function of
             if not math.isfinite(loss):
                 break
             if validate is not None and is_judged(done, steps):
-                fit.judge(validate)
+                fit.judge(validate, done)
             left_off = time.perf_counter()
             yield StepReport(done, steps, loss, learning_rate(fit.config, step))
             started += time.perf_counter() - left_off
@@ -241,11 +247,11 @@ def _planned(
         each = plan.step_seconds(fit.step(step, batch) for step, batch in enumerate(batches))
     judging = time.perf_counter()
     if validate is not None:
-        fit.judge(validate)
+        fit.judge(validate, plan.TRIED_STEPS)
     now = time.perf_counter()
     model.load_state_dict(before)
     left = config.seconds - (now - started) - len(LAST_PARTS) * (now - judging)
-    steps = plan.steps_in_time(config, left, each)
+    steps = plan.steps_in_time(config, left, each + (now - judging) / EVERY)
     _log.info("training %d steps in about %.0f s, %.3f s each", steps, config.seconds, each)
     return steps
 
@@ -345,13 +351,14 @@ class _Fit:
         torch._foreach_add_(gradients, kernels, alpha=self.config.l2)
         return l2_penalty(kernels)
 
-    def judge(self, validate: Callable[[Model], float]) -> None:
-        """Keep the averaged weights of now if their loss on other images is the lowest so far."""
+    def judge(self, validate: Callable[[Model], float], done: int) -> None:
+        """Keep the averaged weights of now if their loss on other images is the best so far."""
         with self._average.lent():
             self._model.eval()
             loss = validate(self._model)
             self._model.train()
-        self._best.offer(self._average.averages, loss)
+        counted = comparable_loss(loss, done, self.config.steps)
+        self._best.offer(self._average.averages, counted)
 
     def state(self, done: int, elapsed_seconds: float) -> Checkpoint:
         """Everything that the next step and the end depend on."""
