@@ -22,15 +22,8 @@ from askmask.models.weights import digest_tensors
 from askmask.progress import drive
 from askmask.runtime.compute import use_bf16
 from askmask.seeds import torch_generator
-from askmask.training import plan
+from askmask.training import best_weights, plan
 from askmask.training.batches import Batch, BatchMaker, TimedWaits, TrainingSet, prefetched
-from askmask.training.best_weights import (
-    EVERY,
-    LAST_PARTS,
-    BestWeights,
-    comparable_loss,
-    is_judged,
-)
 from askmask.training.checkpoint import (
     Checkpoint,
     Fingerprint,
@@ -215,7 +208,7 @@ def training_steps(  # noqa: PLR0913 - all that a training is a function of
             loss, done = fit.step(step, batch), step + 1
             if not math.isfinite(loss):
                 break
-            if validate is not None and is_judged(done, steps):
+            if validate is not None and best_weights.is_judged(done, steps):
                 fit.judge(validate, done)
             left_off = time.perf_counter()
             yield StepReport(done, steps, loss, learning_rate(fit.config, step))
@@ -250,8 +243,8 @@ def _planned(
         fit.judge(validate, plan.TRIED_STEPS)
     now = time.perf_counter()
     model.load_state_dict(before)
-    left = config.seconds - (now - started) - len(LAST_PARTS) * (now - judging)
-    steps = plan.steps_in_time(config, left, each + (now - judging) / EVERY)
+    left = config.seconds - (now - started) - len(best_weights.LAST_PARTS) * (now - judging)
+    steps = plan.steps_in_time(config, left, each + (now - judging) / best_weights.EVERY)
     _log.info("training %d steps in about %.0f s, %.3f s each", steps, config.seconds, each)
     return steps
 
@@ -297,7 +290,7 @@ class _Fit:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in stubs
         self._model = model.train()
         self._average = WeightAverage(model, config.ema_decay)
-        self._best = BestWeights()
+        self._best = best_weights.BestWeights()
         self._trained = [p for p in model.parameters() if p.requires_grad]
         self._kernels = [p for p in self._trained if p.ndim == 4]  # of convolutions
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
@@ -357,7 +350,7 @@ class _Fit:
             self._model.eval()
             loss = validate(self._model)
             self._model.train()
-        counted = comparable_loss(loss, done, self.config.steps)
+        counted = best_weights.comparable_loss(loss, done, self.config.steps)
         self._best.offer(self._average.averages, counted)
 
     def state(self, done: int, elapsed_seconds: float) -> Checkpoint:
