@@ -9,8 +9,8 @@ from torch.nn import functional
 class GroupNorm(nn.GroupNorm):
     """Group norm (Wu & He 2018, arXiv:1803.08494); in train mode, of bfloat16 in float32.
 
-    In bfloat16 PyTorch's gradient takes up to eight times as long on a CPU as in float32, and was a
-    third of a training step. On CUDA devices autocast computes group norms in float32 anyway.
+    In bfloat16 PyTorch's gradient takes two to five times as long on a CPU as in float32, and was
+    a third of a step of the U-Net. On CUDA devices autocast computes group norms in float32 anyway.
     """
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:

@@ -72,7 +72,10 @@ class FrozenPyramid(Frozen):
     ) -> "ImageSamples":
         """Compute what no dropout touches; see `Frozen.start`."""
         padded = pad_to_multiple(self._normalization(image))
-        levels = features or self._encoder(padded)
+        n_maps = self._detail.n_maps
+        # the first map is too large to be kept on disk, so it is computed with kept features, too
+        first = [self._encoder.first(padded)] if n_maps or not features else []
+        levels = features or self._encoder.from_first(*first)
         terms = [
             norm(conv(level.to(self.dtype)))
             for (conv, norm), level in zip(self._laterals, levels, strict=True)
@@ -82,7 +85,7 @@ class FrozenPyramid(Frozen):
         mixing = _mixing(self.n_classes, boundary=boundary, scaling=scaling, device=self._device)
         weight, bias = (torch.cat(parts) for parts in zip(*self._heads, strict=True))
         size = (image.shape[2], image.shape[3])
-        seen = self._seen(padded, levels)
+        seen = (*first, *levels)[:n_maps]
         base = self._base(self._detail(padded, seen), mixing)[:, : size[0], : size[1]]
         return _PyramidSamples(
             self,
@@ -95,13 +98,6 @@ class FrozenPyramid(Frozen):
         """See `Frozen.samples_at_a_time`."""
         pixels = _PIXELS_AT_A_TIME.get(self._device.type, 2**21)
         return max(1, min(64, pixels // (height * width)))
-
-    def _seen(
-        self, padded: Float[Tensor, "1 3 G V"], levels: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
-        """What the detail sees of the encoder. The first map is too large to be kept on disk."""
-        n_maps = self._detail.n_maps
-        return (self._encoder.first(padded), *levels)[:n_maps] if n_maps else ()
 
     def _base(
         self, x: Float[Tensor, "1 D g v"], mixing: tuple[Tensor, Tensor]
