@@ -116,7 +116,7 @@ def test_a_long_training_is_judged_on_the_way_as_well() -> None:
     judged = [done for done in range(1, 1801) if is_judged(done, 1800)]
     assert judged == [500, 1000, 1440, 1500, 1620, 1800]
     assert [comparable_loss(2.0, done, 1800) for done in judged] == pytest.approx(
-        [2.06, 2.06, 2.0, 2.06, 2.0, 2.0]
+        [2.06, 2.06, 2.0, 2.0, 2.0, 2.0]
     )
 
 

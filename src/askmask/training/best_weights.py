@@ -30,7 +30,7 @@ def is_judged(done: int, steps: int) -> bool:
     >>> [done for done in range(1, 2001) if is_judged(done, 2000)]
     [500, 1000, 1500, 1600, 1800, 2000]
     """
-    return done % EVERY == 0 or _is_late(done, steps)
+    return done % EVERY == 0 or done in {math.ceil(share * steps) for share in LAST_PARTS}
 
 
 def comparable_loss(loss: float, done: int, steps: int) -> float:
@@ -41,11 +41,7 @@ def comparable_loss(loss: float, done: int, steps: int) -> float:
     >>> comparable_loss(0.5, 500, 2000), comparable_loss(0.5, 1600, 2000)
     (0.515, 0.5)
     """
-    return loss if _is_late(done, steps) else ROOM * loss
-
-
-def _is_late(done: int, steps: int) -> bool:
-    return done in {math.ceil(share * steps) for share in LAST_PARTS}
+    return loss if done >= LAST_PARTS[0] * steps else ROOM * loss
 
 
 class BestWeights:

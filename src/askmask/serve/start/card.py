@@ -84,7 +84,7 @@ def _scores(project: Project, rows: Iterable[MetricRow]) -> list[Fact]:
         if not values:
             continue
         chose = split == "validation" and project.config.training.keep == "best"
-        words = what + (", which also chose among its weights" if chose else "")
+        words = what + (", which also chose among the model's weights" if chose else "")
         facts.append((f"Judged on the {split} images", f"{_images(project, split)} {words}"))
         facts += [(told, f"{values[key]:.3f}") for key, told in _SCORES if key in values]
         facts += [
