@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info
 
 from askmask.calibration import (
     LogitSample,
@@ -162,6 +163,16 @@ def test_vector_scaling_is_the_logistic_regression_of_scikit_learn() -> None:
     reference = LogisticRegression(C=1e8, tol=1e-10).fit(z[:, None].numpy(), labels.numpy())
     assert found.scale[1] == pytest.approx(reference.coef_[0, 0], rel=1e-3)
     assert found.shift[1] - found.shift[0] == pytest.approx(reference.intercept_[0], rel=1e-3)
+
+
+def test_vector_scaling_gives_back_the_threads_that_it_found() -> None:
+    torch.set_num_threads(2)
+    found = threadpool_info()
+    fit_vector([calibrated(200, n_samples=2)])
+    with pytest.raises(ShapeError):
+        fit_vector([calibrated(0)])
+    assert torch.get_num_threads() == 2
+    assert threadpool_info() == found
 
 
 def test_vector_scaling_stays_finite_where_classes_separate() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from scipy.optimize import minimize, minimize_scalar
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from askmask.errors import AskmaskError, ShapeError
@@ -171,14 +172,16 @@ def fit_vector(images: Sequence[LogitSample]) -> LogitScaling:
     """
     n_classes = _classes(images)
     objective = _Objective(images)
-    temperature = fit_temperature(images)
-    start = np.array([*temperature.scale, *temperature.shift])
-    value, found = _descend(objective, start, _STEPS)
-    if max(len(image.logits) for image in images) > 1:
-        few = _Objective(_thinned(images))
-        ends = [_descend(few, other, _FEW_STEPS) for other in _other_starts(start)]
-        other_value, other = _descend(objective, min(ends, key=lambda end: end[0])[1], _STEPS)
-        found = other if other_value < value - _GAIN else found
+    # thousands of small steps: threads would spend ten times as long waiting for each other
+    with threadpool_limits(limits=1):
+        temperature = fit_temperature(images)
+        start = np.array([*temperature.scale, *temperature.shift])
+        value, found = _descend(objective, start, _STEPS)
+        if max(len(image.logits) for image in images) > 1:
+            few = _Objective(_thinned(images))
+            ends = [_descend(few, other, _FEW_STEPS) for other in _other_starts(start)]
+            other_value, other = _descend(objective, min(ends, key=lambda end: end[0])[1], _STEPS)
+            found = other if other_value < value - _GAIN else found
     scale, shift = found[:n_classes], found[n_classes:]
     return LogitScaling("vector", tuple(scale.tolist()), tuple((shift - shift.mean()).tolist()))
 
