@@ -300,6 +300,10 @@ class StoreContract(OpenedStore):
         assert store.metrics(0) == (BIN,)
         assert store.metrics(0, "one") == (DICE,)
 
+        store.add_metrics(0, "one", [ABSENT])
+        assert store.metrics(0) == store.metrics(0, "one") == (DICE,)
+        assert store.metrics(0, "two") == (BIN,)
+
     def test_model_trained_anew_has_no_metrics_yet(self, store: Store) -> None:
         store.add_training(FINISHED)
         store.add_metrics(0, FINISHED.model, [DICE])

@@ -217,7 +217,9 @@ def test_scores_by_another_way_of_judging_are_computed_anew(
     overrides = {f"evaluation.{name}": value for name, value in setting.items()}
     other = Loop(project.with_config(with_overrides(project.config, overrides))).evaluate()
     assert values(other, metric, "test") != values(usual, metric, "test")
+    assert list(map(repr, project.store.metrics(0))) == list(map(repr, other))
     assert list(map(repr, Loop(project).evaluate())) == list(map(repr, usual))
+    assert list(map(repr, project.store.metrics(0))) == list(map(repr, usual))
 
 
 @pytest.mark.parametrize(("samples", "views"), [(0, 1), (2, 1), (0, 8), (2, 2)])

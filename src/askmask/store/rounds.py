@@ -117,9 +117,16 @@ def finished_trainings(database: Database, round: int | None) -> tuple[TrainingR
 
 
 def add_metrics(database: Database, round: int, model: str, rows: Sequence[MetricRow]) -> None:
-    """Keep the metrics of a round's model, unless its newest training has some."""
+    """Keep the metrics of a round's model; those that it has become the last ones again."""
     with database.writing() as connection:
-        if _evaluation(database, round, model) is not None:
+        known = _evaluation(database, round, model)
+        if known is not None:
+            if known != _evaluation(database, round, None):
+                connection.execute("PRAGMA defer_foreign_keys = ON")
+                (last,) = connection.execute("SELECT max(id) FROM evaluations").fetchone()
+                new = (last + 1, known)
+                connection.execute("UPDATE evaluations SET id = ? WHERE id = ?", new)
+                connection.execute("UPDATE metrics SET evaluation = ? WHERE evaluation = ?", new)
             return
         newest = connection.execute(
             "SELECT max(id) FROM trainings WHERE status = 'finished' AND round = ? AND model = ?",

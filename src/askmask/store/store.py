@@ -353,10 +353,10 @@ class Store:
         return ledger.answers_with_labels(self.database)
 
     def add_metrics(self, round: int, model: str, rows: Sequence[MetricRow]) -> None:
-        """Keep the metrics of a round's model in one transaction; a second time does nothing.
+        """Keep the metrics of a round's model in one transaction, as the last of that round.
 
-        They belong to the newest finished training of that model in that round: when it has been
-        trained anew, `metrics` is empty until it is evaluated anew.
+        A second time the first rows stay, as the last again. They belong to the newest finished
+        training of that model in that round: after the next, `metrics` is empty until it is judged.
         """
         ledger.add_metrics(self.database, round, model, rows)
 
