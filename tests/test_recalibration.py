@@ -169,8 +169,8 @@ def test_vector_scaling_gives_back_the_threads_that_it_found() -> None:
     torch.set_num_threads(2)
     found = threadpool_info()
     fit_vector([calibrated(200, n_samples=2)])
-    with pytest.raises(ShapeError):
-        fit_vector([calibrated(0)])
+    with pytest.raises(AskmaskError, match="finite"):
+        fit_vector([LogitSample(torch.full((1, 2, 4), torch.nan), torch.zeros(4).long())])
     assert torch.get_num_threads() == 2
     assert threadpool_info() == found
 
