@@ -8,6 +8,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# What is imported is compiled at its first import. Compiling all of torch ahead takes half a minute.
+unexport PYTHONDONTWRITEBYTECODE
 # A plain newer torch pulls gigabytes of CUDA packages; set CONSTRAINTS= on a GPU machine.
 CONSTRAINTS ?= -c constraints-cpu.txt
 
@@ -23,7 +25,7 @@ BENCHMARKS := $(wildcard $(patsubst %,benchmarks/%.py,pool_scoring regions calib
 
 .venv/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable ".[dev]" $(CONSTRAINTS)
+	$(BIN)/pip install --quiet --no-compile --editable ".[dev]" $(CONSTRAINTS)
 	touch $@
 
 demo: .venv/.installed
