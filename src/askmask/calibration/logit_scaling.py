@@ -172,7 +172,7 @@ def fit_vector(images: Sequence[LogitSample]) -> LogitScaling:
     """
     n_classes = _classes(images)
     objective = _Objective(images)
-    # thousands of small steps: threads would spend ten times as long waiting for each other
+    # thousands of small steps, of which threads would spend most on waiting for each other
     with threadpool_limits(limits=1):
         temperature = fit_temperature(images)
         start = np.array([*temperature.scale, *temperature.shift])

@@ -252,12 +252,11 @@ class Loop:
         # A round's model may be fitted again, so its file name alone does not say which it is.
         fitted = f"{model.training.model}@{model.training.labelled_digest[:12]}"
         names = [fitted + mark for mark in model.marks]
-        found = ((name, store.metrics(number, name)) for name in names)
-        name, kept = next(((name, rows) for name, rows in found if rows), ("", ()))
-        if kept:
-            if not store.is_read_only:
-                store.add_metrics(number, name, kept)  # the last again, after other settings
-            return kept
+        for name in names:
+            if kept := store.metrics(number, name):
+                if not store.is_read_only:
+                    store.add_metrics(number, name, kept)  # the last again, after other settings
+                return kept
         cache = self._shared(number)
         if cache is None:
             rows = yield from judging_steps(model, self._judging(model))
