@@ -1,11 +1,13 @@
 """How long a box or a click waits for its proposal, through the server.
 
     python benchmarks/box_assistant.py [--prompts 60] [--side 1024] [--regions 150 512]
+        [--pair encoder.onnx decoder.onnx]
 
-Writes a decoder of the form and size of Segment Anything's with random weights
-(`sam_decoder.py`), draws one image, prepares its picture as the worker does, and asks
-`askmask serve` over HTTP for masks of boxes with 0, 1, 2, 3 clicks in turn. A request reads the
-pixels and the embedding, decodes, interpolates the mask in the region, and encodes it.
+Takes a pair of the SAM family, or else writes a decoder of the form and size of Segment Anything's
+with random weights (`sam_decoder.py`). Draws one image, prepares its picture as the worker does,
+which a pair is timed for, and asks `askmask serve` over HTTP for masks of boxes with 0, 1, 2, 3
+clicks in turn. A request reads the pixels and the embedding, decodes, interpolates the mask in the
+region, and encodes it.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from askmask.data.prepared import DatasetWriter
 from askmask.loop.project import Project
 from askmask.records import ImageInfo, Query, QueryItem, Region, Unit
 from askmask.serve.embedder import Embedder
+from boxes import named
 from sam_decoder import write_pair
 
 # the server and the client of the tests, who behave as the page does
@@ -32,14 +35,14 @@ from people import Client
 from server_processes import serving
 
 
-def make_project(folder: Path, side: int, regions: list[int]) -> Path:
+def make_project(folder: Path, side: int, regions: list[int], pair: dict[str, object]) -> Path:
     """Project with one image and a region of each size, all of whose pictures are prepared."""
     with DatasetWriter(folder / "data", DEMO_CLASSES, "drawn tissue") as writer:
         info = ImageInfo("tissue", side, side, has_mask=False)
         writer.add(info, draw_tissue(0, side, side, grade="benign")[0], None)
     tree = {
         "data": {"path": str(folder / "data"), "start": "none", "validation": 0},
-        "assist": write_pair(folder / "pair"),
+        "assist": pair,
         "device": "cpu",
     }
     with Project.create(folder / "project", parse_config(tree)) as project:
@@ -48,8 +51,10 @@ def make_project(folder: Path, side: int, regions: list[int]) -> Path:
         items = [QueryItem(n, place, 1.0, place.pixels) for n, place in enumerate(places)]
         project.store.add_query(Query(1, "random", Unit.REGION, tuple(items), None, 1.0))
         embedder = Embedder(project)
+        began = time.perf_counter()
         while embedder.look_ahead():
             pass
+        print(f"picture prepared in {time.perf_counter() - began:.2f} s, reading the encoder, too")
     return folder / "project"
 
 
@@ -76,11 +81,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--side", type=int, default=1024, help="Of the image.")
+    parser.add_argument("--pair", type=Path, nargs=2, metavar=("ENCODER", "DECODER"))
     parser.add_argument("--regions", type=int, nargs="+", default=[150, 512], help="Their sides.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="askmask-bench-") as folder:
-        root = make_project(Path(folder), options.side, options.regions)
-        size = (Path(folder) / "pair" / "decoder.onnx").stat().st_size
+        pair = named(*options.pair) if options.pair else write_pair(Path(folder) / "pair")
+        root = make_project(Path(folder), options.side, options.regions, pair)
+        size = Path(str(pair["decoder"])).stat().st_size
         print(f"decoder of {size / 1e6:.1f} MB, image of {options.side} x {options.side}")
         with serving(root, with_worker=False) as server:
             client = Client("Ada", server.port)

@@ -6,13 +6,15 @@ What the strokes cost is measured by `strokes.py`, which says what the person do
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from askmask.assist.correct import correct, find_edges
+from askmask.assist.correct import Edges, correct, find_edges
 from askmask.assist.patches import cut_patches
+from askmask.assist.prompted.prompt import Prompt
 from askmask.assist.spread import spread
 from askmask.records import UNLABELLED
 
@@ -21,9 +23,13 @@ ENOUGH = 0.95
 MOST_STROKES = 200
 LEAST_SHARE = 0.02
 LEAST_GAIN = 0.01
-LINE = 40
+SIDE = 128
+"""Of the region that the hand's numbers are told for."""
+LINE = 40 / SIDE
+"""Of the region's side: the hand lifts after so long a way."""
 THICKNESS = 1.5
-NARROW = 6.0
+AS_IT_COMES = 0.05
+"""Radius of the page's brush until somebody changes it, as a share of the region's side."""
 WHOLE = 0.7
 
 Mask = npt.NDArray[np.bool_]
@@ -41,13 +47,19 @@ class Place:
     truth: Labels
     predicted: Labels
     features: Maps | None = None
+    propose: Callable[[Prompt], Mask] | None = None
 
 
 class Person:
-    """Somebody who knows the truth and has an unsteady hand."""
+    """Somebody who knows the truth and has an unsteady hand.
+
+    The page shows a region as large as the screen allows, so the hand is off by a share `noise` of
+    the region's side, and not by a number of its pixels.
+    """
 
     def __init__(self, place: Place, seed: int, noise: float):
-        self.place, self.truth, self.noise = place, place.truth, noise
+        self.place, self.truth = place, place.truth
+        self.noise, self.reach = noise * len(place.truth), LINE * len(place.truth)
         self.known = self.truth != UNLABELLED
         self.random = np.random.default_rng(seed)
         self.labels = np.full_like(self.truth, UNLABELLED)
@@ -91,17 +103,22 @@ class Person:
                 best, best_class, size = place, int(value), pixels
         return best, best_class
 
+    @cached_property
+    def edges(self) -> Edges:
+        """Edges of the image, for the smart brush."""
+        return find_edges(self.place.pixels)
+
     # --- how a region begins ----------------------------------------------------------------
 
     def begin_filled(self) -> None:
         """Fill with the commonest class: one stroke."""
         self.labels[:] = np.bincount(self.truth[self.known]).argmax()
         self.strokes += 1
+        self.keep_corrected()
 
     def begin_predicted(self) -> None:
         """Begin with what the model says."""
         self.labels = self.place.predicted.copy()
-        self.edges = find_edges(self.place.pixels)
         self.keep_corrected()
 
     def begin_spread(self, more: Maps | None = None) -> None:
@@ -127,7 +144,11 @@ class Person:
         """Paint along a path with a round brush."""
         painted, way = swath(path, radius)
         self.labels[moved(painted, self.miss())] = value
-        self.strokes += lifts(way)
+        self.strokes += self.lifts(way)
+
+    def lifts(self, way: float) -> int:
+        """How many strokes a way takes."""
+        return max(1, round(way / self.reach))
 
     def line(self, place: Mask, value: int) -> None:
         """Draw from the deepest point of a place to another deep one."""
@@ -135,8 +156,8 @@ class Person:
         start = np.array(np.unravel_index(depth.argmax(), depth.shape))
         deep = np.argwhere(depth >= max(1, 0.5 * depth.max()))
         away = np.hypot(*(deep - start).T)
-        end = deep[np.where(away <= LINE, away, -1).argmax()]
-        steps = np.linspace(0, 1, 2 * LINE)[:, None]
+        end = deep[np.where(away <= self.reach, away, -1).argmax()]
+        steps = np.linspace(0, 1, round(2 * self.reach))[:, None]
         points = start + steps * (end - start)
         inside = place[tuple(np.rint(points).astype(int).T)]
         points = points[: int(np.argmin(inside)) if not inside.all() else len(points)]
@@ -146,7 +167,7 @@ class Person:
         canvas[tuple(at.T)] = False
         if len(at) > 0:
             self.drawn[ndimage.distance_transform_edt(canvas) <= THICKNESS] = value
-        self.strokes += lifts(float(np.hypot(*(points[-1] - start))) + 1)
+        self.strokes += self.lifts(float(np.hypot(*(points[-1] - start))) + 1)
 
     # --- tools ------------------------------------------------------------------------------
 
@@ -179,7 +200,7 @@ class Person:
             self.brush(place, value)
             return
         self.labels[np.isin(ids, chosen)] = value
-        self.strokes += lifts(len(chosen) * float(np.sqrt(ids.size / self.patches.count)))
+        self.strokes += self.lifts(len(chosen) * float(np.sqrt(ids.size / self.patches.count)))
 
     def spread_or_brush(self, place: Mask, value: int) -> None:
         """Draw a line in the middle of a place; once that brings little, the brush goes on."""
@@ -201,7 +222,7 @@ class Person:
         patch = self.patch_under(place)
         is_whole = np.count_nonzero(place & patch) >= WHOLE * np.count_nonzero(patch & self.known)
         has_failed = self.failed is not None and bool((self.failed & place).any())
-        if has_failed or lifts(swath(*path)[1]) < least[0 if is_whole else 1]:
+        if has_failed or self.lifts(swath(*path)[1]) < least[0 if is_whole else 1]:
             self.keep_corrected()
             self.paint(*path, value)
             return
@@ -246,11 +267,6 @@ def swath(path: Mask, radius: float) -> tuple[Mask, float]:
     """What a brush paints along a path, and how long its way is."""
     painted = np.asarray(ndimage.distance_transform_edt(~path) < radius)
     return painted, float(painted.sum()) / (2 * radius)
-
-
-def lifts(way: float) -> int:
-    """How many strokes a way takes: the hand lifts after `LINE` pixels."""
-    return max(1, round(way / LINE))
 
 
 def depth_in(place: Mask) -> npt.NDArray[np.float64]:

@@ -3,6 +3,7 @@
 import argparse
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from askmask.loop.project import Project
 from askmask.models.build import build_model
 from askmask.sampling.feature_store import FeatureStore
 from askmask.sampling.predictors import MonteCarloDropout
+from boxes import Pair
 from few_labels import config_of, planned_steps
 from hand import Labels, Maps, Place
 
@@ -35,6 +37,7 @@ class Seen:
     labels: Labels
     predicted: Labels
     maps: "Frozen | None" = None
+    pair: "Pair | None" = None
 
     def place(self, row: int, col: int, side: int) -> Place:
         """One region of it."""
@@ -44,60 +47,71 @@ class Seen:
             self.labels[box].astype(np.int16),
             self.predicted[box].astype(np.int16),
             None if self.maps is None else self.maps.of(self.pixels, row, col, side),
+            None if self.pair is None else partial(self.pair.propose, self.pixels, row, col, side),
         )
 
 
-def seen_images(
-    path: Path, tests: list[str], count: int, options: argparse.Namespace
-) -> list[Seen]:
-    """Images of the test splits that hold a region, as a model of `count` images labels them.
+@dataclass(frozen=True)
+class Few:
+    """The default network of `askmask init`, and the few labelled images that it learns from."""
 
-    Kept in `options.kept`, if that is set, so that another run need not train again.
-    """
-    name = f"{path.name}-{count}-{options.seconds:.0f}-{options.seed}.npz"
-    kept = None if options.kept is None else options.kept / name
-    if kept is not None and kept.is_file():
-        stored = dict(np.load(kept))
-    else:
-        stored = predicted(path, tests, count, options)
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(kept, **stored)
-    frozen = Frozen() if options.frozen else None
-    names = sorted(key.removesuffix("/pixels") for key in stored if key.endswith("/pixels"))
-    images = [Seen(*(stored[f"{n}/{of}"] for of in PARTS), frozen) for n in names]
-    return [image for image in images if min(image.labels.shape) >= options.side]
+    path: Path
+    tests: list[str]
+    images: int
+    seconds: float
+    seed: int
 
+    def config(self) -> Config:
+        """Settings of `askmask init`."""
+        data = f"{self.path}:{'+'.join(self.tests)}"
+        return config_of(data, "init", self.seed, self.images, argparse.Namespace(set=[]))
 
-def predicted(
-    path: Path, tests: list[str], count: int, options: argparse.Namespace
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Train the default on `count` images, and predict those of the test splits."""
-    config = settings(path, tests, count, options.seed)
-    found: dict[str, npt.NDArray[np.generic]] = {}
-    with tempfile.TemporaryDirectory(prefix="askmask-bench-") as folder:
-        steps = planned_steps(config, Path(folder) / "tried", "images", options.seconds)
-        config = with_overrides(config, {"training.steps": steps})
-        with Project.create(Path(folder) / "p", config) as project:
-            loop = Loop(project)
-            loop.tell_start(MaskOracle(project.source))
-            loop.train(0)
-            model = project.model(0)
-            for name in project.roles.test:
-                mask = project.source.read_mask(name)
-                if mask is None:
-                    continue
-                parts = (project.source.read_image(name), mask.labels)
-                labels = predict_known(model, name).labels
-                found |= {f"{name}/{of}": p for of, p in zip(PARTS, (*parts, labels), strict=True)}
-    print(f"{path.name}: {steps} steps of training", flush=True)
-    return found
+    def region_side(self) -> int:
+        """Side of the regions that `askmask init` sets."""
+        return int(self.config().query.region.size[0])
 
+    def seen_images(self, options: argparse.Namespace) -> list[Seen]:
+        """Images of the test splits, as the network labels them.
 
-def settings(path: Path, tests: list[str], count: int, seed: int) -> Config:
-    """Those of `askmask init`."""
-    data = f"{path}:{'+'.join(tests)}"
-    return config_of(data, "init", seed, count, argparse.Namespace(set=[]))
+        Kept in `options.kept`, if that is set, so that another run need not train again.
+        """
+        name = f"{self.path.name}-{self.images}-{self.seconds:.0f}-{self.seed}.npz"
+        kept = None if options.kept is None else options.kept / name
+        if kept is not None and kept.is_file():
+            stored = dict(np.load(kept))
+        else:
+            stored = self.predicted()
+            if kept is not None:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(kept, **stored)
+        frozen = Frozen() if options.frozen else None
+        pair = None if options.pair is None else Pair(*options.pair)
+        names = sorted(key.removesuffix("/pixels") for key in stored if key.endswith("/pixels"))
+        return [Seen(*(stored[f"{n}/{of}"] for of in PARTS), frozen, pair) for n in names]
+
+    def predicted(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Train, and predict the images of the test splits."""
+        config = self.config()
+        found: dict[str, npt.NDArray[np.generic]] = {}
+        with tempfile.TemporaryDirectory(prefix="askmask-bench-") as folder:
+            steps = planned_steps(config, Path(folder) / "tried", "images", self.seconds)
+            config = with_overrides(config, {"training.steps": steps})
+            with Project.create(Path(folder) / "p", config) as project:
+                loop = Loop(project)
+                loop.tell_start(MaskOracle(project.source))
+                loop.train(0)
+                model = project.model(0)
+                for name in project.roles.test:
+                    mask = project.source.read_mask(name)
+                    if mask is None:
+                        continue
+                    labels = predict_known(model, name).labels
+                    parts = zip(
+                        PARTS, (project.source.read_image(name), mask.labels, labels), strict=True
+                    )
+                    found |= {f"{name}/{of}": part for of, part in parts}
+        print(f"{self.path.name}: {steps} steps of training", flush=True)
+        return found
 
 
 class Frozen:

@@ -5,7 +5,6 @@ nothing, but they take as long as real ones. The encoder beside it only gives an
 right shape.
 """
 
-import hashlib
 import warnings
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
+
+from boxes import named
 
 WIDTH: Final = 256
 GRID: Final = 64
@@ -146,11 +147,7 @@ def write_pair(folder: Path) -> dict[str, object]:
             input_names=list(given), output_names=["masks", "iou_predictions", "low_res_masks"],
             dynamic_axes={"point_coords": {1: "n"}, "point_labels": {1: "n"}}, opset_version=OPSET,
         )  # fmt: skip
-    settings: dict[str, object] = {}
-    for name, path in (("encoder", encoder), ("decoder", decoder)):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        settings |= {name: str(path), f"{name}_sha256": digest}
-    return settings
+    return named(encoder, decoder)
 
 
 def _encoder() -> bytes:

@@ -49,6 +49,41 @@ def test_share_of_a_pixel_beside_a_stroke_by_hand() -> None:
     assert correct(row_of_pixels([1.0, KEEPS / 2]), labels, strokes).tolist() == [[1, 1, 0]]
 
 
+def test_walks_agree_with_a_dense_solution_of_the_linear_system() -> None:
+    random = np.random.default_rng(3)
+    height, width = 17, 23
+    edges = Edges(
+        random.uniform(1e-4, 1, (height - 1, width)).astype(np.float32) ** 3,
+        random.uniform(1e-4, 1, (height, width - 1)).astype(np.float32) ** 3,
+    )
+    strokes = np.full((height, width), UNLABELLED, np.int16)
+    strokes[4, 3:9], strokes[12, 10:18] = 1, 2
+    places = np.arange(strokes.size).reshape(strokes.shape)
+    matrix = np.eye(strokes.size) * KEEPS
+    for weights, one, other in (
+        (edges.below, places[:-1], places[1:]),
+        (edges.right, places[:, :-1], places[:, 1:]),
+    ):
+        for weight, i, j in zip(weights.flat, one.flat, other.flat, strict=True):
+            matrix[[i, j], [i, j]] += weight
+            matrix[[i, j], [j, i]] -= weight
+    ends = np.stack([strokes.ravel() == value for value in (1, 2)], 1).astype(float)
+    free = (strokes == UNLABELLED).ravel()
+    shares = ends.copy()
+    shares[free] = np.linalg.solve(
+        matrix[np.ix_(free, free)], -matrix[np.ix_(free, ~free)] @ ends[~free]
+    )
+    all_shares = np.column_stack([1 - shares.sum(1), shares])  # the first keep their label, 0
+    second, first = np.sort(all_shares, 1)[:, -2:].T
+    is_clear = first - second > 1e-3
+
+    got = correct(edges, np.zeros((height, width), np.int16), strokes)
+
+    assert is_clear.mean() > 0.98
+    assert {0, 1, 2} <= set(all_shares.argmax(1).tolist())
+    np.testing.assert_array_equal(got.ravel()[is_clear], all_shares.argmax(1)[is_clear])
+
+
 def test_stroke_on_a_patch_that_was_missed_flips_it_to_the_edge_and_not_beyond() -> None:
     labels = np.zeros((SIDE, SIDE), np.int16)
 

@@ -116,6 +116,46 @@ def test_keys_work_under_cyrillic_and_with_brackets_by_altgr(ada: Annotator) -> 
     expect(ada.page.locator("#view-status")).to_be_visible()
 
 
+def test_brush_is_a_tenth_of_the_region_until_somebody_chooses_a_size(ada: Annotator) -> None:
+    key = ada.wait_for_region()
+    size = ada.page.locator("#size-text")
+    assert min(ada.region.height, ada.region.width) == 64
+    expect(size).to_have_text("6 px")
+    opened = """async (sides) => {
+      const { Editor } = await import("/static/editor/editor.js");
+      const { Raster } = await import("/static/editor/raster.js");
+      const { History } = await import("/static/editor/history.js");
+      return sides.map(([width, height]) => {
+        const editor = new Editor();
+        editor.open({ raster: new Raster(width, height), history: new History(), first: new Uint8Array(width * height) });
+        return editor.size;
+      });
+    }"""
+    assert ada.page.evaluate(opened, [[96, 96], [256, 256], [400, 128], [1, 1]]) == [10, 26, 12, 1]
+    ada.press("]")
+    expect(size).to_have_text("8 px")
+    ada.accept()
+    ada.wait_for_region(other_than=key)
+    expect(size).to_have_text("8 px")
+
+
+def test_wheel_with_alt_changes_the_brush_and_leaves_the_picture(ada: Annotator) -> None:
+    size, scale = ada.page.locator("#size-text"), ada.scale
+    ada.set_size(12)
+    ada.page.mouse.move(*ada.place(ada.region, 30, 30))
+    ada.page.keyboard.down("Alt")
+    ada.page.mouse.wheel(0, -120)  # a notch up
+    expect(size).to_have_text("16 px")
+    for _ in range(6):
+        ada.page.mouse.wheel(0, -20)  # two fingers on a trackpad
+    expect(size).to_have_text("26 px")
+    ada.page.mouse.wheel(0, 120)
+    ada.page.mouse.wheel(0, 120)
+    expect(size).to_have_text("16 px")
+    ada.page.keyboard.up("Alt")
+    assert ada.scale == scale
+
+
 def test_key_is_changed_in_the_help_sheet_and_kept(ada: Annotator) -> None:
     page = ada.page
     ada.press("h")

@@ -11,8 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage, sparse
-from scipy.sparse.linalg import splu
+from scipy import ndimage
 
 from askmask.assist.patches import check_size, smooth_colour
 from askmask.errors import ShapeError
@@ -26,7 +25,10 @@ MEANT: Final = 0.15
 """Share of a stroke that lies on a label which the stroke means to change; less is a slip."""
 REACH: Final = 48
 """How far from the strokes anything may change, in pixels."""
+ACCURACY: Final = 1e-5
+"""Of a walk's probabilities: where to stop, as a share of what was to be solved."""
 
+_MOST_STEPS: Final = 1000  # some 180 are needed
 _LEAST: Final = 1e-4  # of an edge, so that no pixel is cut off
 _TOUCHING: Final = np.ones((3, 3), int)
 
@@ -190,39 +192,67 @@ def _meant(stroke: Mask, same: Mask) -> Mask:
     return np.asarray(part & is_speck[patches], bool)
 
 
-def _walk(
-    edges: Edges, same: Mask, ground: Mask, ends: Mask, is_end: Mask
-) -> npt.NDArray[np.float64]:
+def _walk(edges: Edges, same: Mask, ground: Mask, ends: Mask, is_end: Mask) -> Array:
     """Probability that a walk from each pixel of `ground` ends in each class: (N, C).
 
     The rest of a pixel's walks end where its label is kept: by the prior, at a stroke that says so,
     or out of reach.
     """
-    number = np.full(ground.shape, -1)
-    number[ground] = np.arange(np.count_nonzero(ground))
-    degree = np.full(ground.shape, KEEPS)
-    first, second, weights = [], [], []
-    for weight, here, there in (
-        (edges.below, np.s_[:-1, :], np.s_[1:, :]),
-        (edges.right, np.s_[:, :-1], np.s_[:, 1:]),
-    ):
-        of_same = np.where(same[here] & same[there], weight, 0)
-        degree[here] += of_same
-        degree[there] += of_same
-        joined = ground[here] & ground[there]
-        first.append(number[here][joined])
-        second.append(number[there][joined])
-        weights.append(of_same[joined])
-    size = (np.count_nonzero(ground),) * 2
-    places = (np.concatenate(first), np.concatenate(second))
-    one_way = sparse.coo_matrix((np.concatenate(weights), places), shape=size)
-    known = ends[ground].astype(float)
-    free = np.flatnonzero(~is_end[ground])
-    of_free = (one_way + one_way.T).tocsr()[free]
-    matrix = sparse.diags(degree[ground][free]) - of_free[:, free]
-    if len(free) > 0:
-        # symmetric and dominated by its diagonal: no pivoting is needed
-        options = {"SymmetricMode": True}
-        solver = splu(matrix.tocsc(), "MMD_AT_PLUS_A", 0.0, options=options)
-        known[free] = solver.solve(of_free @ known)
-    return known
+    box = _box_around(ground)
+    same, inner, ends, is_end = same[box], ground[box], ends[box], is_end[box]
+    below = np.where(same[:-1] & same[1:], edges.below[box][: len(same) - 1], np.float32(0))
+    right = np.where(
+        same[:, :-1] & same[:, 1:], edges.right[box][:, : same.shape[1] - 1], np.float32(0)
+    )
+    degree = np.float32(KEEPS) + _of_neighbours(below, right, np.ones(same.shape, np.float32))
+    root = np.where(inner & ~is_end, 1 / np.sqrt(degree), np.float32(0))
+    # scaled by the diagonal, so that it is 1; edges that leave the free pixels are 0
+    scaled = below * root[:-1] * root[1:], right * root[:, :-1] * root[:, 1:]
+    shares = np.empty((np.count_nonzero(inner), ends.shape[2]), np.float32)
+    for number in range(ends.shape[2]):
+        end = ends[..., number].astype(np.float32)
+        found = root * _solve(*scaled, root * _of_neighbours(below, right, end))
+        shares[:, number] = (found + end)[inner]
+    return shares
+
+
+def _box_around(ground: Mask) -> tuple[slice, slice]:
+    """The part of a window with `ground` and the pixels that touch it."""
+    (rows, cols), *_ = ndimage.find_objects(ground.astype(np.int8))
+    return (
+        slice(max(0, rows.start - 1), rows.stop + 1),
+        slice(max(0, cols.start - 1), cols.stop + 1),
+    )
+
+
+def _of_neighbours(below: Array, right: Array, values: Array) -> Array:
+    """Sum of the neighbours' values, by the weights of the edges to them."""
+    found = np.zeros_like(values)
+    part = np.empty_like(below)
+    found[:-1] += np.multiply(below, values[1:], out=part)
+    found[1:] += np.multiply(below, values[:-1], out=part)
+    part = np.empty_like(right)
+    found[:, :-1] += np.multiply(right, values[:, 1:], out=part)
+    found[:, 1:] += np.multiply(right, values[:, :-1], out=part)
+    return found
+
+
+def _solve(below: Array, right: Array, wanted: Array) -> Array:
+    """Solve x - (sum of the neighbours of x by their edges) = `wanted`, by conjugate gradients.
+
+    On the grid itself, this takes a fourth of the time of a sparse factorization of a large patch.
+    """
+    x, rest, way = np.zeros_like(wanted), wanted.copy(), wanted.copy()
+    size = float(np.vdot(rest, rest))
+    enough = ACCURACY**2 * size
+    for _ in range(_MOST_STEPS):
+        if size <= enough:
+            break
+        change = way - _of_neighbours(below, right, way)
+        length = np.float32(size / float(np.vdot(way, change)))
+        x += length * way
+        rest -= length * change
+        before, size = size, float(np.vdot(rest, rest))
+        way *= np.float32(size / before)
+        way += rest
+    return x

@@ -48,7 +48,7 @@ export class Help {
       h("p", { class: this.waiting || !this.problem ? "muted" : "error", role: "status" }, text || "Click a key to change it."),
       h("div", { class: "sheet" }, groups.map((group) => this.section(group))),
       h("p", { class: "muted" },
-        "Mouse: the wheel zooms, the right or middle button moves the picture. Touch: one finger draws, two move and zoom. ",
+        "Mouse: the wheel zooms, with Alt it changes the brush, the right or middle button moves the picture. Touch: one finger draws, two move and zoom. ",
         "Every stroke is kept in this browser at once, every answer goes to the server at once."),
     );
   }

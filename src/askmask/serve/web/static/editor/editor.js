@@ -25,6 +25,7 @@ import {
 export const TOOLS = ["brush", "eraser", "polygon", "lasso", "line", "ellipse", "fill", "superpixel", "smart", "box", "cut", "move"];
 const SIZES = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 26, 34, 44, 56, 72, 96, 128, 192, 256];
 const LARGEST = 256;
+const BRUSH_SHARE = 0.1; // of a region's shorter side
 const SMALLEST_PATCH = 4;
 
 /**
@@ -41,6 +42,7 @@ export class Editor extends EventTarget {
     this.tool = "brush";
     this.value = 1;
     this.size = 12;
+    this.isSizeChosen = false; // until then the brush suits the region
     this.patchSize = 12;
     /** @type {Int32Array | null} of the region's shape, when they are computed */
     this.superpixels = null;
@@ -70,6 +72,7 @@ export class Editor extends EventTarget {
   open({ raster, history, first, tools = [] }) {
     Object.assign(this, { raster, history, first, superpixels: null, polygon: [], shape: [], stroke: null, isFrozen: false });
     this.used = new Set(tools);
+    if (!this.isSizeChosen) this.size = nearestSize(BRUSH_SHARE * Math.min(raster.width, raster.height));
     this.settle();
     this.emit("tool");
   }
@@ -112,6 +115,7 @@ export class Editor extends EventTarget {
       this.superpixels = null;
     } else {
       this.size = rounded;
+      this.isSizeChosen = true;
     }
     this.emit("tool");
   }
@@ -363,4 +367,9 @@ export class Editor extends EventTarget {
     this.emit("step", { kept: false });
     return true;
   }
+}
+
+/** The size that comes nearest to so many pixels. */
+function nearestSize(wanted) {
+  return SIZES.reduce((best, size) => (Math.abs(size - wanted) < Math.abs(best - wanted) ? size : best));
 }

@@ -2,13 +2,14 @@
  * Mouse, pen and touch on the canvas, turned into strokes, corners, panning and zooming.
  *
  * The tool works with the main button, a pen, or one finger; the other buttons pan, two fingers
- * pan and zoom, the wheel zooms.
+ * pan and zoom, the wheel zooms, and with Alt it makes the brush larger or smaller.
  */
 
 const LEAST_CORNER_DISTANCE = 3; // screen pixels between the corners of a polygon drawn by dragging
 const CLOSING_DISTANCE = 9;
 const CLICK_DISTANCE = { mouse: 4, pen: 8, touch: 12 }; // a hand that clicks moves so far
 const ERASER_BUTTON = 32;
+const SIZE_STEP = 60; // pixels that a wheel turns for the next size: half a notch, a short way of two fingers
 
 export class Pointer {
   /** @param {import("../viewer/ruler.js").Ruler} ruler while it is on, it is laid and nothing is drawn */
@@ -22,6 +23,7 @@ export class Pointer {
     this.at = null;
     this.usePressure = true;
     this.wheelDoes = "auto"; // or "zoom", "move"
+    this.turned = 0; // with Alt, since the last step of the size
     this.sawPen = false; // then the hand that rests on the screen does not draw
     const canvas = viewer.overlay;
     canvas.addEventListener("pointerdown", (event) => this.press(event));
@@ -163,9 +165,18 @@ export class Pointer {
     if (!this.viewer.scene) return;
     const { x, y } = this.viewer.within(event);
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-    if (event.ctrlKey) this.viewer.zoom(Math.exp(-event.deltaY * lines * 0.01), x, y); // two fingers pinch
+    if (event.altKey) this.turnSize(-event.deltaY * lines);
+    else if (event.ctrlKey) this.viewer.zoom(Math.exp(-event.deltaY * lines * 0.01), x, y); // two fingers pinch
     else if (this.wheelDoes === "move" || (this.wheelDoes === "auto" && isTrackpad(event))) this.viewer.pan(-event.deltaX, -event.deltaY);
     else this.viewer.glide(Math.exp(-event.deltaY * lines * 0.002), x, y);
+  }
+
+  /** Turn by a way: one size for each notch, however small the events are that it comes in. */
+  turnSize(way) {
+    this.turned = Math.sign(way) === Math.sign(this.turned) ? this.turned + way : way;
+    if (Math.abs(this.turned) < SIZE_STEP) return;
+    this.editor.stepSize(Math.sign(this.turned));
+    this.turned = 0;
   }
 }
 
