@@ -9,7 +9,7 @@ const LEAST_CORNER_DISTANCE = 3; // screen pixels between the corners of a polyg
 const CLOSING_DISTANCE = 9;
 const CLICK_DISTANCE = { mouse: 4, pen: 8, touch: 12 }; // a hand that clicks moves so far
 const ERASER_BUTTON = 32;
-const SIZE_STEP = 60; // pixels that a wheel turns for the next size: half a notch, a short way of two fingers
+const SIZE_STEP = 40; // pixels of way for the next size of the brush: less than a notch in any browser
 
 export class Pointer {
   /** @param {import("../viewer/ruler.js").Ruler} ruler while it is on, it is laid and nothing is drawn */
