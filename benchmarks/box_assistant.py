@@ -4,8 +4,8 @@
         [--pair encoder.onnx decoder.onnx]
 
 Takes a pair of the SAM family, or else writes a decoder of the form and size of Segment Anything's
-with random weights (`sam_decoder.py`). Draws one image, prepares its picture as the worker does,
-which a pair is timed for, and asks `askmask serve` over HTTP for masks of boxes with 0, 1, 2, 3
+with random weights (`sam_decoder.py`). Draws one image, prepares its picture as the worker does and
+says how long that took, and asks `askmask serve` over HTTP for masks of boxes with 0, 1, 2, 3
 clicks in turn. A request reads the pixels and the embedding, decodes, interpolates the mask in the
 region, and encodes it.
 """
